@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Every check that CI runs has its name here. The first target that needs the environment makes it.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+MEMBERS := model protos registry_service datastore_service client
+# The first of these that runs and is new enough makes the environment; `make setup PYTHON=…` names another.
+PYTHON ?=
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3 python)
+IS_PYTHON := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+
+EXPORT ?=
+TESTS ?= tests
+# `make lock LOCK_ARGS=--upgrade` moves every pin to the newest release; without it only what must move does.
+LOCK_ARGS ?=
+
+PIP := $(PY) -m pip --disable-pip-version-check
+COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	--no-emit-package butler-api --no-emit-package butler-datastore --no-emit-package butler-grpc-client \
+	--no-emit-package butler-model --no-emit-package butler-registry
+
+.PHONY: help setup demo test lint typing protos protos-check migrations-check bench lock clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(READY) ## Make .venv with everything in it, from the locked requirements
+
+$(READY): requirements/dev.txt $(MEMBERS:%=%/pyproject.toml)
+	@rm -f $@
+	@if ! $(PY) -c '$(IS_PYTHON)' >/dev/null 2>&1; then \
+	    for candidate in $(CANDIDATES); do \
+	        if "$$candidate" -c '$(IS_PYTHON)' >/dev/null 2>&1; then found=$$candidate; break; fi; \
+	    done; \
+	    if [ -z "$${found:-}" ]; then \
+	        echo "No Python 3.11 or newer with venv among: $(CANDIDATES)." >&2; \
+	        echo "Install one (on Debian and Ubuntu also its python3-venv), or: make setup PYTHON=/path/to/python3" >&2; \
+	        exit 1; \
+	    fi; \
+	    echo "Making $(VENV) with $$("$$found" --version)"; \
+	    "$$found" -m venv --clear $(VENV); \
+	fi
+	@echo "Installing the locked requirements into $(VENV); the first time this takes a minute or two"
+	@$(PIP) install --quiet --no-compile --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation $(MEMBERS:%=-e ./%)
+	@touch $@
+
+demo: $(READY) ## Put a sky survey in and take it out, embedded and through the services (EXPORT=file.yaml)
+	@$(PY) examples/demo.py $(if $(EXPORT),--export "$(EXPORT)")
+
+test: $(READY) ## Run the tests, on real components (TESTS=path for some of them)
+	@$(PY) -m pytest -n 2 $(TESTS)
+
+lint: $(READY) ## Check style, import arrows, protos, licence lines and sizes
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/lint-imports --no-cache --no-logo
+	@$(VENV)/bin/buf lint
+	@$(PY) -m pytest -q tests/project
+
+typing: $(READY) ## Check types, strictly
+	@$(VENV)/bin/mypy
+
+protos: $(READY) ## Generate the Python code of the wire contract
+	@$(PY) tools/protos.py generate
+
+protos-check: $(READY) ## Check that generated code is current and that the contract breaks nobody
+	@$(PY) tools/protos.py check
+
+migrations-check: $(READY) ## Check that the migrations lead to the tables that the code declares
+	@$(PY) -m butler_registry.migrations.check
+
+bench: $(READY) ## Measure latency and rates through the services
+	@$(PY) -m benchmarks.latency
+
+lock: $(READY) ## Compile the locked requirements from the members' pyproject files
+	@$(COMPILE) $(LOCK_ARGS) --all-extras -o requirements/dev.txt \
+	    $(MEMBERS:%=%/pyproject.toml) requirements/dev.in
+	@$(COMPILE) -c requirements/dev.txt --extra tables --extra fits -o requirements/client.txt client/pyproject.toml
+	@$(COMPILE) -c requirements/dev.txt -o requirements/registry.txt registry_service/pyproject.toml
+	@$(COMPILE) -c requirements/dev.txt -o requirements/datastore.txt datastore_service/pyproject.toml
+
+clean: ## Remove everything that was made here, the environment too
+	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf dist build $(MEMBERS:%=%/dist)
+	@find $(MEMBERS) tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The real components that tests run on, one of each per test process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.support.data import shared_data_folder
+from tests.support.postgres import PostgresServer, postgres_server_for_tests
+from tests.support.s3 import S3Server, s3_server_for_tests
+
+# A machine that is busy with something else is no reason for a property to fail.
+settings.register_profile("butler", deadline=None)
+settings.load_profile("butler")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Give a PostgreSQL server."""
+    with postgres_server_for_tests() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """Give the SQLAlchemy URL of an empty PostgreSQL database."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """Give an S3 server."""
+    with s3_server_for_tests() as server:
+        yield server
+
+
+@pytest.fixture
+def s3_bucket(s3_server: S3Server) -> Iterator[str]:
+    """Give the name of an empty bucket."""
+    name = s3_server.create_bucket()
+    yield name
+    s3_server.delete_bucket(name)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Give the folder of real exports."""
+    return shared_data_folder()

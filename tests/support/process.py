@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Servers that live exactly as long as the tests that need them."""
+
+from __future__ import annotations
+
+__all__ = ["ServerProcess", "free_ports", "running", "wait_until"]
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """A server under its keeper.
+
+    Parameters
+    ----------
+    command
+        What was started.
+    log
+        The file that holds what the server prints.
+    keeper
+        The process that ends the server when its standard input is closed.
+    """
+
+    command: tuple[str, ...]
+    log: Path
+    keeper: subprocess.Popen[bytes]
+
+    def check(self) -> None:
+        """Raise RuntimeError, with the end of the log, if the server has ended."""
+        code = self.keeper.poll()
+        if code is not None:
+            tail = self.log.read_text(errors="replace")[-4000:]
+            raise RuntimeError(f"{self.command[0]} ended with code {code}:\n{tail}")
+
+    def stop(self) -> None:
+        """End the server and wait until it is gone."""
+        if self.keeper.stdin is not None:
+            self.keeper.stdin.close()
+        self.keeper.wait()
+
+
+@contextmanager
+def running(
+    command: Sequence[str],
+    *,
+    log: Path,
+    stop_signal: str = "SIGTERM",
+    environment: Mapping[str, str] | None = None,
+    user: str | None = None,
+    remove: Path | None = None,
+) -> Iterator[ServerProcess]:
+    """Run a server until the block, or the process that is in it, ends.
+
+    Parameters
+    ----------
+    command
+        The program and its arguments.
+    log
+        The file to write what it prints to.
+    stop_signal
+        The name of the signal that asks the server to end; ten seconds later it is killed.
+    environment
+        Variables in addition to those of this process.
+    user
+        The account to run it as, for one who may choose.
+    remove
+        A folder that is to vanish with the server, even if this process is killed.
+    """
+    keeper = [sys.executable, "-m", "tests.support.keeper", f"--signal={stop_signal}"]
+    keeper += [f"--user={user}"] if user else []
+    keeper += [f"--remove={remove}"] if remove else []
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*keeper, "--", *command],
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # The terminal's Ctrl-C is for the tests; it reaches the keeper as the end of its input.
+            start_new_session=True,
+        )
+    server = ServerProcess(tuple(command), log, process)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of the loopback address that nobody listened on a moment ago, all different."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+
+
+def wait_until(ready: Callable[[], bool], server: ServerProcess, *, seconds: float) -> None:
+    """Wait until ``ready`` answers True.
+
+    Raises
+    ------
+    RuntimeError
+        If the server has ended instead.
+    TimeoutError
+        If it is not ready after ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    while not ready():
+        server.check()
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{server.command[0]} is not ready after {seconds:g} s; see {server.log}")
+        time.sleep(0.02)

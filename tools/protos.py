@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Generates the Python code of the wire contract, and checks that what is checked in is current.
+
+``generate`` writes ``protos/src/butler_api/v1``; ``check`` generates elsewhere, compares, and has buf look
+for style and for changes that would break a client of the contract on ``main``.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "protos"
+TARGET = SOURCE / "src"
+PACKAGE = Path("butler_api") / "v1"
+BINARIES = Path(sys.executable).parent
+LICENCE = "# SPDX-License-Identifier: BSD-3-Clause\n"
+SERVICE = re.compile(r"^service ", re.MULTILINE)
+GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
+
+
+def generated_files(target: Path) -> dict[str, bytes]:
+    """Return the contents of all generated files below ``target``, by name."""
+    folder = target / PACKAGE
+    return {path.name: path.read_bytes() for pattern in GENERATED for path in sorted(folder.glob(pattern))}
+
+
+def compile_protos(protos: Sequence[Path], outputs: Sequence[str]) -> None:
+    """Run the compiler with the plugins of this environment.
+
+    Raises
+    ------
+    SystemExit
+        If a proto does not compile.
+    """
+    plugins = [f"--plugin={name}={BINARIES / name}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")]
+    names = [str(path.relative_to(SOURCE)) for path in protos]
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{SOURCE}", *plugins, *outputs, *names]
+    if subprocess.run(command, check=False).returncode:
+        sys.exit("the protos do not compile")
+
+
+def generate(target: Path) -> None:
+    """Write messages, stubs and their types below ``target``; files of protos that are gone go too.
+
+    Raises
+    ------
+    SystemExit
+        If there are no protos, or one does not compile.
+    """
+    protos = sorted((SOURCE / PACKAGE).glob("*.proto"))
+    if not protos:
+        sys.exit(f"no .proto files in {SOURCE / PACKAGE}")
+    for name in generated_files(target):
+        (target / PACKAGE / name).unlink()
+    compile_protos(protos, [f"--python_out={target}", f"--mypy_out=quiet:{target}"])
+    # The services and the client are synchronous, so the types need not allow for coroutines.
+    stubs = [f"--grpc_python_out={target}", f"--mypy_grpc_out=quiet,only_sync:{target}"]
+    compile_protos([path for path in protos if SERVICE.search(path.read_text())], stubs)
+    for name, content in generated_files(target).items():
+        (target / PACKAGE / name).write_bytes(LICENCE.encode() + content)
+
+
+def drift() -> list[str]:
+    """Return what differs between the code checked in and what the protos would generate, a line each."""
+    with tempfile.TemporaryDirectory(prefix="butler-protos-") as folder:
+        generate(Path(folder))
+        fresh = generated_files(Path(folder))
+    present = generated_files(TARGET)
+    missing = [f"{name}: is not checked in" for name in sorted(fresh.keys() - present.keys())]
+    orphans = [f"{name}: no proto makes it" for name in sorted(present.keys() - fresh.keys())]
+    both = sorted(fresh.keys() & present.keys())
+    return missing + orphans + [f"{name}: differs" for name in both if fresh[name] != present[name]]
+
+
+def published() -> str | None:
+    """Return the commit of ``main`` that the contract must not break, or None if main has no contract yet."""
+    for branch in ("origin/main", "main"):
+        commit = subprocess.run(
+            ["git", "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}"],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+        ).stdout.strip()  # fmt: skip
+        if commit:
+            listing = subprocess.run(
+                ["git", "ls-tree", "-r", "--name-only", commit, "--", f"protos/{PACKAGE.as_posix()}"],
+                cwd=ROOT, capture_output=True, text=True, check=True,
+            ).stdout  # fmt: skip
+            return commit if ".proto" in listing else None
+    return None
+
+
+def check() -> int:
+    """Report drift, style and breaking changes; return how many of the three there are."""
+    differences = drift()
+    for line in differences:
+        print(f"protos/src/{PACKAGE.as_posix()}/{line}", file=sys.stderr)
+    if differences:
+        print("generated code is not current: run `make protos` and commit the result", file=sys.stderr)
+    failures = int(bool(differences))
+    failures += bool(subprocess.run([BINARIES / "buf", "lint"], cwd=ROOT, check=False).returncode)
+    commit = published()
+    if commit is None:
+        print("main has no protos yet: nothing to break")
+        return failures
+    against = f".git#ref={commit}"
+    breaking = subprocess.run([BINARIES / "buf", "breaking", "--against", against], cwd=ROOT, check=False)
+    return failures + bool(breaking.returncode)
+
+
+def main() -> None:
+    """Run the command named on the command line."""
+    match sys.argv[1:]:
+        case ["generate"]:
+            generate(TARGET)
+        case ["check"]:
+            sys.exit(min(check(), 1))
+        case _:
+            sys.exit("usage: protos.py generate|check")
+
+
+if __name__ == "__main__":
+    main()
