@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Artifacts: the stored bytes of datasets, and the permissions and proofs that travel between the services."""
+
+from __future__ import annotations
+
+__all__ = [
+    "Artifact",
+    "ArtifactLayout",
+    "ArtifactRecord",
+    "Grant",
+    "Operation",
+    "Receipt",
+    "SignedReceipt",
+    "sha256",
+]
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from uuid import UUID
+
+from .errors import InvalidNameError
+
+_EXTENSION = re.compile(r"(\.[a-z0-9]{1,16}){0,3}")
+_LABEL = re.compile(r"[a-z][a-z0-9_\-]{0,63}")
+
+
+def sha256(content: Iterable[bytes]) -> str:
+    """Return the checksum of some bytes, in the form in which it is recorded: ``sha256:`` and 64 hex digits."""
+    digest = hashlib.sha256()
+    for chunk in content:
+        digest.update(chunk)
+    return f"sha256:{digest.hexdigest()}"
+
+
+class Operation(Enum):
+    """What a grant allows."""
+
+    READ = "read"
+    WRITE = "write"
+    DISCARD = "discard"
+    """Remove what an aborted put may have written."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactLayout:
+    """How one artifact of a dataset is to be stored, before it has a place.
+
+    Attributes
+    ----------
+    component
+        Name of the component it holds; empty for a whole dataset.
+    formatter
+        Label of the formatter, such as ``parquet``; readers look it up among their own, it names no code.
+    extension
+        End of the file's name, such as ``.parq``.
+    storage_class
+        Name of the storage class of what it holds.
+    """
+
+    formatter: str
+    extension: str
+    storage_class: str
+    component: str = ""
+
+    def __post_init__(self) -> None:
+        if not _EXTENSION.fullmatch(self.extension):
+            raise InvalidNameError(
+                f"{self.extension!r:.80} is no file extension: use up to three parts of a dot and 1 to 16 of a-z0-9."
+            )
+        if not _LABEL.fullmatch(self.formatter):
+            raise InvalidNameError(f"{self.formatter!r:.80} is no formatter label: use a-z, 0-9, - and _.")
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRecord:
+    """Where the registry says an artifact is.
+
+    Attributes
+    ----------
+    store, key
+        Name of the store and the artifact's key (a relative path) in it.
+    size
+        Length in bytes.
+    checksum
+        ``sha256:`` and 64 hexadecimal digits.
+    """
+
+    dataset_id: UUID
+    store: str
+    key: str
+    layout: ArtifactLayout
+    size: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An artifact that a reader may fetch: its record and the signed grant to read it."""
+
+    record: ArtifactRecord
+    grant: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the registry allows a client to do in a store.
+
+    Attributes
+    ----------
+    size
+        READ: the recorded length; WRITE: the longest allowed; in bytes.
+    checksum
+        READ: the recorded checksum; empty for other operations.
+    expires
+        Unix time in seconds after which it is worthless.
+    """
+
+    operation: Operation
+    repository: str
+    store: str
+    key: str
+    dataset_id: UUID
+    component: str
+    size: int
+    checksum: str
+    expires: int
+    principal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a store did: this artifact is there, complete and durable."""
+
+    repository: str
+    store: str
+    key: str
+    dataset_id: UUID
+    component: str
+    size: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedReceipt:
+    """A receipt together with the token that proves it to the registry."""
+
+    receipt: Receipt
+    token: bytes

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Collections: named groups of datasets."""
+
+from __future__ import annotations
+
+__all__ = ["Collection", "CollectionType", "check_collection_name"]
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+
+from .errors import InvalidNameError
+
+MAX_COLLECTION_NAME = 255
+_NAME = re.compile(r"[A-Za-z0-9_+\-@][A-Za-z0-9_+\-@.,:=]*(/[A-Za-z0-9_+\-@][A-Za-z0-9_+\-@.,:=]*)*")
+
+
+class CollectionType(IntEnum):
+    """What a collection holds."""
+
+    RUN = 1
+    """Datasets that were put there; each dataset is in exactly one run."""
+    TAGGED = 2
+    """Any datasets, at most one for each dataset type and data ID."""
+    CHAINED = 3
+    """Other collections, searched in order."""
+    CALIBRATION = 4
+    """Datasets with ranges of validity."""
+
+    @classmethod
+    def from_name(cls, name: str) -> CollectionType:
+        """Return the type of that name in any case; `InvalidNameError` if there is none."""
+        try:
+            return cls[name.upper()]
+        except KeyError:
+            raise InvalidNameError(
+                f"Unknown collection type {name!r}; use one of {', '.join(t.name for t in cls)}.", name=name
+            ) from None
+
+
+def check_collection_name(name: str) -> str:
+    """Return the name, or raise `InvalidNameError`.
+
+    Names are made of parts separated by ``/``; a part holds letters, digits and ``_+-@.,:=`` and does not
+    begin with a dot, so that no name can climb out of a directory. At most 255 characters.
+    """
+    if not isinstance(name, str) or len(name) > MAX_COLLECTION_NAME or not _NAME.fullmatch(name):
+        raise InvalidNameError(
+            f"{name!r:.300} is no collection name: use letters, digits and _+-@.,:= in parts separated by /, "
+            f"no part beginning with a dot, {MAX_COLLECTION_NAME} characters at most.",
+            name=str(name)[:MAX_COLLECTION_NAME],
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection as the registry knows it.
+
+    Attributes
+    ----------
+    doc
+        Description for people; may be empty.
+    children
+        For a CHAINED collection, its members in search order.
+    """
+
+    name: str
+    type: CollectionType
+    doc: str = ""
+    children: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_collection_name(self.name)

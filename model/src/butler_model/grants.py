@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Signing of grants and receipts.
+
+A token is ``key id (8 bytes) | HMAC-SHA256 (32 bytes) | JSON payload``. Clients pass tokens on unopened. Registry
+and datastore share the keys: the first signs, all verify, so a key is rotated by adding the new one in front, and
+dropping the old one once the longest-lived grant has expired.
+"""
+
+from __future__ import annotations
+
+__all__ = ["TokenSigner"]
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from .artifact import Grant, Operation, Receipt
+from .errors import ConfigurationError, GrantError
+
+_KEY_ID_BYTES = 8
+_MAC_BYTES = 32
+_MIN_KEY_BYTES = 32
+
+
+class TokenSigner:
+    """Makes and checks tokens.
+
+    Parameters
+    ----------
+    keys
+        Secrets of at least 32 bytes; the first one signs.
+    clock
+        Gives Unix time in seconds, for the expiry of grants.
+    """
+
+    def __init__(self, keys: Sequence[bytes], clock: Callable[[], float] = time.time) -> None:
+        if not keys or any(len(key) < _MIN_KEY_BYTES for key in keys):
+            raise ConfigurationError(
+                f"Signing keys must have at least {_MIN_KEY_BYTES} bytes, and there must be one."
+            )
+        self._keys = {hashlib.sha256(key).digest()[:_KEY_ID_BYTES]: key for key in keys}
+        self._key_id, self._key = next(iter(self._keys.items()))
+        self._clock = clock
+
+    def sign_grant(self, grant: Grant) -> bytes:
+        """Return the token of a grant."""
+        return self.seal(
+            "grant",
+            [
+                grant.operation.value,
+                grant.repository,
+                grant.store,
+                grant.key,
+                grant.dataset_id.hex,
+                grant.component,
+                grant.size,
+                grant.checksum,
+                grant.expires,
+                grant.principal,
+            ],
+        )
+
+    def open_grant(self, token: bytes, operation: Operation) -> Grant:
+        """Return the grant of a token; `GrantError` if it was altered, has expired, or is for something else."""
+        fields = self.unseal(token, "grant")
+        name, repository, store, key, dataset_id, component, size, checksum, expires, principal = fields
+        grant = Grant(
+            Operation(name),
+            repository,
+            store,
+            key,
+            UUID(hex=dataset_id),
+            component,
+            size,
+            checksum,
+            expires,
+            principal,
+        )
+        if grant.operation is not operation:
+            raise GrantError(
+                f"The grant for {grant.key!r} allows {grant.operation.value}, not {operation.value}.",
+                key=grant.key,
+            )
+        if grant.expires < self._clock():
+            raise GrantError(
+                f"The grant to {operation.value} {grant.key!r} has expired; ask the registry for a new one.",
+                key=grant.key,
+            )
+        return grant
+
+    def sign_receipt(self, receipt: Receipt) -> bytes:
+        """Return the token of a receipt."""
+        return self.seal(
+            "receipt",
+            [
+                receipt.repository,
+                receipt.store,
+                receipt.key,
+                receipt.dataset_id.hex,
+                receipt.component,
+                receipt.size,
+                receipt.checksum,
+            ],
+        )
+
+    def open_receipt(self, token: bytes) -> Receipt:
+        """Return the receipt of a token; `GrantError` if it was altered."""
+        fields = self.unseal(token, "receipt")
+        repository, store, key, dataset_id, component, size, checksum = fields
+        return Receipt(repository, store, key, UUID(hex=dataset_id), component, size, checksum)
+
+    def seal(self, kind: str, fields: list[Any]) -> bytes:
+        """Return a token that holds some plain values; ``kind`` keeps tokens of different use apart."""
+        payload = json.dumps([kind, *fields], separators=(",", ":"), ensure_ascii=False).encode()
+        return self._key_id + hmac.digest(self._key, payload, "sha256") + payload
+
+    def unseal(self, token: bytes, kind: str) -> list[Any]:
+        """Return the values that a token holds; `GrantError` if it was altered or is of another kind."""
+        key = self._keys.get(token[:_KEY_ID_BYTES])
+        mac, payload = token[_KEY_ID_BYTES : _KEY_ID_BYTES + _MAC_BYTES], token[_KEY_ID_BYTES + _MAC_BYTES :]
+        if key is None or not hmac.compare_digest(mac, hmac.digest(key, payload, "sha256")):
+            raise GrantError(f"A {kind} was altered, or signed with a key that this service does not know.")
+        fields: list[Any] = json.loads(payload)
+        if fields[0] != kind:
+            raise GrantError(f"A {fields[0]} was given where a {kind} is needed.")
+        return fields[1:]

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Placement: from a dataset to the key of its artifact in a store.
+
+A template is a relative path with fields in braces: names of dimensions, fields of their records
+(``{detector.full_name}``), ``run``, ``datasetType`` and ``component``. After a colon, ``?`` marks a field that may
+be absent (together with the separator before it, and with its directory if that is then empty), ``/`` one whose
+slashes make directories. Whatever the template says, a key ends in the last twelve hex digits of the dataset's
+UUID, so two writers never share one.
+"""
+
+from __future__ import annotations
+
+__all__ = ["PathTemplate", "check_key"]
+
+import re
+import string
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .artifact import ArtifactLayout
+from .data_id import DataCoordinate
+from .dataset import DatasetRef
+from .errors import ConfigurationError, InvalidNameError
+
+MAX_KEY_BYTES = 1024
+_MAX_PART_CHARACTERS = 200
+_UUID_DIGITS = 12
+_UNSAFE = re.compile(r"[^A-Za-z0-9_+\-@.,:=]")
+_PART = re.compile(r"[A-Za-z0-9_+\-@,:=][A-Za-z0-9_+\-@.,:=]*")
+
+
+def check_key(key: str) -> str:
+    """Return a store key, or raise `InvalidNameError` unless it is a plain relative path.
+
+    A plain path has parts of letters, digits and ``_+-@.,:=`` separated by single slashes, none beginning with a
+    dot, and 1,024 bytes at most; so it can neither leave the root nor hide in it.
+    """
+    if len(key) > MAX_KEY_BYTES or not all(_PART.fullmatch(part) for part in key.split("/")):
+        raise InvalidNameError(f"{key!r:.300} is no plain relative path.", key=key[:300])
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    separator: str
+    name: str
+    optional: bool
+    slashes: bool
+
+
+class PathTemplate:
+    """A parsed template; `ConfigurationError` if it is malformed or does not use ``run`` and ``datasetType``."""
+
+    def __init__(self, template: str) -> None:
+        self.template = template
+        self._parts = [list(_parse(part)) for part in re.split(r"/(?![^{]*\})", template)]
+        names = {field.name for part in self._parts for field in part}
+        if not {"run", "datasetType"} <= names:
+            raise ConfigurationError(
+                f"The path template {template!r} must have the fields run and datasetType."
+            )
+
+    def place(self, ref: DatasetRef, layout: ArtifactLayout) -> str:
+        """Return the key of an artifact.
+
+        Parameters
+        ----------
+        ref
+            A resolved ref whose data ID has records.
+        layout
+            What is to be stored; its extension ends the key.
+
+        Raises
+        ------
+        ConfigurationError
+            Raised if the data ID has no value for a field that is not optional.
+        """
+        values = _values(ref, layout.component)
+        rendered = [self._render(part, values, ref.datasetType.name) for part in self._parts]
+        *directories, name = [part for part in rendered if part]
+        stem = name.replace(".", "_")[:_MAX_PART_CHARACTERS]
+        tail = ref.getCheckedId().hex[-_UUID_DIGITS:]
+        return check_key("/".join([*directories, f"{stem}_{tail}{layout.extension}"]))
+
+    def _render(self, part: Iterable[_Field], values: Mapping[str, Any], type_name: str) -> str:
+        text = ""
+        for field in part:
+            value = values.get(field.name) if field.name else ""
+            if value is None or (value == "" and field.name):
+                if field.optional:
+                    continue
+                raise ConfigurationError(
+                    f"The path template {self.template!r} needs {field.name!r}, which datasets of type "
+                    f"{type_name!r} do not have; mark it as optional: {{{field.name}:?}}."
+                )
+            text += (field.separator if text or not field.optional else "") + _safe(str(value), field.slashes)
+        return text
+
+
+def _parse(part: str) -> Iterator[_Field]:
+    try:
+        pieces = list(string.Formatter().parse(part))
+    except ValueError as error:
+        raise ConfigurationError(f"Malformed path template part {part!r}: {error}.") from error
+    for literal, name, spec, conversion in pieces:
+        if conversion or set(spec or "") - {"?", "/"}:
+            raise ConfigurationError(f"Path template field {name!r} has an unknown format; use ? and / only.")
+        yield _Field(literal, name or "", "?" in (spec or ""), "/" in (spec or ""))
+
+
+def _values(ref: DatasetRef, component: str) -> dict[str, Any]:
+    data_id: DataCoordinate = ref.dataId
+    values: dict[str, Any] = dict(data_id.full)
+    for name, record in data_id.records.items():
+        if record is not None:
+            values.update({f"{name}.{field}": value for field, value in record.toDict().items()})
+    values.update(run=ref.run, datasetType=ref.datasetType.nameAndComponent()[0], component=component)
+    return values
+
+
+def _safe(value: str, slashes: bool) -> str:
+    parts = value.replace("#", "HASH").split("/") if slashes else [value.replace("#", "HASH")]
+    cleaned = (_UNSAFE.sub("_", part)[:_MAX_PART_CHARACTERS] for part in parts)
+    return "/".join(f"_{part[1:]}" if part.startswith(".") else part for part in cleaned if part)

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Half-open intervals of time, held as integer TAI nanoseconds since 1970-01-01 00:00:00 TAI.
+
+``astropy.time.Time`` appears only where a person meets a time: it is accepted by the constructor and given by
+``begin`` and ``end``. It is imported when first used, so services never load it.
+"""
+
+from __future__ import annotations
+
+__all__ = ["MAX_NSEC", "MIN_NSEC", "Timespan", "nsec_from_time", "time_from_nsec"]
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from astropy.time import Time
+
+_NSEC_PER_DAY = 86_400 * 10**9
+_JD_EPOCH = 2_440_587.5  # Julian date of 1970-01-01T00:00:00
+
+MIN_NSEC = 0
+"""Earliest time that can be held: 1970-01-01 TAI. As a beginning it means unbounded."""
+MAX_NSEC = 47_482 * _NSEC_PER_DAY
+"""Latest time that can be held: 2100-01-01 TAI. As an end it means unbounded."""
+
+
+def nsec_from_time(time: Time) -> int:
+    """Convert an astropy time of any scale to TAI nanoseconds, exact to the nanosecond."""
+    tai = time.tai
+    whole_days = round(float(tai.jd1) - _JD_EPOCH)
+    rest_of_day = (float(tai.jd1) - _JD_EPOCH - whole_days) + float(tai.jd2)
+    return whole_days * _NSEC_PER_DAY + round(rest_of_day * _NSEC_PER_DAY)
+
+
+def time_from_nsec(nsec: int) -> Time:
+    """Convert TAI nanoseconds since 1970-01-01 TAI to an astropy time of scale TAI."""
+    from astropy.time import Time
+
+    days, rest = divmod(nsec, _NSEC_PER_DAY)
+    return Time(_JD_EPOCH + days, rest / _NSEC_PER_DAY, format="jd", scale="tai")
+
+
+class Timespan:
+    """A half-open interval of time ``[begin, end)``; immutable.
+
+    Parameters
+    ----------
+    begin, end
+        ``astropy.time.Time`` of any scale, or `None` for unbounded.
+    pad_instantaneous
+        When begin and end are equal: a span of one nanosecond if true, the empty span otherwise.
+
+    Notes
+    -----
+    ``begin > end`` gives the empty timespan. Times outside 1970..2100 are clamped to these limits, which count
+    as unbounded.
+    """
+
+    __slots__ = ("_begin", "_end")
+
+    EMPTY: ClassVar[Timespan]
+    _begin: int
+    _end: int
+
+    def __init__(self, begin: Time | None, end: Time | None, pad_instantaneous: bool = True) -> None:
+        begin_nsec = MIN_NSEC if begin is None else nsec_from_time(begin)
+        end_nsec = MAX_NSEC if end is None else nsec_from_time(end)
+        if begin_nsec == end_nsec and pad_instantaneous:
+            end_nsec += 1
+        self._set(begin_nsec, end_nsec)
+
+    def _set(self, begin: int, end: int) -> None:
+        if (begin > MAX_NSEC and end > MAX_NSEC) or (begin < MIN_NSEC and end < MIN_NSEC):
+            raise ValueError("A timespan must overlap the years 1970 to 2100 (TAI).")
+        begin, end = max(begin, MIN_NSEC), min(end, MAX_NSEC)
+        if begin >= end:
+            begin, end = MAX_NSEC, MIN_NSEC
+        object.__setattr__(self, "_begin", begin)
+        object.__setattr__(self, "_end", end)
+
+    @classmethod
+    def from_nsec(cls, begin: int | None, end: int | None) -> Timespan:
+        """Make a timespan from TAI nanoseconds; `None` means unbounded, ``begin >= end`` means empty."""
+        self = object.__new__(cls)
+        self._set(MIN_NSEC if begin is None else begin, MAX_NSEC if end is None else end)
+        return self
+
+    @classmethod
+    def makeEmpty(cls) -> Timespan:
+        """Return the timespan that contains no time."""
+        return cls.EMPTY
+
+    @classmethod
+    def fromInstant(cls, time: Time) -> Timespan:
+        """Return the span of one nanosecond that begins at ``time``."""
+        nsec = nsec_from_time(time)
+        return cls.from_nsec(nsec, nsec + 1)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("A Timespan cannot be changed.")
+
+    @property
+    def nsec(self) -> tuple[int, int]:
+        """Begin and end as TAI nanoseconds; `MIN_NSEC` and `MAX_NSEC` stand for unbounded."""
+        return (self._begin, self._end)
+
+    @property
+    def begin(self) -> Time | None:
+        """First instant inside, `None` if unbounded; the empty span has none and raises `ValueError`."""
+        return self._bound(self._begin, MIN_NSEC)
+
+    @property
+    def end(self) -> Time | None:
+        """First instant after, `None` if unbounded; the empty span has none and raises `ValueError`."""
+        return self._bound(self._end, MAX_NSEC)
+
+    def _bound(self, nsec: int, unbounded: int) -> Time | None:
+        if self.isEmpty():
+            raise ValueError("The empty timespan has neither begin nor end.")
+        return None if nsec == unbounded else time_from_nsec(nsec)
+
+    def isEmpty(self) -> bool:
+        """Return whether no instant is inside."""
+        return self._begin >= self._end
+
+    def overlaps(self, other: Timespan | Time) -> bool:
+        """Return whether any instant is inside both; the empty span overlaps nothing."""
+        begin, end = _bounds(other)
+        return self._begin < end and begin < self._end
+
+    def contains(self, other: Timespan | Time) -> bool:
+        """Return whether all of ``other`` is inside; the empty span is inside everything."""
+        begin, end = _bounds(other)
+        if begin >= end:
+            return True
+        return self._begin <= begin and end <= self._end
+
+    def intersection(self, *others: Timespan) -> Timespan:
+        """Return the time inside this and every other span."""
+        begin, end = self._begin, self._end
+        for other in others:
+            begin, end = max(begin, other._begin), min(end, other._end)
+        return Timespan.from_nsec(begin, end) if begin < end else Timespan.EMPTY
+
+    def difference(self, other: Timespan) -> Iterator[Timespan]:
+        """Yield the zero, one or two non-empty spans inside this one and outside the other."""
+        common = self.intersection(other)
+        if common.isEmpty():
+            if not self.isEmpty():
+                yield self
+            return
+        if self._begin < common._begin:
+            yield Timespan.from_nsec(self._begin, common._begin)
+        if common._end < self._end:
+            yield Timespan.from_nsec(common._end, self._end)
+
+    def __lt__(self, other: Timespan | Time) -> bool:
+        begin, end = _bounds(other)
+        return not self.isEmpty() and begin < end and self._end <= begin
+
+    def __gt__(self, other: Timespan | Time) -> bool:
+        begin, end = _bounds(other)
+        return not self.isEmpty() and begin < end and self._begin >= end
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Timespan) and self.nsec == other.nsec
+
+    def __hash__(self) -> int:
+        return hash((self._begin, self._end))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, self.nsec)
+
+    def to_simple(self) -> list[int]:
+        """Return ``[begin, end]`` in TAI nanoseconds."""
+        return [self._begin, self._end]
+
+    @classmethod
+    def from_simple(cls, simple: list[int]) -> Timespan:
+        """Make a timespan from what `to_simple` gave."""
+        return _restore(*simple)
+
+    def __str__(self) -> str:
+        if self.isEmpty():
+            return "(empty)"
+        begin = "(-∞" if self._begin == MIN_NSEC else f"[{_iso(self._begin)}"
+        end = "∞)" if self._end == MAX_NSEC else f"{_iso(self._end)})"
+        return f"{begin}, {end}"
+
+    def __repr__(self) -> str:
+        return f"Timespan.from_nsec({self._begin}, {self._end})"
+
+
+def _bounds(other: Timespan | Time) -> tuple[int, int]:
+    if isinstance(other, Timespan):
+        return other.nsec
+    nsec = nsec_from_time(other)
+    return nsec, nsec + 1
+
+
+def _iso(nsec: int) -> str:
+    return str(time_from_nsec(nsec).isot)
+
+
+def _restore(begin: int, end: int) -> Timespan:
+    return Timespan.EMPTY if begin >= end else Timespan.from_nsec(begin, end)
+
+
+Timespan.EMPTY = Timespan.from_nsec(MAX_NSEC, MIN_NSEC)
