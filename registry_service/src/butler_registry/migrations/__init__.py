@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Migrations of the static tables, by Alembic, in the database schema of one repository."""
+
+from __future__ import annotations
+
+__all__ = ["alembic_config", "upgrade"]
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+
+def alembic_config(connection: Connection, schema: str | None) -> Config:
+    """Return the configuration for a connection that is in a transaction, and a schema (`None`: the default)."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes.update(connection=connection, schema=schema)
+    return config
+
+
+def upgrade(connection: Connection, schema: str | None, revision: str = "head") -> None:
+    """Bring a repository's static tables to a revision."""
+    command.upgrade(alembic_config(connection, schema), revision)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The service that finds datasets; implements `butler_model.ports.Datasets`."""
+
+from __future__ import annotations
+
+__all__ = ["DatasetService"]
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from butler_model.artifact import Artifact
+from butler_model.data_id import DataCoordinate
+from butler_model.dataset import DatasetRef
+from butler_model.errors import LimitExceededError
+from butler_model.ports import DatasetLookup, FoundDataset
+from butler_model.repository import Limits
+from butler_registry.storage.database import Database
+from butler_registry.storage.dataset_store import DatasetRow, DatasetStore
+from butler_registry.storage.dataset_type_store import DatasetTypeRow
+
+from .data_id_rewriting import required_values
+from .definitions import Definitions, Snapshot
+from .grant_office import GrantOffice
+from .limits import MAX_COLLECTIONS, check_batch
+
+
+class DatasetService:
+    """Finds datasets by data ID or by id."""
+
+    def __init__(
+        self,
+        database: Database,
+        definitions: Definitions,
+        datasets: DatasetStore,
+        grants: GrantOffice,
+        limits: Limits,
+    ) -> None:
+        self._database = database
+        self._definitions = definitions
+        self._datasets = datasets
+        self._grants = grants
+        self._limits = limits
+
+    def find(self, lookup: DatasetLookup) -> list[FoundDataset | None]:
+        check_batch(len(lookup.data_ids), self._limits, "data IDs")
+        if len(lookup.collections) > MAX_COLLECTIONS:
+            raise LimitExceededError(f"At most {MAX_COLLECTIONS} collections can be searched in one call.")
+        with self._database.reading() as connection:
+            snapshot = self._definitions.snapshot(connection)
+            row = snapshot.dataset_type(lookup.dataset_type)
+            group = row.dataset_type.dimensions
+            collections = snapshot.collections(lookup.collections)
+            values = required_values(snapshot, group, lookup.data_ids)
+            data_ids = [tuple(v[name] for name in group.required) for v in values]
+            if not collections or not data_ids:
+                return [None] * len(data_ids)
+            rank = {collection.id: i for i, collection in reversed(list(enumerate(collections)))}
+            rows = self._datasets.find(
+                connection, row, data_ids, list(rank), want_artifacts=lookup.want_artifacts
+            )
+            first: dict[tuple[Any, ...], tuple[int, UUID]] = {}
+            for r in rows:
+                candidate = (rank[r.collection_id], r.dataset_id)
+                first[r.data_id] = min(first.get(r.data_id, candidate), candidate)
+            chosen = [r for r in rows if first[r.data_id] == (rank[r.collection_id], r.dataset_id)]
+            by_id = self._found(snapshot, row, chosen)
+        return [by_id[first[data_id][1]] if data_id in first else None for data_id in data_ids]
+
+    def get(self, dataset_ids: Sequence[UUID], *, want_artifacts: bool = False) -> list[FoundDataset | None]:
+        check_batch(len(dataset_ids), self._limits, "dataset ids")
+        if not dataset_ids:
+            return []
+        by_id: dict[UUID, FoundDataset] = {}
+        with self._database.reading() as connection:
+            snapshot = self._definitions.snapshot(connection)
+            type_ids = self._datasets.type_ids(connection, dataset_ids)
+            for row in snapshot.dataset_types_by_id(type_ids.values()).values():
+                ids = [dataset_id for dataset_id, type_id in type_ids.items() if type_id == row.id]
+                rows = self._datasets.get(connection, row, ids, want_artifacts=want_artifacts)
+                by_id.update(self._found(snapshot, row, rows))
+        return [by_id.get(dataset_id) for dataset_id in dataset_ids]
+
+    def _found(
+        self, snapshot: Snapshot, row: DatasetTypeRow, rows: Sequence[DatasetRow]
+    ) -> dict[UUID, FoundDataset]:
+        """Make the answer from rows: of each dataset as many as it has artifacts, at least one."""
+        by_id: dict[UUID, list[DatasetRow]] = {}
+        for r in rows:
+            by_id.setdefault(r.dataset_id, []).append(r)
+        runs = snapshot.run_names(r.run_id for r in rows)
+        group = row.dataset_type.dimensions
+        expires = self._grants.read_expiry()
+        found = {}
+        for dataset_id, its_rows in by_id.items():
+            data_id = DataCoordinate.from_required_values(group, its_rows[0].data_id)
+            ref = DatasetRef(row.dataset_type, data_id, runs[its_rows[0].run_id], id=dataset_id)
+            records = [r.artifact for r in its_rows if r.artifact is not None]
+            artifacts = tuple(Artifact(record, self._grants.read(record, expires)) for record in records)
+            found[dataset_id] = FoundDataset(ref, artifacts)
+        return found

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Definitions (collections, dataset types, dimension records) as of one revision, cached between requests.
+
+Every request reads the revision first. What was cached at another revision is not used, so a change made by any
+process is seen by the next request of every other one.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Definitions", "Snapshot"]
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from butler_model.dimensions import DimensionElement
+from butler_model.errors import MissingCollectionError, MissingDatasetTypeError
+from butler_model.records import DimensionRecord
+from butler_model.universe import DimensionUniverse
+from butler_registry.storage.attribute_store import AttributeStore
+from butler_registry.storage.collection_store import CollectionRow, CollectionStore
+from butler_registry.storage.database import Connection
+from butler_registry.storage.dataset_type_store import DatasetTypeRow, DatasetTypeStore
+from butler_registry.storage.dimension_store import DimensionStore
+
+_MAX_CACHED_RECORDS = 100_000
+_MAX_CACHED_NAMES = 10_000
+
+
+@dataclass(slots=True)
+class _Cache:
+    """What was read at one revision. Requests that read at an older one fill a cache that nobody uses again."""
+
+    revision: int
+    collections: dict[str, CollectionRow] = field(default_factory=dict)
+    collections_by_id: dict[int, CollectionRow] = field(default_factory=dict)
+    dataset_types: dict[str, DatasetTypeRow] = field(default_factory=dict)
+    dataset_types_by_id: dict[int, DatasetTypeRow] = field(default_factory=dict)
+    records: dict[tuple[str, tuple[Any, ...]], DimensionRecord] = field(default_factory=dict)
+
+
+class Definitions:
+    """Gives snapshots of a repository's definitions."""
+
+    def __init__(
+        self,
+        universe: DimensionUniverse,
+        attributes: AttributeStore,
+        collections: CollectionStore,
+        dataset_types: DatasetTypeStore,
+        dimensions: DimensionStore,
+    ) -> None:
+        self.universe = universe
+        self.attributes = attributes
+        self.collections = collections
+        self.dataset_types = dataset_types
+        self.dimensions = dimensions
+        self._cache = _Cache(-1)
+
+    def snapshot(self, connection: Connection) -> Snapshot:
+        """Read the revision and return the definitions at it, for use with this connection."""
+        revision = self.attributes.revision(connection)
+        cache = self._cache
+        if cache.revision != revision:
+            cache = self._cache = _Cache(revision)
+        return Snapshot(self, connection, cache)
+
+
+class Snapshot:
+    """Definitions as of one revision; reads what is not cached through its connection."""
+
+    def __init__(self, definitions: Definitions, connection: Connection, cache: _Cache) -> None:
+        self._definitions = definitions
+        self._cache = cache
+        self.connection = connection
+
+    @property
+    def revision(self) -> int:
+        """The revision that was read."""
+        return self._cache.revision
+
+    @property
+    def universe(self) -> DimensionUniverse:
+        """The universe of the repository."""
+        return self._definitions.universe
+
+    def collections(self, names: Sequence[str]) -> list[CollectionRow]:
+        """Return collections in the order of their names; `MissingCollectionError` for one that does not exist."""
+        cached = self._cache.collections
+        missing = [name for name in names if name not in cached]
+        if missing:
+            found = self._definitions.collections.by_name(self.connection, missing)
+            for name in missing:
+                if name not in found:
+                    raise MissingCollectionError(
+                        f"There is no collection {name!r}; register it with butler.registry.registerRun or "
+                        "registerCollection, or see queryCollections for those there are.",
+                        collection=name,
+                    )
+            if len(cached) < _MAX_CACHED_NAMES:
+                cached.update(found)
+            return [found.get(name) or cached[name] for name in names]
+        return [cached[name] for name in names]
+
+    def run_names(self, ids: Iterable[int]) -> dict[int, str]:
+        """Return the names of collections by id."""
+        cached, wanted = self._cache.collections_by_id, set(ids)
+        missing = [i for i in wanted if i not in cached]
+        found = self._definitions.collections.by_id(self.connection, missing) if missing else {}
+        if len(cached) < _MAX_CACHED_NAMES:
+            cached.update(found)
+        return {i: (found.get(i) or cached[i]).collection.name for i in wanted}
+
+    def dataset_type(self, name: str) -> DatasetTypeRow:
+        """Return a dataset type; `MissingDatasetTypeError` if there is none of that name."""
+        row = self._cache.dataset_types.get(name)
+        if row is None:
+            row = self._definitions.dataset_types.by_name(self.connection, [name]).get(name)
+            if row is None:
+                raise MissingDatasetTypeError(
+                    f"There is no dataset type {name!r}; register it with butler.registry.registerDatasetType, or "
+                    "see queryDatasetTypes for those there are.",
+                    dataset_type=name,
+                )
+            self._cache.dataset_types[name] = row
+        return row
+
+    def dataset_types_by_id(self, ids: Iterable[int]) -> dict[int, DatasetTypeRow]:
+        """Return dataset types by id."""
+        cached, wanted = self._cache.dataset_types_by_id, set(ids)
+        missing = [i for i in wanted if i not in cached]
+        if missing:
+            cached.update(self._definitions.dataset_types.by_id(self.connection, missing))
+        return {i: cached[i] for i in wanted}
+
+    def records(
+        self, element: DimensionElement, keys: Iterable[tuple[Any, ...]]
+    ) -> dict[tuple[Any, ...], DimensionRecord]:
+        """Return those records that exist, by the values of the required dimensions."""
+        cached = self._cache.records
+        found: dict[tuple[Any, ...], DimensionRecord] = {}
+        missing = []
+        for key in keys:
+            record = cached.get((element.name, key))
+            if record is None:
+                missing.append(key)
+            else:
+                found[key] = record
+        if missing:
+            fetched = self._definitions.dimensions.fetch(self.connection, element, missing)
+            if len(cached) + len(fetched) <= _MAX_CACHED_RECORDS:
+                cached.update({(element.name, key): record for key, record in fetched.items()})
+            found.update(fetched)
+        return found
+
+    def matching_records(
+        self, element: DimensionElement, fields: dict[str, Any], limit: int
+    ) -> list[DimensionRecord]:
+        """Return records whose fields have the given values, at most ``limit``."""
+        return self._definitions.dimensions.match(self.connection, element, fields, limit)
+
+    def existing_values(self, element: DimensionElement, values: set[Any]) -> set[Any]:
+        """Return which values a dimension without a table of its own has."""
+        return self._definitions.dimensions.existing_values(self.connection, element, values)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The service for dimension records; implements `butler_model.ports.DimensionRecords`."""
+
+from __future__ import annotations
+
+__all__ = ["DimensionRecordService"]
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from butler_model.data_id import DataCoordinate
+from butler_model.dimensions import DimensionElement
+from butler_model.errors import ConflictingDefinitionError, DimensionNameError, InvalidRequestError
+from butler_model.records import DimensionRecord
+from butler_model.repository import Limits
+from butler_model.universe import DimensionGroup
+from butler_registry.storage.database import Database
+
+from .data_id_expansion import expand
+from .data_id_rewriting import required_values
+from .definitions import Definitions
+from .limits import check_batch
+
+
+class DimensionRecordService:
+    """Inserts records and expands data IDs."""
+
+    def __init__(self, database: Database, definitions: Definitions, limits: Limits) -> None:
+        self._database = database
+        self._definitions = definitions
+        self._limits = limits
+
+    def insert(
+        self,
+        element: str,
+        records: Sequence[DimensionRecord],
+        *,
+        request_id: UUID,
+        skip_existing: bool = False,
+    ) -> int:
+        definition = self._stored_element(element)
+        check_batch(len(records), self._limits, "dimension records")
+        for record in records:
+            if record.definition is not definition:
+                raise InvalidRequestError(f"A record of {record.definition} was given as one of {element!r}.")
+        with self._database.writing() as connection:
+            inserted = self._definitions.dimensions.insert(connection, definition, records, skip_existing)
+            if inserted:
+                self._definitions.attributes.advance(connection)
+        return inserted
+
+    def sync(self, record: DimensionRecord, *, request_id: UUID) -> bool:
+        definition = self._stored_element(record.definition.name)
+        with self._database.writing() as connection:
+            inserted = self._definitions.dimensions.insert(
+                connection, definition, [record], skip_existing=True
+            )
+            if inserted:
+                self._definitions.attributes.advance(connection)
+                return True
+            existing = self._definitions.dimensions.fetch(connection, definition, [record.key])[record.key]
+        differences = record.differences(existing)
+        if differences:
+            shown = ", ".join(
+                f"{name} is {theirs!r:.100}, not {mine!r:.100}"
+                for name, (mine, theirs) in differences.items()
+            )
+            raise ConflictingDefinitionError(
+                f"The record of {definition} {record.dataId.required} exists already and differs: {shown}.",
+                element=definition.name,
+            )
+        return False
+
+    def expand(
+        self, dimensions: DimensionGroup, data_ids: Sequence[Mapping[str, Any]]
+    ) -> list[DataCoordinate]:
+        check_batch(len(data_ids), self._limits, "data IDs")
+        with self._database.reading() as connection:
+            snapshot = self._definitions.snapshot(connection)
+            group = snapshot.universe.conform(dimensions.names)
+            return expand(snapshot, group, required_values(snapshot, group, data_ids))
+
+    def _stored_element(self, name: str) -> DimensionElement:
+        element = self._definitions.universe[name]
+        if not element.has_table:
+            raise DimensionNameError(
+                f"{name!r} has no records of its own: "
+                + (
+                    f"its values come from {element.view_of}."
+                    if element.view_of
+                    else "its pixels are computed."
+                ),
+                name=name,
+            )
+        return element

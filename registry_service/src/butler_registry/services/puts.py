@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The service for puts: intent, bytes (elsewhere), commit; implements `butler_model.ports.Puts`.
+
+No transaction is open while bytes move. An intent says, before the first byte, what may be written and where, so
+whatever a put leaves behind has an owner. The primary key of the tag tables picks the one winner of contested puts.
+"""
+
+from __future__ import annotations
+
+__all__ = ["PutService"]
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from butler_model.artifact import ArtifactRecord, Receipt
+from butler_model.collection import CollectionType
+from butler_model.data_id import DataCoordinate
+from butler_model.dataset import DatasetRef
+from butler_model.errors import (
+    CollectionTypeError,
+    ConflictingDefinitionError,
+    DatasetTypeMismatchError,
+    IntentError,
+    InvalidRequestError,
+)
+from butler_model.path_template import PathTemplate
+from butler_model.ports import BeginPut, PutBatch, PutIntent, WriteGrant
+from butler_model.repository import Limits, Store
+from butler_registry.storage.database import Connection, Database
+from butler_registry.storage.dataset_store import DatasetStore, NewDataset
+from butler_registry.storage.dataset_type_store import DatasetTypeRow
+from butler_registry.storage.intent_store import IntendedArtifact, IntentRow, IntentStore
+from butler_registry.storage.schema import IntentState
+
+from .data_id_expansion import expand
+from .data_id_rewriting import required_values
+from .definitions import Definitions, Snapshot
+from .grant_office import GrantOffice
+from .limits import check_batch
+
+_MAX_LEASE_SECONDS = 86_400
+
+
+class PutService:
+    """Begins, commits and aborts puts."""
+
+    def __init__(
+        self,
+        database: Database,
+        definitions: Definitions,
+        datasets: DatasetStore,
+        intents: IntentStore,
+        grants: GrantOffice,
+        store: Store,
+        limits: Limits,
+    ) -> None:
+        self._database = database
+        self._definitions = definitions
+        self._datasets = datasets
+        self._intents = intents
+        self._grants = grants
+        self._store = store
+        self._template = PathTemplate(store.template)
+        self._limits = limits
+
+    def begin(self, request: BeginPut) -> list[PutIntent]:
+        check_batch(sum(len(batch.data_ids) for batch in request.batches), self._limits, "datasets")
+        if not 1 <= request.lease_seconds <= _MAX_LEASE_SECONDS:
+            raise InvalidRequestError(
+                f"A lease lasts 1 to {_MAX_LEASE_SECONDS} seconds, not {request.lease_seconds}."
+            )
+        _check_ids(request)
+        with self._database.writing() as connection:
+            snapshot = self._definitions.snapshot(connection)
+            run_id = self._run_id(snapshot, request.run)
+            rows: list[IntentRow] = []
+            data_ids: list[DataCoordinate] = []
+            for batch in request.batches:
+                for row, data_id in self._plan(snapshot, batch, request, run_id):
+                    rows.append(row)
+                    data_ids.append(data_id)
+            if rows:
+                self._refuse_others_intents(connection, request, rows)
+                self._intents.upsert(connection, rows, request.lease_seconds)
+        return [
+            PutIntent(row.dataset_id, data_id, self._write_grants(row, request.lease_seconds))
+            for row, data_id in zip(rows, data_ids, strict=True)
+        ]
+
+    def _run_id(self, snapshot: Snapshot, run: str) -> int:
+        found = snapshot.collections([run])[0]
+        if found.collection.type is not CollectionType.RUN:
+            raise CollectionTypeError(
+                f"{run!r} is a {found.collection.type.name} collection; datasets are put into RUN collections.",
+                collection=run,
+            )
+        return found.id
+
+    def _plan(
+        self, snapshot: Snapshot, batch: PutBatch, request: BeginPut, run_id: int
+    ) -> Iterable[tuple[IntentRow, DataCoordinate]]:
+        row = snapshot.dataset_type(batch.dataset_type)
+        if batch.storage_class != row.dataset_type.storageClass_name:
+            raise DatasetTypeMismatchError(
+                f"Dataset type {batch.dataset_type!r} has the storage class {row.dataset_type.storageClass_name!r}, "
+                f"not {batch.storage_class!r}.",
+                dataset_type=batch.dataset_type,
+            )
+        group = row.dataset_type.dimensions
+        data_ids = expand(snapshot, group, required_values(snapshot, group, batch.data_ids))
+        wanted = dict(zip(data_ids, batch.dataset_ids, strict=True))
+        if len(wanted) != len(data_ids):
+            twice = next(data_id for data_id, n in Counter(data_ids).items() if n > 1)
+            raise ConflictingDefinitionError(
+                f"{twice} of dataset type {batch.dataset_type!r} is twice in one put.",
+                dataset_type=batch.dataset_type,
+            )
+        self._refuse_existing(snapshot, row, run_id, request.run, wanted)
+        n_required = len(group.required)
+        for dataset_id, data_id in zip(batch.dataset_ids, data_ids, strict=True):
+            ref = DatasetRef(row.dataset_type, data_id, request.run, id=dataset_id)
+            artifacts = tuple(
+                IntendedArtifact(self._store.name, self._template.place(ref, layout), layout)
+                for layout in batch.artifacts
+            )
+            values = data_id.values_tuple[:n_required]
+            yield IntentRow(dataset_id, request.request_id, row.id, run_id, values, artifacts), data_id
+
+    def _refuse_existing(
+        self,
+        snapshot: Snapshot,
+        row: DatasetTypeRow,
+        run_id: int,
+        run: str,
+        wanted: dict[DataCoordinate, UUID],
+    ) -> None:
+        n_required = len(row.dataset_type.dimensions.required)
+        if not wanted:
+            return
+        by_values = {data_id.values_tuple[:n_required]: dataset_id for data_id, dataset_id in wanted.items()}
+        found = self._datasets.find(snapshot.connection, row, list(by_values), [run_id], want_artifacts=False)
+        for existing in found:
+            if existing.dataset_id != by_values[existing.data_id]:
+                data_id = DataCoordinate.from_required_values(row.dataset_type.dimensions, existing.data_id)
+                raise _conflict(row, data_id, run, existing.dataset_id)
+
+    def _refuse_others_intents(
+        self, connection: Connection, request: BeginPut, rows: Sequence[IntentRow]
+    ) -> None:
+        """Refuse to take over an intent of another request, or one that was given up or planned otherwise."""
+        existing = self._intents.select(connection, [row.dataset_id for row in rows], lock=True)
+        for row in rows:
+            held = existing.get(row.dataset_id)
+            if held is not None and replace(held, expired=False) != row:
+                raise IntentError(
+                    f"Dataset {row.dataset_id} is being put by another request, or was given up; use a new id.",
+                    dataset_id=str(row.dataset_id),
+                )
+
+    def _write_grants(self, row: IntentRow, lease_seconds: int) -> tuple[WriteGrant, ...]:
+        return tuple(
+            WriteGrant(
+                a.layout.component,
+                a.key,
+                self._grants.write(a.store, a.key, row.dataset_id, a.layout.component, lease_seconds),
+            )
+            for a in row.artifacts
+        )
+
+    def commit(self, dataset_ids: Sequence[UUID], receipts: Sequence[bytes], *, request_id: UUID) -> None:
+        check_batch(len(dataset_ids), self._limits, "datasets")
+        proofs = {(r.dataset_id, r.component): r for r in map(self._grants.open_receipt, receipts)}
+        try:
+            with self._database.writing() as connection:
+                self._commit(connection, list(dict.fromkeys(dataset_ids)), proofs)
+        except ConflictingDefinitionError as error:
+            raise self._with_winner(error, dataset_ids) from error
+
+    def _commit(
+        self, connection: Connection, dataset_ids: Sequence[UUID], proofs: dict[tuple[UUID, str], Receipt]
+    ) -> None:
+        intents = self._intents.select(connection, dataset_ids, lock=True)
+        unknown = [dataset_id for dataset_id in dataset_ids if dataset_id not in intents]
+        if unknown:
+            committed = self._datasets.type_ids(connection, unknown)
+            for dataset_id in unknown:
+                if dataset_id not in committed:
+                    raise IntentError(
+                        f"No put of dataset {dataset_id} was begun, or it was given up; begin it again.",
+                        dataset_id=str(dataset_id),
+                    )
+        for intent in intents.values():
+            _check_committable(intent)
+        snapshot = self._definitions.snapshot(connection)
+        for row in snapshot.dataset_types_by_id(i.dataset_type_id for i in intents.values()).values():
+            datasets = [
+                NewDataset(i.dataset_id, i.run_id, i.data_id, _proven(i, proofs))
+                for i in intents.values()
+                if i.dataset_type_id == row.id
+            ]
+            self._datasets.insert(connection, row, datasets)
+        if intents:
+            self._intents.delete(connection, list(intents), IntentState.ACTIVE)
+
+    def _with_winner(
+        self, error: ConflictingDefinitionError, dataset_ids: Sequence[UUID]
+    ) -> ConflictingDefinitionError:
+        """Name the dataset that was there first, now that the failed transaction is over."""
+        with self._database.reading() as connection:
+            snapshot = self._definitions.snapshot(connection)
+            for intent in self._intents.select(connection, dataset_ids, lock=False).values():
+                row = snapshot.dataset_types_by_id([intent.dataset_type_id])[intent.dataset_type_id]
+                found = self._datasets.find(
+                    connection, row, [intent.data_id], [intent.run_id], want_artifacts=False
+                )
+                if found:
+                    run = snapshot.run_names([intent.run_id])[intent.run_id]
+                    data_id = DataCoordinate.from_required_values(row.dataset_type.dimensions, intent.data_id)
+                    return _conflict(row, data_id, run, found[0].dataset_id)
+        return error
+
+    def abort(self, dataset_ids: Sequence[UUID], *, request_id: UUID) -> list[bytes]:
+        check_batch(len(dataset_ids), self._limits, "datasets")
+        with self._database.writing() as connection:
+            intents = self._intents.select(connection, dataset_ids, lock=True)
+            for dataset_id in self._datasets.type_ids(connection, dataset_ids):
+                raise IntentError(
+                    f"Dataset {dataset_id} was committed; remove it with pruneDatasets instead.",
+                    dataset_id=str(dataset_id),
+                )
+            if intents:
+                self._intents.mark_aborted(connection, list(intents))
+        return [
+            self._grants.discard(a.store, a.key, intent.dataset_id, a.layout.component)
+            for intent in intents.values()
+            for a in intent.artifacts
+        ]
+
+    def finish_abort(self, dataset_ids: Sequence[UUID], *, request_id: UUID) -> None:
+        check_batch(len(dataset_ids), self._limits, "datasets")
+        with self._database.writing() as connection:
+            self._intents.delete(connection, dataset_ids, IntentState.ABORTED)
+
+
+def _check_ids(request: BeginPut) -> None:
+    seen: set[UUID] = set()
+    for batch in request.batches:
+        if len(batch.data_ids) != len(batch.dataset_ids):
+            raise InvalidRequestError(
+                f"A batch of {batch.dataset_type!r} has {len(batch.data_ids)} data IDs and "
+                f"{len(batch.dataset_ids)} dataset ids; there must be one id for each."
+            )
+        components = [layout.component for layout in batch.artifacts]
+        if len(set(components)) != len(components):
+            raise InvalidRequestError(
+                f"A batch of {batch.dataset_type!r} has two artifacts for one component."
+            )
+        for dataset_id in batch.dataset_ids:
+            if dataset_id in seen:
+                raise InvalidRequestError(f"Dataset id {dataset_id} is used twice in one put.")
+            seen.add(dataset_id)
+
+
+def _check_committable(intent: IntentRow) -> None:
+    if intent.state is not IntentState.ACTIVE:
+        raise IntentError(
+            f"The put of dataset {intent.dataset_id} was given up; begin it again with a new id.",
+            dataset_id=str(intent.dataset_id),
+        )
+    if intent.expired:
+        raise IntentError(
+            f"The lease for the put of dataset {intent.dataset_id} has run out; begin it again.",
+            dataset_id=str(intent.dataset_id),
+        )
+
+
+def _proven(intent: IntentRow, proofs: dict[tuple[UUID, str], Receipt]) -> tuple[ArtifactRecord, ...]:
+    records = []
+    for artifact in intent.artifacts:
+        receipt = proofs.get((intent.dataset_id, artifact.layout.component))
+        if receipt is None or (receipt.store, receipt.key) != (artifact.store, artifact.key):
+            raise IntentError(
+                f"There is no receipt for {artifact.key!r}; write the artifact, then commit with its receipt.",
+                dataset_id=str(intent.dataset_id),
+            )
+        records.append(
+            ArtifactRecord(
+                intent.dataset_id,
+                artifact.store,
+                artifact.key,
+                artifact.layout,
+                receipt.size,
+                receipt.checksum,
+            )
+        )
+    return tuple(records)
+
+
+def _conflict(
+    row: DatasetTypeRow, data_id: DataCoordinate, run: str, existing: UUID
+) -> ConflictingDefinitionError:
+    return ConflictingDefinitionError(
+        f"Run {run!r} has a dataset of type {row.dataset_type.name!r} with data ID {data_id} already ({existing}); "
+        "use another run, or prune that dataset first.",
+        dataset_type=row.dataset_type.name,
+        run=run,
+        existing_id=str(existing),
+    )

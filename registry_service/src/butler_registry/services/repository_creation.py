@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Making a repository, and reading what it says of itself."""
+
+from __future__ import annotations
+
+__all__ = ["create_repository", "read_attributes"]
+
+import json
+from collections.abc import Sequence
+from uuid import UUID
+
+from butler_model.repository import Store
+from butler_model.universe import DimensionUniverse
+from butler_registry.migrations import upgrade
+from butler_registry.storage.attribute_store import AttributeStore
+from butler_registry.storage.database import Connection
+from butler_registry.storage.dimension_tables import DimensionTables
+from butler_registry.storage.repositories import RepositoryDatabases
+from butler_registry.storage.schema import SCHEMA_REVISION, StaticTables
+
+
+def create_repository(
+    databases: RepositoryDatabases,
+    name: str,
+    universe: DimensionUniverse,
+    stores: Sequence[Store],
+    request_id: UUID,
+) -> None:
+    """Make a repository, whole or not at all: static tables by migration, dimension tables from the universe.
+
+    Raises `RepositoryExistsError` if there is one of that name.
+    """
+
+    def fill(connection: Connection, schema: str | None) -> None:
+        upgrade(connection, schema)
+        static = StaticTables.declare(schema)
+        dimension_tables = DimensionTables(static.metadata, universe)
+        static.metadata.create_all(
+            connection, tables=list(dimension_tables.tables.values()), checkfirst=False
+        )
+        AttributeStore(static).initialise(
+            connection,
+            {
+                "schema_revision": SCHEMA_REVISION,
+                "universe": universe.config_json,
+                "stores": json.dumps([{"name": s.name, "template": s.template} for s in stores]),
+                "created_by": str(request_id),
+            },
+        )
+
+    databases.create(name, fill)
+
+
+def read_attributes(databases: RepositoryDatabases, name: str) -> dict[str, str]:
+    """Return the attributes of a repository; `RepositoryNotFoundError` if there is none of that name."""
+    database, schema = databases.open(name)
+    with database.reading() as connection:
+        return AttributeStore(StaticTables.declare(schema)).read_all(connection)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Facts about the repository itself, and the counter of changes of its definitions."""
+
+from __future__ import annotations
+
+__all__ = ["AttributeStore"]
+
+from sqlalchemy import Connection, select
+
+from .schema import StaticTables
+
+_ONLY_ROW = 1
+
+
+class AttributeStore:
+    """Named texts, and the revision."""
+
+    def __init__(self, tables: StaticTables) -> None:
+        self._tables = tables
+        self._read_revision = select(tables.revision.c.value).where(tables.revision.c.id == _ONLY_ROW)
+        self._next_revision = (
+            tables.revision.update()
+            .where(tables.revision.c.id == _ONLY_ROW)
+            .values(value=tables.revision.c.value + 1)
+            .returning(tables.revision.c.value)
+        )
+
+    def read_all(self, connection: Connection) -> dict[str, str]:
+        """Return all attributes."""
+        table = self._tables.attribute
+        return {row.name: row.value for row in connection.execute(select(table.c.name, table.c.value))}
+
+    def initialise(self, connection: Connection, attributes: dict[str, str]) -> None:
+        """Write the attributes of a new repository and start its revision at 1."""
+        rows = [{"name": name, "value": value} for name, value in attributes.items()]
+        connection.execute(self._tables.attribute.insert(), rows)
+        connection.execute(self._tables.revision.insert(), {"id": _ONLY_ROW, "value": 1})
+
+    def revision(self, connection: Connection) -> int:
+        """Return the revision."""
+        return int(connection.execute(self._read_revision).scalar_one())
+
+    def advance(self, connection: Connection) -> int:
+        """Count one change of definitions; call it last, since others wait for the row until the commit."""
+        return int(connection.execute(self._next_revision).scalar_one())

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rows of bound values that a statement can search for, whatever their number, in one parameter per column."""
+
+from __future__ import annotations
+
+__all__ = ["bound_rows"]
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    bindparam,
+    cast,
+    column,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+
+def bound_rows(
+    columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]], connection: Connection
+) -> Select[Any]:
+    """Return a subquery of the given rows, for ``tuple_(*columns).in_(...)``; ints and strings only.
+
+    On PostgreSQL it unnests one array per column; on SQLite it reads one JSON document. Either way the text of the
+    statement does not depend on the number of rows, so it is compiled and prepared once.
+    """
+    if connection.dialect.name == "postgresql":
+        arrays = [
+            cast(bindparam(None, [row[i] for row in rows], unique=True), ARRAY(c.type))
+            for i, c in enumerate(columns)
+        ]
+        names = [column(c.name, c.type) for c in columns]
+        return select(func.unnest(*arrays).table_valued(*names, name="bound").render_derived())
+    document = json.dumps([list(row) for row in rows], separators=(",", ":"), ensure_ascii=False)
+    each = func.json_each(bindparam(None, document, String(), unique=True)).table_valued("value", name="each")
+    values: list[ColumnElement[Any]] = [
+        func.json_extract(each.c.value, text(f"'$[{i}]'"), type_=c.type) for i, c in enumerate(columns)
+    ]
+    return select(*values)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Connections to the database of a repository, and the transactions on them."""
+
+from __future__ import annotations
+
+__all__ = ["Connection", "Database", "connect_postgresql", "connect_sqlite"]
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool
+
+from butler_model.errors import ConfigurationError, OverloadedError, ServiceUnavailableError, StoreFullError
+
+_SQLITE_BUSY_MILLISECONDS = 20_000
+_POOL_TIMEOUT_SECONDS = 10.0
+
+
+def connect_postgresql(url: str, pool_size: int) -> Engine:
+    """Return an engine whose pool never holds more than ``pool_size`` connections."""
+    parsed = make_url(url).set(drivername="postgresql+psycopg")
+    return create_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT_SECONDS,
+        pool_pre_ping=False,
+        pool_recycle=1800,
+        connect_args={"application_name": "butler-registry", "connect_timeout": 10},
+    )
+
+
+def connect_sqlite(path: Path, pool_size: int) -> Engine:
+    """Return an engine for a SQLite file, in WAL mode: readers never wait for the one writer."""
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT_SECONDS,
+        connect_args={"check_same_thread": False, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {_SQLITE_BUSY_MILLISECONDS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")  # a commit that was acknowledged survives a power failure
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A writer takes the lock at once: one that began as a reader could fail when it first writes.
+        writing = connection.get_execution_options().get("butler_writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+class Database:
+    """Opens transactions, and turns failures of the database into errors of the catalogue.
+
+    Parameters
+    ----------
+    engine
+        Shared by all repositories of a server on PostgreSQL; one per repository on SQLite.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._reading = engine
+        if engine.dialect.name == "postgresql":
+            # A read is one statement or tolerates two: no BEGIN and COMMIT around it.
+            self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._writing = engine.execution_options(butler_writing=True)
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether this is PostgreSQL (else SQLite)."""
+        return self.engine.dialect.name == "postgresql"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection for reading. On PostgreSQL every statement has a snapshot of its own."""
+        with _catalogued(), self._reading.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that commits at the end, or rolls back if the block raises."""
+        with _catalogued(), self._writing.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all pooled connections."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _catalogued() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise OverloadedError(
+            f"All database connections were busy for {_POOL_TIMEOUT_SECONDS:g} s; try again."
+        ) from error
+    except (OperationalError, InterfaceError) as error:
+        raise _translated(error) from error
+
+
+def _translated(error: DBAPIError) -> Exception:
+    text = str(error.orig)
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if "disk is full" in text or state == "53100":
+        return StoreFullError("The registry's database has no room left on its disk.")
+    if state.startswith("28") or state == "3D000":
+        return ConfigurationError(f"The registry cannot log in to its database: {text.strip()}")
+    if "no such table" in text:
+        return error
+    if "locked" in text or state in ("40001", "40P01", "55P03"):
+        return ServiceUnavailableError("The registry's database is busy with other writers; try again.")
+    return ServiceUnavailableError("The registry cannot reach its database; try again later.")

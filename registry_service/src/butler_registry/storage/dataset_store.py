@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rows of datasets, of where they stand, and of their artifacts."""
+
+from __future__ import annotations
+
+__all__ = ["DatasetRow", "DatasetStore", "NewDataset"]
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Select, Table, select, tuple_
+from sqlalchemy.exc import IntegrityError
+
+from butler_model.artifact import ArtifactLayout, ArtifactRecord
+from butler_model.errors import ConflictingDefinitionError
+
+from .bound_rows import bound_rows
+from .column_types import database_time
+from .dataset_type_store import DatasetTypeRow
+from .schema import StaticTables
+
+# International atomic time has been ahead of UTC by this since 2017; leap seconds end by 2035 at the latest.
+_TAI_MINUS_UNIX_NSEC = 37 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """A dataset that was found, in one of the collections searched, with one of its artifacts."""
+
+    dataset_id: UUID
+    dataset_type_id: int
+    run_id: int
+    collection_id: int
+    data_id: tuple[Any, ...]
+    artifact: ArtifactRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewDataset:
+    """A dataset to be inserted, with its artifacts."""
+
+    dataset_id: UUID
+    run_id: int
+    data_id: tuple[Any, ...]
+    artifacts: tuple[ArtifactRecord, ...]
+
+
+class DatasetStore:
+    """Datasets."""
+
+    def __init__(self, tables: StaticTables) -> None:
+        self._datasets = tables.dataset
+        self._artifacts = tables.artifact_record
+
+    def insert(self, connection: Connection, row: DatasetTypeRow, datasets: Sequence[NewDataset]) -> None:
+        """Insert datasets of one type, their places in their runs, and their artifact records.
+
+        Raises `ConflictingDefinitionError` if a run has a dataset of that data ID, or an id is taken; the
+        transaction is then of no use.
+        """
+        required = row.dataset_type.dimensions.required
+        ingested = self._datasets.insert().values(ingest_nsec=database_time() + _TAI_MINUS_UNIX_NSEC)
+        try:
+            connection.execute(
+                ingested,
+                [{"id": d.dataset_id, "dataset_type_id": row.id, "run_id": d.run_id} for d in datasets],
+            )
+            connection.execute(
+                row.tags.insert(),
+                [
+                    {
+                        "dataset_type_id": row.id,
+                        "collection_id": d.run_id,
+                        "dataset_id": d.dataset_id,
+                        **dict(zip(required, d.data_id, strict=True)),
+                    }
+                    for d in datasets
+                ],
+            )
+        except IntegrityError as error:
+            raise ConflictingDefinitionError(
+                f"Another dataset of type {row.dataset_type.name!r} with one of these data IDs or ids was put first.",
+                dataset_type=row.dataset_type.name,
+            ) from error
+        artifacts = [_artifact_values(a) for d in datasets for a in d.artifacts]
+        if artifacts:
+            connection.execute(self._artifacts.insert(), artifacts)
+
+    def find(
+        self,
+        connection: Connection,
+        row: DatasetTypeRow,
+        data_ids: Sequence[tuple[Any, ...]],
+        collection_ids: Sequence[int],
+        *,
+        want_artifacts: bool,
+    ) -> list[DatasetRow]:
+        """Return the datasets of one type with any of the data IDs (required values) in any of the collections.
+
+        A dataset comes once per collection, and with ``want_artifacts`` once per artifact.
+        """
+        tags, required = row.tags, row.dataset_type.dimensions.required
+        query = self._select(tags, required, want_artifacts).where(
+            tags.c.dataset_type_id == row.id, tags.c.collection_id.in_(collection_ids)
+        )
+        if len(data_ids) == 1:
+            query = query.where(*(tags.c[n] == v for n, v in zip(required, data_ids[0], strict=True)))
+        elif required:
+            bound = bound_rows([tags.c[name] for name in required], data_ids, connection)
+            query = query.where(tuple_(*(tags.c[name] for name in required)).in_(bound))
+        return [_dataset_row(row, len(required), want_artifacts) for row in connection.execute(query)]
+
+    def type_ids(self, connection: Connection, dataset_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """Return the dataset type of each dataset that exists."""
+        query = select(self._datasets.c.id, self._datasets.c.dataset_type_id)
+        rows = connection.execute(query.where(self._datasets.c.id.in_(dataset_ids)))
+        return {row.id: row.dataset_type_id for row in rows}
+
+    def get(
+        self,
+        connection: Connection,
+        row: DatasetTypeRow,
+        dataset_ids: Sequence[UUID],
+        *,
+        want_artifacts: bool,
+    ) -> list[DatasetRow]:
+        """Return datasets of one type by id, with ``want_artifacts`` once per artifact."""
+        tags, required = row.tags, row.dataset_type.dimensions.required
+        query = self._select(tags, required, want_artifacts).where(
+            tags.c.dataset_id.in_(dataset_ids), tags.c.collection_id == self._datasets.c.run_id
+        )
+        return [_dataset_row(r, len(required), want_artifacts) for r in connection.execute(query)]
+
+    def _select(self, tags: Table, required: Iterable[str], want_artifacts: bool) -> Select[Any]:
+        query = select(
+            self._datasets.c.id,
+            self._datasets.c.dataset_type_id,
+            self._datasets.c.run_id,
+            tags.c.collection_id,
+            *(tags.c[name] for name in required),
+        )
+        source = tags.join(self._datasets, tags.c.dataset_id == self._datasets.c.id)
+        if want_artifacts:
+            source = source.outerjoin(self._artifacts, self._artifacts.c.dataset_id == self._datasets.c.id)
+            query = query.add_columns(*(c for c in self._artifacts.c if c.name != "dataset_id"))
+        return query.select_from(source)
+
+
+def _artifact_values(record: ArtifactRecord) -> dict[str, Any]:
+    return {
+        "dataset_id": record.dataset_id,
+        "component": record.layout.component,
+        "store": record.store,
+        "key": record.key,
+        "formatter": record.layout.formatter,
+        "extension": record.layout.extension,
+        "storage_class": record.layout.storage_class,
+        "size": record.size,
+        "checksum": record.checksum,
+    }
+
+
+def _dataset_row(row: Row[Any], n_required: int, want_artifacts: bool) -> DatasetRow:
+    values = tuple(row)
+    dataset_id, type_id, run_id, collection_id = values[:4]
+    end = 4 + n_required
+    artifact = None
+    if want_artifacts and values[end] is not None:
+        component, store, key, formatter, extension, storage_class, size, checksum = values[end : end + 8]
+        layout = ArtifactLayout(formatter, extension, storage_class, component)
+        artifact = ArtifactRecord(dataset_id, store, key, layout, size, checksum)
+    return DatasetRow(dataset_id, type_id, run_id, collection_id, values[4:end], artifact)

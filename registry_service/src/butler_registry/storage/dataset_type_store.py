@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rows of dataset types and of the dimension groups they use."""
+
+from __future__ import annotations
+
+__all__ = ["DatasetTypeRow", "DatasetTypeStore"]
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from butler_model.dataset import DatasetType
+from butler_model.universe import DimensionGroup, DimensionUniverse
+
+from .schema import StaticTables
+from .tag_tables import TagTables
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetTypeRow:
+    """A dataset type, the integer that stands for it, and the table that says where its datasets are."""
+
+    id: int
+    dataset_type: DatasetType
+    tags: Table
+
+
+class DatasetTypeStore:
+    """Dataset types by name."""
+
+    def __init__(self, tables: StaticTables, universe: DimensionUniverse) -> None:
+        self._types = tables.dataset_type
+        self._groups = tables.required_dimensions
+        self._universe = universe
+        self._tags = TagTables(tables)
+
+    def insert(self, connection: Connection, dataset_type: DatasetType) -> bool:
+        """Insert a dataset type unless there is one of that name; return whether it is new.
+
+        Makes the table for its group of dimensions if it is the first with that group.
+        """
+        group_id = self._group_id(connection, dataset_type.dimensions)
+        self._tags.declare(group_id, dataset_type.dimensions).create(connection, checkfirst=True)
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        statement = (
+            dialect.insert(self._types)
+            .values(
+                name=dataset_type.name,
+                storage_class=dataset_type.storageClass_name,
+                is_calibration=dataset_type.isCalibration(),
+                required_dimensions_id=group_id,
+            )
+            .on_conflict_do_nothing(index_elements=["name"])
+            .returning(self._types.c.id)
+        )
+        return connection.execute(statement).first() is not None
+
+    def _group_id(self, connection: Connection, group: DimensionGroup) -> int:
+        required = ",".join(group.required)
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        insert = dialect.insert(self._groups).values(names=required)
+        # Waits for another transaction that is inserting the same group, so only one makes its table.
+        connection.execute(insert.on_conflict_do_nothing(index_elements=["names"]))
+        find = select(self._groups.c.id).where(self._groups.c.names == required)
+        return int(connection.execute(find).scalar_one())
+
+    def by_name(self, connection: Connection, names: Sequence[str]) -> dict[str, DatasetTypeRow]:
+        """Return those of the named dataset types that exist."""
+        rows = connection.execute(self._select().where(self._types.c.name.in_(names)))
+        return {row.name: self._row(row) for row in rows}
+
+    def by_id(self, connection: Connection, ids: Sequence[int]) -> dict[int, DatasetTypeRow]:
+        """Return those of the dataset types that exist."""
+        rows = connection.execute(self._select().where(self._types.c.id.in_(ids)))
+        return {row.id: self._row(row) for row in rows}
+
+    def all(self, connection: Connection) -> list[DatasetType]:
+        """Return all dataset types by name."""
+        rows = connection.execute(self._select().order_by(self._types.c.name))
+        return [self._row(row).dataset_type for row in rows]
+
+    def _select(self) -> Select[Any]:
+        return select(
+            self._types.c.id,
+            self._types.c.name,
+            self._types.c.storage_class,
+            self._types.c.is_calibration,
+            self._types.c.required_dimensions_id,
+            self._groups.c.names,
+        ).join_from(self._types, self._groups)
+
+    def _row(self, row: Row[Any]) -> DatasetTypeRow:
+        group = self._universe.conform(row.names.split(",") if row.names else ())
+        dataset_type = DatasetType(row.name, group, row.storage_class, isCalibration=row.is_calibration)
+        return DatasetTypeRow(row.id, dataset_type, self._tags.declare(row.required_dimensions_id, group))

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Reading and writing dimension records."""
+
+from __future__ import annotations
+
+__all__ = ["DimensionStore"]
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from butler_model.dimensions import ColumnType, DimensionElement
+from butler_model.errors import ConflictingDefinitionError, MissingParentError
+from butler_model.records import DimensionRecord
+from butler_model.timespan import Timespan
+
+from .bound_rows import bound_rows
+from .dimension_tables import TIMESPAN_BEGIN, TIMESPAN_END, DimensionTables
+
+
+class DimensionStore:
+    """Records of all elements of a repository."""
+
+    def __init__(self, tables: DimensionTables) -> None:
+        self._tables = tables
+
+    def insert(
+        self,
+        connection: Connection,
+        element: DimensionElement,
+        records: Sequence[DimensionRecord],
+        skip_existing: bool,
+    ) -> int:
+        """Insert records; return how many were new.
+
+        Raises `ConflictingDefinitionError` or `MissingParentError`, after which the transaction is of no use.
+        """
+        if not records:
+            return 0
+        table = self._tables[element.name]
+        rows = [record_to_row(record) for record in records]
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        if not skip_existing:
+            try:
+                connection.execute(table.insert(), rows)
+            except IntegrityError as error:
+                raise _explained(error, element, records) from error
+            return len(rows)
+        keys = [element.field_name(name) for name in element.required]
+        existing = self.fetch(connection, element, [record.key for record in records])
+        new = {r.key: row for r, row in zip(records, rows, strict=True) if r.key not in existing}
+        if not new:
+            return 0
+        try:
+            # Another writer may have come between: a record of that key is then left alone too.
+            connection.execute(
+                dialect.insert(table).on_conflict_do_nothing(index_elements=keys), list(new.values())
+            )
+        except IntegrityError as error:
+            raise _explained(error, element, records) from error
+        return len(new)
+
+    def fetch(
+        self, connection: Connection, element: DimensionElement, keys: Iterable[tuple[Any, ...]]
+    ) -> dict[tuple[Any, ...], DimensionRecord]:
+        """Return the records that exist for given values of the required dimensions, by those values."""
+        wanted = list(dict.fromkeys(keys))
+        if not wanted:
+            return {}
+        table = self._tables[element.name]
+        fields = [element.field_name(name) for name in element.required]
+        if len(wanted) == 1:
+            query = self.select(element).where(
+                *(table.c[field] == value for field, value in zip(fields, wanted[0], strict=True))
+            )
+        else:
+            columns = [table.c[field] for field in fields]
+            query = self.select(element).where(tuple_(*columns).in_(bound_rows(columns, wanted, connection)))
+        records = (row_to_record(element, row) for row in connection.execute(query))
+        return {record.key: record for record in records}
+
+    def match(
+        self, connection: Connection, element: DimensionElement, fields: Mapping[str, Any], limit: int
+    ) -> list[DimensionRecord]:
+        """Return records whose fields have the given values, at most ``limit``."""
+        table = self._tables[element.name]
+        query = self.select(element).where(*(table.c[name] == value for name, value in fields.items()))
+        return [row_to_record(element, row) for row in connection.execute(query.limit(limit))]
+
+    def existing_values(
+        self, connection: Connection, element: DimensionElement, values: set[Any]
+    ) -> set[Any]:
+        """Return which values a dimension without a table of its own has."""
+        table, column = self._tables.source(element.name)
+        query = select(table.c[column]).where(table.c[column].in_(sorted(values))).distinct()
+        return set(connection.scalars(query))
+
+    def select(self, element: DimensionElement) -> Select[Any]:
+        """Return the statement for all records of an element; its rows go to `row_to_record`."""
+        table = self._tables[element.name]
+        return select(*(table.c[name] for name in _column_names(element)))
+
+
+def _column_names(element: DimensionElement) -> list[str]:
+    names: list[str] = []
+    for column in element.columns:
+        names += [TIMESPAN_BEGIN, TIMESPAN_END] if column.type is ColumnType.TIMESPAN else [column.name]
+    return names
+
+
+def record_to_row(record: DimensionRecord) -> dict[str, Any]:
+    """Return a record as values by SQL column."""
+    row: dict[str, Any] = {}
+    for column, value in zip(record.definition.columns, record.values, strict=True):
+        if column.type is ColumnType.TIMESPAN:
+            row[TIMESPAN_BEGIN], row[TIMESPAN_END] = (None, None) if value is None else value.nsec
+        else:
+            row[column.name] = value
+    return row
+
+
+def row_to_record(element: DimensionElement, row: Row[Any]) -> DimensionRecord:
+    """Return the record of a row; the timespan, where there is one, stands last in two columns."""
+    values = tuple(row)
+    if element.temporal:
+        begin, end = values[-2:]
+        values = (*values[:-2], None if begin is None else Timespan.from_simple([begin, end]))
+    return DimensionRecord.from_values(element, values)
+
+
+def _explained(
+    error: IntegrityError, element: DimensionElement, records: Sequence[DimensionRecord]
+) -> ConflictingDefinitionError | MissingParentError:
+    text = str(error.orig)
+    shown = ", ".join(str(dict(r.dataId.required)) for r in records[:3]) + (
+        " ..." if len(records) > 3 else ""
+    )
+    if "foreign key" in text.lower():
+        parents = ", ".join(name for name in element.key_columns if name != element.name)
+        return MissingParentError(
+            f"A record of {element} refers to a record that does not exist (one of {parents}); insert that first. "
+            f"Records: {shown}.",
+            element=element.name,
+        )
+    return ConflictingDefinitionError(
+        f"A record of {element} exists already with the same key or alternate key. Records: {shown}.",
+        element=element.name,
+    )

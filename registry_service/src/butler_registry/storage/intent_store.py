@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rows of puts that were begun."""
+
+from __future__ import annotations
+
+__all__ = ["IntendedArtifact", "IntentRow", "IntentStore"]
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from butler_model.artifact import ArtifactLayout
+
+from .column_types import database_time
+from .schema import IntentState, StaticTables
+
+_NSEC_PER_SECOND = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class IntendedArtifact:
+    """An artifact that a put may write, and where."""
+
+    store: str
+    key: str
+    layout: ArtifactLayout
+
+
+@dataclass(frozen=True, slots=True)
+class IntentRow:
+    """One dataset that is being put."""
+
+    dataset_id: UUID
+    request_id: UUID
+    dataset_type_id: int
+    run_id: int
+    data_id: tuple[Any, ...]
+    artifacts: tuple[IntendedArtifact, ...]
+    state: IntentState = IntentState.ACTIVE
+    expired: bool = False
+
+
+class IntentStore:
+    """Intents by dataset id."""
+
+    def __init__(self, tables: StaticTables) -> None:
+        self._table = tables.put_intent
+
+    def upsert(self, connection: Connection, intents: Sequence[IntentRow], lease_seconds: int) -> None:
+        """Write intents; one that is there already from the same request gets a new lease."""
+        table = self._table
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        lease = database_time() + lease_seconds * _NSEC_PER_SECOND
+        insert = dialect.insert(table).values(lease_expires_nsec=lease)
+        statement = insert.on_conflict_do_update(
+            index_elements=["dataset_id"], set_={"lease_expires_nsec": insert.excluded.lease_expires_nsec}
+        )
+        connection.execute(statement, [_values(intent) for intent in intents])
+
+    def select(
+        self, connection: Connection, dataset_ids: Sequence[UUID], *, lock: bool
+    ) -> dict[UUID, IntentRow]:
+        """Return the intents there are for some datasets; ``lock`` keeps others from them until the commit."""
+        table = self._table
+        expired = (table.c.lease_expires_nsec < database_time()).label("expired")
+        query = select(
+            table.c.dataset_id,
+            table.c.request_id,
+            table.c.dataset_type_id,
+            table.c.run_id,
+            table.c.data_id,
+            table.c.artifacts,
+            table.c.state,
+            expired,
+        ).where(table.c.dataset_id.in_(dataset_ids))
+        if lock:
+            query = query.order_by(table.c.dataset_id).with_for_update()  # in one order: no deadlock
+        return {row.dataset_id: _intent(row) for row in connection.execute(query)}
+
+    def mark_aborted(self, connection: Connection, dataset_ids: Sequence[UUID]) -> None:
+        """Note that these intents can no longer be committed."""
+        statement = (
+            self._table.update()
+            .where(self._table.c.dataset_id.in_(dataset_ids))
+            .values(state=int(IntentState.ABORTED))
+        )
+        connection.execute(statement)
+
+    def delete(self, connection: Connection, dataset_ids: Sequence[UUID], state: IntentState) -> None:
+        """Remove intents of a state."""
+        table = self._table
+        statement = table.delete().where(
+            table.c.dataset_id.in_(bindparam("ids", expanding=True)), table.c.state == int(state)
+        )
+        connection.execute(statement, {"ids": list(dataset_ids)})
+
+
+def _values(intent: IntentRow) -> dict[str, Any]:
+    artifacts = [
+        [a.store, a.key, a.layout.formatter, a.layout.extension, a.layout.storage_class, a.layout.component]
+        for a in intent.artifacts
+    ]
+    return {
+        "dataset_id": intent.dataset_id,
+        "request_id": intent.request_id,
+        "dataset_type_id": intent.dataset_type_id,
+        "run_id": intent.run_id,
+        "data_id": json.dumps(intent.data_id),
+        "artifacts": json.dumps(artifacts),
+        "state": int(intent.state),
+    }
+
+
+def _intent(row: Row[Any]) -> IntentRow:
+    return IntentRow(
+        row.dataset_id,
+        row.request_id,
+        row.dataset_type_id,
+        row.run_id,
+        tuple(json.loads(row.data_id)),
+        tuple(IntendedArtifact(a[0], a[1], ArtifactLayout(*a[2:])) for a in json.loads(row.artifacts)),
+        IntentState(row.state),
+        bool(row.expired),
+    )
