@@ -14,12 +14,12 @@ __all__ = ["PathTemplate", "check_key"]
 
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .artifact import ArtifactLayout
-from .data_id import DataCoordinate
 from .dataset import DatasetRef
 from .errors import ConfigurationError, InvalidNameError
 
@@ -76,23 +76,22 @@ class PathTemplate:
         ConfigurationError
             Raised if the data ID has no value for a field that is not optional.
         """
-        values = _values(ref, layout.component)
-        rendered = [self._render(part, values, ref.datasetType.name) for part in self._parts]
+        rendered = [self._render(part, ref, layout.component) for part in self._parts]
         *directories, name = [part for part in rendered if part]
         stem = name.replace(".", "_")[:_MAX_PART_CHARACTERS]
         tail = ref.getCheckedId().hex[-_UUID_DIGITS:]
         return check_key("/".join([*directories, f"{stem}_{tail}{layout.extension}"]))
 
-    def _render(self, part: Iterable[_Field], values: Mapping[str, Any], type_name: str) -> str:
+    def _render(self, part: Iterable[_Field], ref: DatasetRef, component: str) -> str:
         text = ""
         for field in part:
-            value = values.get(field.name) if field.name else ""
+            value = _value(field.name, ref, component) if field.name else ""
             if value is None or (value == "" and field.name):
                 if field.optional:
                     continue
                 raise ConfigurationError(
                     f"The path template {self.template!r} needs {field.name!r}, which datasets of type "
-                    f"{type_name!r} do not have; mark it as optional: {{{field.name}:?}}."
+                    f"{ref.datasetType.name!r} do not have; mark it as optional: {{{field.name}:?}}."
                 )
             text += (field.separator if text or not field.optional else "") + _safe(str(value), field.slashes)
         return text
@@ -109,16 +108,22 @@ def _parse(part: str) -> Iterator[_Field]:
         yield _Field(literal, name or "", "?" in (spec or ""), "/" in (spec or ""))
 
 
-def _values(ref: DatasetRef, component: str) -> dict[str, Any]:
-    data_id: DataCoordinate = ref.dataId
-    values: dict[str, Any] = dict(data_id.full)
-    for name, record in data_id.records.items():
-        if record is not None:
-            values.update({f"{name}.{field}": value for field, value in record.toDict().items()})
-    values.update(run=ref.run, datasetType=ref.datasetType.nameAndComponent()[0], component=component)
-    return values
+def _value(name: str, ref: DatasetRef, component: str) -> Any:
+    data_id = ref.dataId
+    if name in data_id.dimensions.index:
+        return data_id[name]
+    if name == "run":
+        return ref.run
+    if name == "datasetType":
+        return ref.datasetType.nameAndComponent()[0]
+    if name == "component":
+        return component
+    element, dot, field = name.partition(".")
+    record = data_id.records.get(element) if dot else None
+    return record.get(field) if record is not None and field in record.definition.column_index else None
 
 
+@lru_cache(maxsize=100_000)  # the same few runs, filters and visits stand in many keys
 def _safe(value: str, slashes: bool) -> str:
     parts = value.replace("#", "HASH").split("/") if slashes else [value.replace("#", "HASH")]
     cleaned = (_UNSAFE.sub("_", part)[:_MAX_PART_CHARACTERS] for part in parts)

@@ -65,6 +65,10 @@ class Definitions:
             cache = self._cache = _Cache(revision)
         return Snapshot(self, connection, cache)
 
+    def unchecked(self, connection: Connection) -> Snapshot:
+        """Return definitions without reading the revision: enough to look things up by id, which never changes."""
+        return Snapshot(self, connection, self._cache)
+
 
 class Snapshot:
     """Definitions as of one revision; reads what is not cached through its connection."""

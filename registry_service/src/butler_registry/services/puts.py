@@ -11,7 +11,6 @@ __all__ = ["PutService"]
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from butler_model.artifact import ArtifactRecord, Receipt
@@ -81,9 +80,12 @@ class PutService:
                 for row, data_id in self._plan(snapshot, batch, request, run_id):
                     rows.append(row)
                     data_ids.append(data_id)
-            if rows:
-                self._refuse_others_intents(connection, request, rows)
-                self._intents.upsert(connection, rows, request.lease_seconds)
+            if rows and not self._intents.upsert(connection, rows, request.lease_seconds):
+                raise IntentError(
+                    f"A dataset of this put, such as {rows[0].dataset_id}, is being put by another request, or was "
+                    "given up; use new ids.",
+                    dataset_id=str(rows[0].dataset_id),
+                )
         return [
             PutIntent(row.dataset_id, data_id, self._write_grants(row, request.lease_seconds))
             for row, data_id in zip(rows, data_ids, strict=True)
@@ -146,19 +148,6 @@ class PutService:
                 data_id = DataCoordinate.from_required_values(row.dataset_type.dimensions, existing.data_id)
                 raise _conflict(row, data_id, run, existing.dataset_id)
 
-    def _refuse_others_intents(
-        self, connection: Connection, request: BeginPut, rows: Sequence[IntentRow]
-    ) -> None:
-        """Refuse to take over an intent of another request, or one that was given up or planned otherwise."""
-        existing = self._intents.select(connection, [row.dataset_id for row in rows], lock=True)
-        for row in rows:
-            held = existing.get(row.dataset_id)
-            if held is not None and replace(held, expired=False) != row:
-                raise IntentError(
-                    f"Dataset {row.dataset_id} is being put by another request, or was given up; use a new id.",
-                    dataset_id=str(row.dataset_id),
-                )
-
     def _write_grants(self, row: IntentRow, lease_seconds: int) -> tuple[WriteGrant, ...]:
         return tuple(
             WriteGrant(
@@ -193,7 +182,7 @@ class PutService:
                     )
         for intent in intents.values():
             _check_committable(intent)
-        snapshot = self._definitions.snapshot(connection)
+        snapshot = self._definitions.unchecked(connection)
         for row in snapshot.dataset_types_by_id(i.dataset_type_id for i in intents.values()).values():
             datasets = [
                 NewDataset(i.dataset_id, i.run_id, i.data_id, _proven(i, proofs))
@@ -209,7 +198,7 @@ class PutService:
     ) -> ConflictingDefinitionError:
         """Name the dataset that was there first, now that the failed transaction is over."""
         with self._database.reading() as connection:
-            snapshot = self._definitions.snapshot(connection)
+            snapshot = self._definitions.unchecked(connection)
             for intent in self._intents.select(connection, dataset_ids, lock=False).values():
                 row = snapshot.dataset_types_by_id([intent.dataset_type_id])[intent.dataset_type_id]
                 found = self._datasets.find(

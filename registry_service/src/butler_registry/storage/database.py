@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-__all__ = ["Connection", "Database", "connect_postgresql", "connect_sqlite"]
+__all__ = ["Connection", "Database", "connect_postgresql", "connect_sqlite", "execute_many"]
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Executable, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -102,6 +102,18 @@ class Database:
     def close(self) -> None:
         """Close all pooled connections."""
         self.engine.dispose()
+
+
+def execute_many(connection: Connection, statement: Executable, rows: Sequence[dict[str, Any]]) -> int:
+    """Execute a statement once per row; return how many rows of the database it touched.
+
+    A single row is sent as one statement: the driver's way for many begins with another round trip.
+    """
+    if not rows:
+        return 0
+    parameters = rows if len(rows) > 1 else rows[0]
+    options = {"preserve_rowcount": True}
+    return connection.execute(statement, parameters, execution_options=options).rowcount
 
 
 @contextmanager

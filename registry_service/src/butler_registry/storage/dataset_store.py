@@ -5,12 +5,12 @@ from __future__ import annotations
 
 __all__ = ["DatasetRow", "DatasetStore", "NewDataset"]
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, Table, select, tuple_
+from sqlalchemy import Connection, Row, Select, Table, bindparam, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from butler_model.artifact import ArtifactLayout, ArtifactRecord
@@ -18,6 +18,7 @@ from butler_model.errors import ConflictingDefinitionError
 
 from .bound_rows import bound_rows
 from .column_types import database_time
+from .database import execute_many
 from .dataset_type_store import DatasetTypeRow
 from .schema import StaticTables
 
@@ -51,8 +52,13 @@ class DatasetStore:
     """Datasets."""
 
     def __init__(self, tables: StaticTables) -> None:
-        self._datasets = tables.dataset
+        self._datasets = datasets = tables.dataset
         self._artifacts = tables.artifact_record
+        self._insert_dataset = datasets.insert().values(ingest_nsec=database_time() + _TAI_MINUS_UNIX_NSEC)
+        self._type_ids = select(datasets.c.id, datasets.c.dataset_type_id).where(
+            datasets.c.id.in_(bindparam("ids", expanding=True))
+        )
+        self._searches: dict[tuple[Table, bool, bool], Select[Any]] = {}
 
     def insert(self, connection: Connection, row: DatasetTypeRow, datasets: Sequence[NewDataset]) -> None:
         """Insert datasets of one type, their places in their runs, and their artifact records.
@@ -61,32 +67,26 @@ class DatasetStore:
         transaction is then of no use.
         """
         required = row.dataset_type.dimensions.required
-        ingested = self._datasets.insert().values(ingest_nsec=database_time() + _TAI_MINUS_UNIX_NSEC)
+        ids = [{"id": d.dataset_id, "dataset_type_id": row.id, "run_id": d.run_id} for d in datasets]
+        places = [
+            {
+                "dataset_type_id": row.id,
+                "collection_id": d.run_id,
+                "dataset_id": d.dataset_id,
+                **dict(zip(required, d.data_id, strict=True)),
+            }
+            for d in datasets
+        ]
         try:
-            connection.execute(
-                ingested,
-                [{"id": d.dataset_id, "dataset_type_id": row.id, "run_id": d.run_id} for d in datasets],
-            )
-            connection.execute(
-                row.tags.insert(),
-                [
-                    {
-                        "dataset_type_id": row.id,
-                        "collection_id": d.run_id,
-                        "dataset_id": d.dataset_id,
-                        **dict(zip(required, d.data_id, strict=True)),
-                    }
-                    for d in datasets
-                ],
-            )
+            execute_many(connection, self._insert_dataset, ids)
+            execute_many(connection, row.tags.insert(), places)
         except IntegrityError as error:
             raise ConflictingDefinitionError(
                 f"Another dataset of type {row.dataset_type.name!r} with one of these data IDs or ids was put first.",
                 dataset_type=row.dataset_type.name,
             ) from error
         artifacts = [_artifact_values(a) for d in datasets for a in d.artifacts]
-        if artifacts:
-            connection.execute(self._artifacts.insert(), artifacts)
+        execute_many(connection, self._artifacts.insert(), artifacts)
 
     def find(
         self,
@@ -101,21 +101,37 @@ class DatasetStore:
 
         A dataset comes once per collection, and with ``want_artifacts`` once per artifact.
         """
-        tags, required = row.tags, row.dataset_type.dimensions.required
-        query = self._select(tags, required, want_artifacts).where(
-            tags.c.dataset_type_id == row.id, tags.c.collection_id.in_(collection_ids)
-        )
+        required = row.dataset_type.dimensions.required
+        query = self._search(row, want_artifacts, len(data_ids) == 1)
+        parameters: dict[str, Any] = {"type_id": row.id, "collection_ids": list(collection_ids)}
         if len(data_ids) == 1:
-            query = query.where(*(tags.c[n] == v for n, v in zip(required, data_ids[0], strict=True)))
+            parameters |= {f"value_{i}": value for i, value in enumerate(data_ids[0])}
         elif required:
-            bound = bound_rows([tags.c[name] for name in required], data_ids, connection)
-            query = query.where(tuple_(*(tags.c[name] for name in required)).in_(bound))
-        return [_dataset_row(row, len(required), want_artifacts) for row in connection.execute(query)]
+            keys = [row.tags.c[name] for name in required]
+            query = query.where(tuple_(*keys).in_(bound_rows(keys, data_ids, connection)))
+        rows = connection.execute(query, parameters)
+        return [_dataset_row(found, len(required), want_artifacts) for found in rows]
+
+    def _search(self, row: DatasetTypeRow, want_artifacts: bool, single: bool) -> Select[Any]:
+        """Return the statement that searches collections, built once for each kind of search."""
+        tags = row.tags
+        query = self._searches.get((tags, want_artifacts, single))
+        if query is None:
+            query = self._select(row, want_artifacts).where(
+                tags.c.dataset_type_id == bindparam("type_id"),
+                tags.c.collection_id.in_(bindparam("collection_ids", expanding=True)),
+            )
+            if single:
+                names = row.dataset_type.dimensions.required
+                query = query.where(
+                    *(tags.c[name] == bindparam(f"value_{i}") for i, name in enumerate(names))
+                )
+            self._searches[tags, want_artifacts, single] = query
+        return query
 
     def type_ids(self, connection: Connection, dataset_ids: Sequence[UUID]) -> dict[UUID, int]:
         """Return the dataset type of each dataset that exists."""
-        query = select(self._datasets.c.id, self._datasets.c.dataset_type_id)
-        rows = connection.execute(query.where(self._datasets.c.id.in_(dataset_ids)))
+        rows = connection.execute(self._type_ids, {"ids": list(dataset_ids)})
         return {row.id: row.dataset_type_id for row in rows}
 
     def get(
@@ -127,19 +143,21 @@ class DatasetStore:
         want_artifacts: bool,
     ) -> list[DatasetRow]:
         """Return datasets of one type by id, with ``want_artifacts`` once per artifact."""
-        tags, required = row.tags, row.dataset_type.dimensions.required
-        query = self._select(tags, required, want_artifacts).where(
+        tags = row.tags
+        query = self._select(row, want_artifacts).where(
             tags.c.dataset_id.in_(dataset_ids), tags.c.collection_id == self._datasets.c.run_id
         )
-        return [_dataset_row(r, len(required), want_artifacts) for r in connection.execute(query)]
+        n_required = len(row.dataset_type.dimensions.required)
+        return [_dataset_row(found, n_required, want_artifacts) for found in connection.execute(query)]
 
-    def _select(self, tags: Table, required: Iterable[str], want_artifacts: bool) -> Select[Any]:
+    def _select(self, row: DatasetTypeRow, want_artifacts: bool) -> Select[Any]:
+        tags = row.tags
         query = select(
             self._datasets.c.id,
             self._datasets.c.dataset_type_id,
             self._datasets.c.run_id,
             tags.c.collection_id,
-            *(tags.c[name] for name in required),
+            *(tags.c[name] for name in row.dataset_type.dimensions.required),
         )
         source = tags.join(self._datasets, tags.c.dataset_id == self._datasets.c.id)
         if want_artifacts:

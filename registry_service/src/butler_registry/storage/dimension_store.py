@@ -18,6 +18,7 @@ from butler_model.records import DimensionRecord
 from butler_model.timespan import Timespan
 
 from .bound_rows import bound_rows
+from .database import execute_many
 from .dimension_tables import TIMESPAN_BEGIN, TIMESPAN_END, DimensionTables
 
 
@@ -45,7 +46,7 @@ class DimensionStore:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         if not skip_existing:
             try:
-                connection.execute(table.insert(), rows)
+                execute_many(connection, table.insert(), rows)
             except IntegrityError as error:
                 raise _explained(error, element, records) from error
             return len(rows)
@@ -56,9 +57,8 @@ class DimensionStore:
             return 0
         try:
             # Another writer may have come between: a record of that key is then left alone too.
-            connection.execute(
-                dialect.insert(table).on_conflict_do_nothing(index_elements=keys), list(new.values())
-            )
+            statement = dialect.insert(table).on_conflict_do_nothing(index_elements=keys)
+            execute_many(connection, statement, list(new.values()))
         except IntegrityError as error:
             raise _explained(error, element, records) from error
         return len(new)

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import BigInteger, Connection, Row, and_, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from butler_model.artifact import ArtifactLayout
 
 from .column_types import database_time
+from .database import execute_many
 from .schema import IntentState, StaticTables
 
 _NSEC_PER_SECOND = 10**9
+_IDENTITY = ("request_id", "dataset_type_id", "run_id", "data_id", "artifacts", "state")
+"""What a repeat of the same request has the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +52,9 @@ class IntentStore:
     """Intents by dataset id."""
 
     def __init__(self, tables: StaticTables) -> None:
-        self._table = tables.put_intent
-
-    def upsert(self, connection: Connection, intents: Sequence[IntentRow], lease_seconds: int) -> None:
-        """Write intents; one that is there already from the same request gets a new lease."""
-        table = self._table
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        lease = database_time() + lease_seconds * _NSEC_PER_SECOND
-        insert = dialect.insert(table).values(lease_expires_nsec=lease)
-        statement = insert.on_conflict_do_update(
-            index_elements=["dataset_id"], set_={"lease_expires_nsec": insert.excluded.lease_expires_nsec}
-        )
-        connection.execute(statement, [_values(intent) for intent in intents])
-
-    def select(
-        self, connection: Connection, dataset_ids: Sequence[UUID], *, lock: bool
-    ) -> dict[UUID, IntentRow]:
-        """Return the intents there are for some datasets; ``lock`` keeps others from them until the commit."""
-        table = self._table
+        self._table = table = tables.put_intent
         expired = (table.c.lease_expires_nsec < database_time()).label("expired")
-        query = select(
+        self._select = select(
             table.c.dataset_id,
             table.c.request_id,
             table.c.dataset_type_id,
@@ -77,10 +63,35 @@ class IntentStore:
             table.c.artifacts,
             table.c.state,
             expired,
-        ).where(table.c.dataset_id.in_(dataset_ids))
-        if lock:
-            query = query.order_by(table.c.dataset_id).with_for_update()  # in one order: no deadlock
-        return {row.dataset_id: _intent(row) for row in connection.execute(query)}
+        ).where(table.c.dataset_id.in_(bindparam("ids", expanding=True)))
+        # Rows are locked in one order, so that two transactions never wait for each other.
+        self._select_locked = self._select.order_by(table.c.dataset_id).with_for_update()
+
+    def upsert(self, connection: Connection, intents: Sequence[IntentRow], lease_seconds: int) -> bool:
+        """Write intents; one that is there already from the same request gets a new lease.
+
+        Returns whether all could be written; false if one is there from another request, or was given up.
+        """
+        table = self._table
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        lease = database_time() + bindparam("lease_nsec", type_=BigInteger)
+        insert = dialect.insert(table).values(lease_expires_nsec=lease)
+        same = [table.c[name] == insert.excluded[name] for name in _IDENTITY]
+        statement = insert.on_conflict_do_update(
+            index_elements=["dataset_id"],
+            set_={"lease_expires_nsec": insert.excluded.lease_expires_nsec},
+            where=and_(*same),
+        )
+        rows = [{**_values(intent), "lease_nsec": lease_seconds * _NSEC_PER_SECOND} for intent in intents]
+        return execute_many(connection, statement, rows) == len(rows)
+
+    def select(
+        self, connection: Connection, dataset_ids: Sequence[UUID], *, lock: bool
+    ) -> dict[UUID, IntentRow]:
+        """Return the intents there are for some datasets; ``lock`` keeps others from them until the commit."""
+        query = self._select_locked if lock else self._select
+        rows = connection.execute(query, {"ids": list(dataset_ids)})
+        return {row.dataset_id: _intent(row) for row in rows}
 
     def mark_aborted(self, connection: Connection, dataset_ids: Sequence[UUID]) -> None:
         """Note that these intents can no longer be committed."""

@@ -87,12 +87,14 @@ class StaticTables:
                 Column("name", name_column_type(255), nullable=False, unique=True),
                 Column("type", SmallInteger, nullable=False),
                 Column("doc", Text, nullable=False),
+                sqlite_autoincrement=True,  # an id is never given twice
             ),
             required_dimensions=Table(
                 "required_dimensions",
                 metadata,
                 Column("id", Integer, primary_key=True),
                 Column("names", Text, nullable=False, unique=True),
+                sqlite_autoincrement=True,  # an id is never given twice
             ),
             dataset_type=Table(
                 "dataset_type",
@@ -104,6 +106,7 @@ class StaticTables:
                 Column(
                     "required_dimensions_id", ForeignKey(f"{prefix}required_dimensions.id"), nullable=False
                 ),
+                sqlite_autoincrement=True,  # an id is never given twice
             ),
             dataset=_dataset_table(metadata, prefix),
             artifact_record=_artifact_record_table(metadata, prefix),

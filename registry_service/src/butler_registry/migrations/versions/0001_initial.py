@@ -60,6 +60,7 @@ def _create_definitions() -> None:
         sa.Column("doc", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_collection"),
         sa.UniqueConstraint("name", name="uq_collection_name"),
+        sqlite_autoincrement=True,
         schema=_schema(),
     )
     op.create_table(
@@ -68,6 +69,7 @@ def _create_definitions() -> None:
         sa.Column("names", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_required_dimensions"),
         sa.UniqueConstraint("names", name="uq_required_dimensions_names"),
+        sqlite_autoincrement=True,
         schema=_schema(),
     )
     op.create_table(
@@ -84,6 +86,7 @@ def _create_definitions() -> None:
             [f"{_prefix()}required_dimensions.id"],
             name="fk_dataset_type_required_dimensions_id",
         ),
+        sqlite_autoincrement=True,
         schema=_schema(),
     )
 
