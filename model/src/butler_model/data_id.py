@@ -232,15 +232,13 @@ class DataCoordinate(Mapping[str, DataIdValue]):
         return common
 
     def _finest(self, kind: str) -> list[DimensionRecord]:
-        finest: dict[str, DimensionRecord] = {}
-        for name, record in self.records.items():
-            family = getattr(self.universe[name], kind)
-            if family is None or record is None:
-                continue
-            held = finest.get(family)
-            if held is None or len(record.definition.required) > len(held.definition.required):
-                finest[family] = record
-        return list(finest.values())
+        """Return, of each topological family, the record of its finest member that there is one of."""
+        records = self.records
+        finest = []
+        for members in self.universe.families[kind].values():
+            found = (records[name] for name in members if records.get(name) is not None)
+            finest += [record for record in [next(found, None)] if record is not None]
+        return finest
 
     def subset(self, dimensions: DimensionGroup | Sequence[str]) -> DataCoordinate:
         """Return the part of the data ID that belongs to fewer dimensions.

@@ -8,6 +8,8 @@ __all__ = ["DimensionRecord"]
 from collections.abc import Mapping
 from typing import Any
 
+import lsst.sphgeom
+
 from .data_id import DataCoordinate
 from .dimensions import DimensionElement
 from .errors import DimensionNameError, DimensionValueError, InconsistentDataIdError
@@ -103,7 +105,7 @@ class DimensionRecord:
         return {
             column.name: (mine, theirs)
             for column, mine, theirs in zip(self.definition.columns, self.values, other.values, strict=True)
-            if mine != theirs
+            if not _same(mine, theirs)
         }
 
     def __eq__(self, other: object) -> bool:
@@ -122,6 +124,13 @@ class DimensionRecord:
         return f"{self.definition.name}{{{fields}}}"
 
     __repr__ = __str__
+
+
+def _same(mine: Any, theirs: Any) -> bool:
+    if isinstance(mine, lsst.sphgeom.Region) and isinstance(theirs, lsst.sphgeom.Region):
+        # A union of regions does not compare equal to its own copy.
+        return bool(mine.encode() == theirs.encode())
+    return bool(mine == theirs)
 
 
 def _gather(definition: DimensionElement, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,8 @@ class DimensionUniverse:
     version: int
     namespace: str
     elements: Mapping[str, DimensionElement]
+    families: Mapping[str, Mapping[str, tuple[str, ...]]]
+    """For ``spatial`` and ``temporal``, the members of each topological family, finest first."""
 
     def __new__(  # noqa: PYI034 - the class cannot be extended, since objects are interned
         cls, config: Mapping[str, Any] | None = None, version: int | None = None
@@ -69,6 +71,11 @@ class DimensionUniverse:
         self.version, self.namespace, self.elements, self._common_skypix = load_elements(config)
         for element in self.elements.values():
             object.__setattr__(element, "universe", self)
+        topology = config.get("topology", {})
+        self.families = {
+            kind: {family: tuple(members) for family, members in topology.get(kind, {}).items()}
+            for kind in ("spatial", "temporal")
+        }
         self._order = {name: i for i, name in enumerate(self.elements)}
         self._groups: dict[frozenset[str], DimensionGroup] = {}
 
@@ -145,7 +152,8 @@ class DimensionUniverse:
         key = frozenset(names)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = self._conform(key)
+            # setdefault: of two threads that are here at once, both must return the same object.
+            group = self._groups.setdefault(key, self._conform(key))
         return group
 
     def _conform(self, names: frozenset[str]) -> DimensionGroup:
@@ -159,7 +167,7 @@ class DimensionUniverse:
         full = frozenset(closed)
         group = self._groups.get(full)
         if group is None:
-            group = self._groups[full] = DimensionGroup(self, self.sorted(closed))
+            group = self._groups.setdefault(full, DimensionGroup(self, self.sorted(closed)))
         return group
 
     def __str__(self) -> str:

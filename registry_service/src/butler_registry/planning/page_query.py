@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, case, distinct, func, select, true, tuple_
+from sqlalchemy import ColumnElement, FromClause, Select, case, func, select, true, tuple_
 from sqlalchemy.sql import and_
 
 from butler_model.data_id import DataIdValue, check_value
@@ -72,7 +72,7 @@ def plan_records(
     key = tuple(range(len(element.required)))
     if element.view_of is not None:
         table, field = tables.source(element.name)
-        source = select(distinct(table.c[field]).label(element.columns[0].name)).subquery(element.name)
+        source = select(table.c[field].label(element.columns[0].name)).distinct().subquery(element.name)
         return PagePlan(
             _restricted(select(*source.c), {element.name: source.c[0]}, data_id, element), columns, key
         )
@@ -180,7 +180,7 @@ class _Join:
         if element.skypix:
             raise UnsupportedOperationError(f"Data IDs with {element} cannot be listed by this release.")
         table, field = self._tables.source(element.name)
-        values = select(distinct(table.c[field]).label(element.name)).subquery(f"{element.name}_values")
+        values = select(table.c[field].label(element.name)).distinct().subquery(f"{element.name}_values")
         self.join(values, true())
         self.columns[element.name] = values.c[element.name]
 

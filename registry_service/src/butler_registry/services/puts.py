@@ -76,11 +76,13 @@ class PutService:
             run_id = self._run_id(snapshot, request.run)
             rows: list[IntentRow] = []
             data_ids: list[DataCoordinate] = []
+            committed: set[UUID] = set()
             for batch in request.batches:
-                for row, data_id in self._plan(snapshot, batch, request, run_id):
+                for row, data_id in self._plan(snapshot, batch, request, run_id, committed):
                     rows.append(row)
                     data_ids.append(data_id)
-            if rows and not self._intents.upsert(connection, rows, request.lease_seconds):
+            new = [row for row in rows if row.dataset_id not in committed]
+            if not self._intents.upsert(connection, new, request.lease_seconds):
                 raise IntentError(
                     f"A dataset of this put, such as {rows[0].dataset_id}, is being put by another request, or was "
                     "given up; use new ids.",
@@ -101,7 +103,7 @@ class PutService:
         return found.id
 
     def _plan(
-        self, snapshot: Snapshot, batch: PutBatch, request: BeginPut, run_id: int
+        self, snapshot: Snapshot, batch: PutBatch, request: BeginPut, run_id: int, committed: set[UUID]
     ) -> Iterable[tuple[IntentRow, DataCoordinate]]:
         row = snapshot.dataset_type(batch.dataset_type)
         if batch.storage_class != row.dataset_type.storageClass_name:
@@ -119,7 +121,7 @@ class PutService:
                 f"{twice} of dataset type {batch.dataset_type!r} is twice in one put.",
                 dataset_type=batch.dataset_type,
             )
-        self._refuse_existing(snapshot, row, run_id, request.run, wanted)
+        committed |= self._refuse_existing(snapshot, row, run_id, request.run, wanted)
         n_required = len(group.required)
         for dataset_id, data_id in zip(batch.dataset_ids, data_ids, strict=True):
             ref = DatasetRef(row.dataset_type, data_id, request.run, id=dataset_id)
@@ -137,16 +139,18 @@ class PutService:
         run_id: int,
         run: str,
         wanted: dict[DataCoordinate, UUID],
-    ) -> None:
+    ) -> set[UUID]:
+        """Return the ids that are there already, from an earlier call of the same put."""
         n_required = len(row.dataset_type.dimensions.required)
         if not wanted:
-            return
+            return set()
         by_values = {data_id.values_tuple[:n_required]: dataset_id for data_id, dataset_id in wanted.items()}
         found = self._datasets.find(snapshot.connection, row, list(by_values), [run_id], want_artifacts=False)
         for existing in found:
             if existing.dataset_id != by_values[existing.data_id]:
                 data_id = DataCoordinate.from_required_values(row.dataset_type.dimensions, existing.data_id)
                 raise _conflict(row, data_id, run, existing.dataset_id)
+        return {existing.dataset_id for existing in found}
 
     def _write_grants(self, row: IntentRow, lease_seconds: int) -> tuple[WriteGrant, ...]:
         return tuple(
@@ -161,11 +165,31 @@ class PutService:
     def commit(self, dataset_ids: Sequence[UUID], receipts: Sequence[bytes], *, request_id: UUID) -> None:
         check_batch(len(dataset_ids), self._limits, "datasets")
         proofs = {(r.dataset_id, r.component): r for r in map(self._grants.open_receipt, receipts)}
+        ids = list(dict.fromkeys(dataset_ids))
         try:
             with self._database.writing() as connection:
-                self._commit(connection, list(dict.fromkeys(dataset_ids)), proofs)
+                self._commit(connection, ids, proofs)
         except ConflictingDefinitionError as error:
-            raise self._with_winner(error, dataset_ids) from error
+            with self._database.writing() as connection:
+                repeated = self._forget_repeated(connection, ids)
+                if repeated:
+                    self._commit(connection, [i for i in ids if i not in repeated], proofs)
+                    return
+            raise self._with_winner(error, ids) from error
+
+    def _forget_repeated(self, connection: Connection, dataset_ids: Sequence[UUID]) -> set[UUID]:
+        """Remove intents of datasets that were committed already, as they would be now: a repeat of a whole put."""
+        intents = self._intents.select(connection, dataset_ids, lock=True)
+        snapshot = self._definitions.unchecked(connection)
+        repeated: set[UUID] = set()
+        for row in snapshot.dataset_types_by_id(i.dataset_type_id for i in intents.values()).values():
+            for found in self._datasets.get(connection, row, list(intents), want_artifacts=False):
+                intent = intents[found.dataset_id]
+                if (found.run_id, found.data_id) == (intent.run_id, intent.data_id):
+                    repeated.add(found.dataset_id)
+        if repeated:
+            self._intents.delete(connection, list(repeated), IntentState.ACTIVE)
+        return repeated
 
     def _commit(
         self, connection: Connection, dataset_ids: Sequence[UUID], proofs: dict[tuple[UUID, str], Receipt]

@@ -49,6 +49,7 @@ def upgrade() -> None:
     )
     _create_definitions()
     _create_datasets()
+    _create_intents()
 
 
 def _create_definitions() -> None:
@@ -126,6 +127,9 @@ def _create_datasets() -> None:
         schema=_schema(),
     )
     op.create_index("ix_artifact_record_store_key", "artifact_record", ["store", "key"], schema=_schema())
+
+
+def _create_intents() -> None:
     op.create_table(
         "put_intent",
         sa.Column("dataset_id", _uuid(), nullable=False),

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The RPCs of `CollectionService`."""
+
+from __future__ import annotations
+
+__all__ = ["CollectionServicer"]
+
+import grpc
+
+from butler_api.convert.collections import (
+    collection_from_proto,
+    collection_to_proto,
+    collection_type_from_proto,
+)
+from butler_api.convert.values import uuid_from_proto
+from butler_api.v1 import collection_service_pb2 as pb
+from butler_api.v1.collection_service_pb2_grpc import CollectionServiceServicer
+
+from .listing import page_of_names
+from .opened import OpenedRepositories
+
+
+class CollectionServicer(CollectionServiceServicer):
+    """Collections."""
+
+    def __init__(self, repositories: OpenedRepositories) -> None:
+        self._repositories = repositories
+
+    def RegisterCollection(
+        self, request: pb.RegisterCollectionRequest, context: grpc.ServicerContext
+    ) -> pb.RegisterCollectionResponse:
+        opened = self._repositories.open(request.repository)
+        registered = opened.registry.collections.register(
+            collection_from_proto(request.collection),
+            request_id=uuid_from_proto(request.request_id, "request_id"),
+        )
+        return pb.RegisterCollectionResponse(registered=registered, revision=opened.revision)
+
+    def GetCollection(
+        self, request: pb.GetCollectionRequest, context: grpc.ServicerContext
+    ) -> pb.GetCollectionResponse:
+        opened = self._repositories.open(request.repository)
+        collection = opened.registry.collections.get(request.name)
+        return pb.GetCollectionResponse(collection=collection_to_proto(collection), revision=opened.revision)
+
+    def ListCollections(
+        self, request: pb.ListCollectionsRequest, context: grpc.ServicerContext
+    ) -> pb.ListCollectionsResponse:
+        opened = self._repositories.open(request.repository)
+        revision = opened.revision
+        types = frozenset(map(collection_type_from_proto, request.types)) or None
+        found = opened.registry.collections.find(request.patterns, types)
+        page, next_token = page_of_names(found, request, opened.limits)
+        return pb.ListCollectionsResponse(
+            collections=map(collection_to_proto, page), next_page_token=next_token, revision=revision
+        )

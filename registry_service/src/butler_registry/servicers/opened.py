@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What every servicer begins with: the repository that a request names."""
+
+from __future__ import annotations
+
+__all__ = ["Opened", "OpenedRepositories"]
+
+from dataclasses import dataclass
+
+from butler_model.ports import Registry, Repositories
+from butler_model.repository import Limits
+from butler_model.universe import DimensionUniverse
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A registry, with what does not change of its repository at hand."""
+
+    registry: Registry
+    universe: DimensionUniverse
+    limits: Limits
+
+    @property
+    def revision(self) -> int:
+        """Revision of the registry now."""
+        return self.registry.info.revision
+
+
+class OpenedRepositories:
+    """Opens repositories by name, each once."""
+
+    def __init__(self, repositories: Repositories) -> None:
+        self._repositories = repositories
+        self._opened: dict[str, Opened] = {}
+
+    def open(self, name: str) -> Opened:
+        """Return a repository; `RepositoryNotFoundError` if there is none of that name."""
+        opened = self._opened.get(name)
+        if opened is None:
+            registry = self._repositories.open(name)
+            info = registry.info
+            opened = self._opened[name] = Opened(registry, info.universe, info.limits)
+        return opened

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The RPCs of `QueryService`."""
+
+from __future__ import annotations
+
+__all__ = ["QueryServicer"]
+
+import grpc
+
+from butler_api.convert.queries import (
+    data_id_query_from_proto,
+    dataset_query_from_proto,
+    page_request_from_proto,
+    page_to_proto,
+    record_query_from_proto,
+)
+from butler_api.v1 import query_service_pb2 as pb
+from butler_api.v1.query_service_pb2_grpc import QueryServiceServicer
+from butler_model.query.spec import QuerySpec
+
+from .opened import OpenedRepositories
+
+
+class QueryServicer(QueryServiceServicer):
+    """Queries, a page at a time."""
+
+    def __init__(self, repositories: OpenedRepositories) -> None:
+        self._repositories = repositories
+
+    def QueryDataIds(
+        self, request: pb.QueryDataIdsRequest, context: grpc.ServicerContext
+    ) -> pb.QueryDataIdsResponse:
+        spec = data_id_query_from_proto(request)
+        return pb.QueryDataIdsResponse(page=self._page(request.repository, spec, request.paging))
+
+    def QueryDimensionRecords(
+        self, request: pb.QueryDimensionRecordsRequest, context: grpc.ServicerContext
+    ) -> pb.QueryDimensionRecordsResponse:
+        spec = record_query_from_proto(request)
+        return pb.QueryDimensionRecordsResponse(page=self._page(request.repository, spec, request.paging))
+
+    def QueryDatasets(
+        self, request: pb.QueryDatasetsRequest, context: grpc.ServicerContext
+    ) -> pb.QueryDatasetsResponse:
+        spec = dataset_query_from_proto(request)
+        return pb.QueryDatasetsResponse(page=self._page(request.repository, spec, request.paging))
+
+    def _page(self, repository: str, spec: QuerySpec, paging: pb.Paging) -> pb.Page:
+        queries = self._repositories.open(repository).registry.queries
+        return page_to_proto(queries.page(spec, page_request_from_proto(paging)))
