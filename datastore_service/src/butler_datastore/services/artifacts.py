@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What may be done in the stores, and what is answered for it."""
+
+from __future__ import annotations
+
+__all__ = ["ArtifactService"]
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from butler_datastore.stores.store import Store, Stored
+from butler_model.artifact import Grant, Operation, Receipt, SignedReceipt, sha256
+from butler_model.errors import (
+    ArtifactIntegrityError,
+    ArtifactNotFoundError,
+    ButlerError,
+    ConfigurationError,
+    LimitExceededError,
+)
+from butler_model.grants import TokenSigner
+from butler_model.repository import Limits, check_repository_name
+
+
+class ArtifactService:
+    """Turns grants into bytes, and bytes into receipts; implements `butler_model.ports.Datastore`.
+
+    Safe to use from many threads.
+
+    Parameters
+    ----------
+    stores
+        For each store its name and what opens it for a repository.
+    signer
+        Shares its keys with the registry's.
+    limits
+        What is accepted in one call.
+    """
+
+    def __init__(
+        self, stores: Mapping[str, Callable[[str], Store]], signer: TokenSigner, limits: Limits
+    ) -> None:
+        self._stores = dict(stores)
+        self._signer = signer
+        self._limits = limits
+        self._opened: dict[tuple[str, str], Store] = {}
+
+    def write(self, grant: bytes, content: Iterable[bytes]) -> SignedReceipt:
+        """Store an artifact from pieces; nothing is visible until it is whole and durable.
+
+        Raises
+        ------
+        GrantError
+            Raised if the grant was altered, has expired, or is not to write.
+        ArtifactExistsError
+            Raised if there is another artifact under the key; to repeat a write is no error.
+        LimitExceededError
+            Raised if there are more bytes than the grant allows.
+        StoreFullError
+            Raised if the store has no room.
+        """
+        allowed = self._signer.open_grant(grant, Operation.WRITE)
+        return self._receipt(allowed, self._store(allowed).write(allowed.key, content, allowed.size))
+
+    def write_batch(self, items: Sequence[tuple[bytes, bytes]]) -> list[SignedReceipt]:
+        """Store small artifacts, given as (grant, content), all or none; raises as `write` does."""
+        self._check_batch([len(content) for _, content in items])
+        grants = [self._signer.open_grant(grant, Operation.WRITE) for grant, _ in items]
+        by_store: dict[tuple[str, str], list[int]] = {}
+        for number, (grant, (_, content)) in enumerate(zip(grants, items, strict=True)):
+            if len(content) > grant.size:
+                raise LimitExceededError(
+                    f"The artifact {grant.key!r} has {len(content)} bytes; its grant allows {grant.size}.",
+                    key=grant.key,
+                    limit="size",
+                )
+            self._store(grant)
+            by_store.setdefault((grant.store, grant.repository), []).append(number)
+        outcomes: dict[int, Stored] = {}
+        try:
+            for numbers in by_store.values():
+                store = self._store(grants[numbers[0]])
+                stored = store.write_many([(grants[number].key, items[number][1]) for number in numbers])
+                outcomes.update(zip(numbers, stored, strict=True))
+        except ButlerError:
+            for number, outcome in outcomes.items():
+                if outcome.created:
+                    self._store(grants[number]).delete(grants[number].key)
+            raise
+        return [self._receipt(grant, outcomes[number]) for number, grant in enumerate(grants)]
+
+    def read(self, grant: bytes, offset: int = 0, limit: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of an artifact from ``offset`` on, at most ``limit`` of them.
+
+        Raises
+        ------
+        GrantError
+            Raised if the grant was altered, has expired, or is not to read.
+        InvalidRequestError
+            Raised if the range does not begin in the artifact, or ``limit`` is less than 1.
+        ArtifactNotFoundError
+            Raised if the artifact is gone.
+        ArtifactIntegrityError
+            Raised before the first byte if the artifact has not the recorded size; before the last piece, if
+            all of it is read, and has not the recorded checksum.
+        """
+        allowed = self._signer.open_grant(grant, Operation.READ)
+        with _dataset_named(allowed):
+            chunks = self._store(allowed).read(allowed.key, offset, limit, size=allowed.size)
+            whole = offset == 0 and (limit is None or limit >= allowed.size)
+            yield from _verified(chunks, allowed) if whole else chunks
+
+    def read_batch(self, grants: Sequence[bytes]) -> list[bytes]:
+        """Return the whole contents of small artifacts, in order; raises as `read` does."""
+        opened = [self._signer.open_grant(grant, Operation.READ) for grant in grants]
+        self._check_batch([grant.size for grant in opened])
+        contents = []
+        for grant in opened:
+            with _dataset_named(grant):
+                content = b"".join(self._store(grant).read(grant.key, 0, None, size=grant.size))
+                _check(sha256([content]), grant)
+            contents.append(content)
+        return contents
+
+    def exists(self, grants: Sequence[bytes]) -> list[bool]:
+        """Return, for each READ grant, whether the artifact is there with its recorded size."""
+        self._check_items(len(grants))
+        opened = [self._signer.open_grant(grant, Operation.READ) for grant in grants]
+        return [self._store(grant).size(grant.key) == grant.size for grant in opened]
+
+    def discard(self, grants: Sequence[bytes]) -> None:
+        """Remove what aborted puts may have written; absent artifacts are done already."""
+        self._check_items(len(grants))
+        opened = [self._signer.open_grant(grant, Operation.DISCARD) for grant in grants]
+        for store, key in [(self._store(grant), grant.key) for grant in opened]:
+            store.delete(key)
+
+    def close(self) -> None:
+        """Forget the stores that are open."""
+        self._opened.clear()
+
+    def _store(self, grant: Grant) -> Store:
+        place = (grant.store, grant.repository)
+        store = self._opened.get(place)
+        if store is None:
+            if grant.store not in self._stores:
+                raise ConfigurationError(
+                    f"The registry places {grant.key!r} in a store {grant.store!r}, but this datastore has "
+                    f"{', '.join(sorted(self._stores)) or 'none'}; give both services the same stores.",
+                    store=grant.store,
+                )
+            opened = self._stores[grant.store](check_repository_name(grant.repository))
+            # Of two threads that open it at the same time, both use the one that came first.
+            store = self._opened.setdefault(place, opened)
+        return store
+
+    def _receipt(self, grant: Grant, stored: Stored) -> SignedReceipt:
+        receipt = Receipt(
+            repository=grant.repository,
+            store=grant.store,
+            key=grant.key,
+            dataset_id=grant.dataset_id,
+            component=grant.component,
+            size=stored.size,
+            checksum=stored.checksum,
+        )
+        return SignedReceipt(receipt, self._signer.sign_receipt(receipt))
+
+    def _check_batch(self, sizes: Sequence[int]) -> None:
+        self._check_items(len(sizes))
+        _check_limit("inline_bytes", max(sizes, default=0), self._limits.inline_bytes)
+        _check_limit("batch_bytes", sum(sizes), self._limits.batch_bytes)
+
+    def _check_items(self, count: int) -> None:
+        _check_limit("batch_items", count, self._limits.batch_items)
+
+
+def _check_limit(name: str, value: int, limit: int) -> None:
+    if value > limit:
+        raise LimitExceededError(f"A batch has {name} = {value}; at most {limit} are accepted.", limit=name)
+
+
+def _verified(chunks: Iterator[bytes], grant: Grant) -> Iterator[bytes]:
+    """Yield the chunks of a whole artifact, the last one only if the checksum is right."""
+    digest = hashlib.sha256()
+    held: list[bytes] = []
+    for chunk in chunks:
+        yield from held
+        digest.update(chunk)
+        held = [chunk]
+    _check(f"sha256:{digest.hexdigest()}", grant)
+    yield from held
+
+
+def _check(checksum: str, grant: Grant) -> None:
+    if checksum != grant.checksum:
+        raise ArtifactIntegrityError(
+            f"The artifact {grant.key!r} has the checksum {checksum}, but {grant.checksum} was recorded.",
+            key=grant.key,
+        )
+
+
+@contextmanager
+def _dataset_named(grant: Grant) -> Iterator[None]:
+    """Add to the errors of a store, which knows keys only, whose artifact it is."""
+    try:
+        yield
+    except (ArtifactNotFoundError, ArtifactIntegrityError) as error:
+        raise type(error)(
+            f"{error.message} It belongs to dataset {grant.dataset_id}.",
+            **error.metadata,
+            dataset_id=str(grant.dataset_id),
+            store=grant.store,
+        ) from error

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the datastore service can be told."""
+
+from __future__ import annotations
+
+__all__ = ["DatastoreSettings"]
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from butler_api.process import ServiceSettings
+
+from .config import StoreConfig
+
+
+class DatastoreSettings(ServiceSettings):
+    """Settings, from a TOML file or from environment variables ``BUTLER_DATASTORE_ADDRESS`` and so on.
+
+    Attributes
+    ----------
+    stores
+        For each store its name and where it is, as the registry service names them. In TOML a table
+        ``[stores.main]``, in the environment JSON: ``{"main": {"root": "/data/{repository}"}}``.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="BUTLER_DATASTORE_", extra="forbid")
+
+    address: str = "127.0.0.1:50052"
+    stores: dict[str, StoreConfig] = Field(min_length=1)
