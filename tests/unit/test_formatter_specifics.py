@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What each formatter does of its own."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from astropy.io import fits
+from astropy.table import MaskedColumn, QTable, Table
+
+from butler.formatters import default_formatters
+from butler_model.errors import FormatterError, StorageClassError
+from tests.support.formatter_cases import frames, hdu_list, quantity_table, same_array, same_table
+
+
+class CountingFile(io.BytesIO):
+    """Counts the bytes that are read from it."""
+
+    moved = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        self.moved += len(content)
+        return content
+
+
+PARQUET = default_formatters().by_label("parquet")
+
+
+def as_parquet(obj: object) -> CountingFile:
+    sink = io.BytesIO()
+    PARQUET.write(obj, sink)
+    return CountingFile(sink.getvalue())
+
+
+def test_columns_are_read_in_the_order_wanted_and_nothing_else_is_moved() -> None:
+    rng = np.random.default_rng(1)
+    source = as_parquet(pa.table({f"c{n}": rng.random(5_000) for n in range(50)}))
+    table = PARQUET.read(source, pa.Table, parameters={"columns": ["c40", "c2"]})
+    assert isinstance(table, pa.Table)
+    assert table.column_names == ["c40", "c2"]
+    assert source.moved < len(source.getvalue()) / 10
+
+
+@pytest.mark.parametrize(
+    ("component", "pytype", "value"),
+    [("columns", list, ["a", "b"]), ("rowcount", int, 4), ("columns", pd.Index, pd.Index(["a", "b"]))],
+)
+def test_components_of_a_table_need_its_footer_only(component: str, pytype: type, value: Any) -> None:
+    frame = pd.DataFrame({"a": range(4), "b": 1.0}, index=pd.Index([4, 3, 2, 1], name="i"))
+    read = PARQUET.read(as_parquet(frame), pytype, component=component)
+    assert list(read) == list(value) if isinstance(value, pd.Index) else read == value  # type: ignore[call-overload]
+
+
+def test_the_schema_is_a_component_and_components_take_no_parameters() -> None:
+    table = pa.table({"a": [1]})
+    assert PARQUET.read(as_parquet(table), pa.Schema, component="schema") == table.schema
+    with pytest.raises(StorageClassError, match="takes no parameters"):
+        PARQUET.read(as_parquet(table), int, component="rowcount", parameters={"columns": "a"})
+
+
+@pytest.mark.parametrize("frame", frames()[:2], ids=["multi-index", "named index"])
+def test_the_index_of_a_frame_comes_with_any_columns(frame: pd.DataFrame) -> None:
+    name = frame.columns[0]
+    read = PARQUET.read(as_parquet(frame), pd.DataFrame, parameters={"columns": name})
+    pd.testing.assert_frame_equal(frame[[name]], read)
+
+
+def test_a_mixin_column_is_asked_for_by_its_own_name() -> None:
+    table = quantity_table()
+    read = PARQUET.read(as_parquet(table), QTable, parameters={"columns": ["place", "flux"]})
+    same_table(table["place", "flux"], read)
+    assert PARQUET.read(as_parquet(table), list, component="columns") == table.colnames
+
+
+@pytest.mark.parametrize("columns", ["nonsense", ["a", "nonsense"], [1], 5, {"a": 1}])
+def test_columns_that_do_not_exist_or_are_no_names_are_refused(columns: object) -> None:
+    with pytest.raises(FormatterError, match="column"):
+        PARQUET.read(as_parquet(pa.table({"a": [1]})), pa.Table, parameters={"columns": columns})
+
+
+@pytest.mark.parametrize("pytype", [pa.Table, pd.DataFrame, Table, QTable, np.ndarray])
+@pytest.mark.parametrize(
+    "written",
+    [
+        pa.table({"a": [1, 2], "b": ["x", "yy"]}),
+        pd.DataFrame({"a": [1, 2], "b": ["x", "yy"]}),
+        Table({"a": [1, 2], "b": ["x", "yy"]}),
+        np.array([(1, "x"), (2, "yy")], [("a", "i8"), ("b", "U2")]),
+    ],
+    ids=lambda obj: type(obj).__name__,
+)
+def test_what_one_library_wrote_the_others_read(written: object, pytype: type) -> None:
+    read = PARQUET.read(as_parquet(written), pytype)
+    assert isinstance(read, pytype)
+    as_dict: Any = read.to_pydict() if isinstance(read, pa.Table) else read
+    assert [int(value) for value in as_dict["a"]] == [1, 2]
+    assert [str(value) for value in as_dict["b"]] == ["x", "yy"]
+
+
+def test_units_become_quantities_when_asked_for() -> None:
+    table = Table({"flux": [1.0, 2.0]}, units={"flux": "nJy"})
+    read = PARQUET.read(as_parquet(table), QTable)
+    assert isinstance(read, QTable)
+    assert isinstance(read["flux"], u.Quantity)
+
+
+def test_missing_values_need_a_type_that_can_express_them() -> None:
+    array = PARQUET.read(as_parquet(pa.table({"a": pa.array([1.5, None])})), np.ndarray)
+    assert isinstance(array, np.ndarray)
+    assert np.isnan(array["a"][1])
+    with pytest.raises(FormatterError, match="'a' misses values"):
+        PARQUET.read(as_parquet(pa.table({"a": pa.array([1, None])})), np.ndarray)
+    masked = PARQUET.read(as_parquet(pa.table({"a": pa.array([1, None])})), Table)
+    assert isinstance(masked, Table)
+    assert masked["a"].mask.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        Table({"a": np.array([1, "x"], dtype=object)}),
+        Table({"a": [1 + 2j]}),
+        Table({"a": [1]}, meta={"x": object()}),
+        np.array([(1, None)], [("a", int), ("b", object)]),
+        np.zeros(3, np.dtype([("a", "i1"), ("b", "f8")], align=True)),
+        np.ma.zeros(3, dtype=[("a", int)]),
+        pd.DataFrame({"a": [1, "x"]}),
+        pd.DataFrame([[1, 2]], columns=["a", "a"]),
+    ],
+)
+def test_a_table_that_would_come_back_different_is_refused(obj: object) -> None:
+    with pytest.raises(FormatterError, match="'parquet'"):
+        as_parquet(obj)
+
+
+@pytest.mark.parametrize("label", ["parquet", "fits"])
+def test_a_flipped_bit_in_the_data_is_noticed(label: str) -> None:
+    obj: Any = pa.table({"a": np.random.default_rng(2).random(1000)}) if label == "parquet" else hdu_list()
+    sink = io.BytesIO()
+    default_formatters().by_label(label).write(obj, sink)
+    content = bytearray(sink.getvalue())
+    content[3000 if label == "parquet" else 2880 * 2 + 10] ^= 1
+    with pytest.raises(FormatterError, match=f"'{label}'"):
+        default_formatters().by_label(label).read(io.BytesIO(content), type(obj))
+
+
+def test_compressed_fits_images_are_read_as_arrays() -> None:
+    pixels = np.arange(5000, dtype="i4").reshape(50, 100)
+    sink = io.BytesIO()
+    default_formatters().by_label("fits").write(
+        fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(pixels), fits.ImageHDU(np.zeros((9, 9)))]), sink
+    )
+    same_array(pixels, default_formatters().by_label("fits").read(sink, np.ndarray))
+
+
+def test_a_fits_image_is_found_without_reading_what_follows() -> None:
+    pixels = np.ones((10, 10))
+    sink = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(pixels), fits.ImageHDU(np.zeros((1000, 1000)))]).writeto(sink)
+    source = CountingFile(sink.getvalue())
+    same_array(pixels, default_formatters().by_label("fits").read(source, np.ndarray))
+    assert source.moved < 100_000
+
+
+def test_fits_without_an_image_has_none_to_give() -> None:
+    sink = io.BytesIO()
+    default_formatters().by_label("fits").write(fits.HDUList([fits.PrimaryHDU()]), sink)
+    with pytest.raises(FormatterError, match="no HDU holds"):
+        default_formatters().by_label("fits").read(sink, np.ndarray)
+
+
+@pytest.mark.parametrize("obj", [np.ma.array([1], mask=[True]), [1] * u.m, [1]])
+def test_npy_refuses_subclasses_that_it_would_strip(obj: object) -> None:
+    with pytest.raises(FormatterError, match="'npy'"):
+        default_formatters().by_label("npy").write(obj, io.BytesIO())
+
+
+def test_npy_never_unpickles() -> None:
+    sink = io.BytesIO()
+    np.save(sink, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    sink.seek(0)
+    with pytest.raises(FormatterError, match="pickle"):
+        default_formatters().by_label("npy").read(sink, np.ndarray)
+
+
+def test_yaml_never_constructs_python_objects() -> None:
+    source = io.BytesIO(b"!!python/object/apply:os.getcwd []")
+    with pytest.raises(FormatterError, match="'yaml'"):
+        default_formatters().by_label("yaml").read(source, object)
+
+
+@pytest.mark.parametrize("label", ["json", "yaml"])
+def test_the_place_of_a_value_that_would_change_is_named(label: str) -> None:
+    with pytest.raises(FormatterError, match=r"\['a'\]\[1\]"):
+        default_formatters().by_label(label).write({"a": [0, (1, 2)]}, io.BytesIO())
+    circular: list[object] = []
+    circular.append(circular)
+    with pytest.raises(FormatterError, match=f"'{label}'"):
+        default_formatters().by_label(label).write(circular, io.BytesIO())
+
+
+@pytest.mark.parametrize("text", [" a", "a ", "\t", "\x0b"])
+def test_ecsv_refuses_text_that_it_would_change(text: str) -> None:
+    with pytest.raises(FormatterError, match="column 'name' would come back different"):
+        default_formatters().by_label("ecsv").write(Table({"name": ["x", text]}), io.BytesIO())
+
+
+def test_ecsv_tells_empty_text_from_no_text() -> None:
+    table = Table({"name": MaskedColumn(["", "x", "y", "a\nb"], mask=[False, True, False, False])})
+    sink = io.BytesIO()
+    default_formatters().by_label("ecsv").write(table, sink)
+    sink.seek(0)
+    same_table(table, default_formatters().by_label("ecsv").read(sink, Table))
+
+
+def test_text_that_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(FormatterError, match="'text'"):
+        default_formatters().by_label("text").read(io.BytesIO(b"\xff"), str)
+
+
+def test_an_artifact_that_reads_like_a_file_name_opens_no_file(tmp_path: Path) -> None:
+    sink = io.BytesIO()
+    ecsv = default_formatters().by_label("ecsv")
+    ecsv.write(Table({"secret": [1]}), sink)
+    path = tmp_path / "secret.ecsv"
+    path.write_bytes(sink.getvalue())
+    for name in (str(path), path.as_uri()):
+        with pytest.raises(FormatterError, match="'ecsv'"):
+            ecsv.read(io.BytesIO(name.encode()), Table)
