@@ -24,7 +24,8 @@ from .dataset import DatasetRef
 from .errors import ConfigurationError, InvalidNameError
 
 MAX_KEY_BYTES = 1024
-_MAX_PART_CHARACTERS = 200
+_MAX_PART_BYTES = 255
+_MAX_PART_CHARACTERS = 190  # leaves room for the end of a UUID and an extension
 _UUID_DIGITS = 12
 _UNSAFE = re.compile(r"[^A-Za-z0-9_+\-@.,:=]")
 _PART = re.compile(r"[A-Za-z0-9_+\-@,:=][A-Za-z0-9_+\-@.,:=]*")
@@ -34,9 +35,12 @@ def check_key(key: str) -> str:
     """Return a store key, or raise `InvalidNameError` unless it is a plain relative path.
 
     A plain path has parts of letters, digits and ``_+-@.,:=`` separated by single slashes, none beginning with a
-    dot, and 1,024 bytes at most; so it can neither leave the root nor hide in it.
+    dot, at most 255 bytes each and 1,024 in all; so it can neither leave the root nor hide in it.
     """
-    if len(key) > MAX_KEY_BYTES or not all(_PART.fullmatch(part) for part in key.split("/")):
+    parts = key.split("/")
+    if len(key) > MAX_KEY_BYTES or not all(
+        _PART.fullmatch(part) and len(part) <= _MAX_PART_BYTES for part in parts
+    ):
         raise InvalidNameError(f"{key!r:.300} is no plain relative path.", key=key[:300])
     return key
 

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Putting an export into a repository, through the contracts of the two services alone.
+
+The order of things, so that what is wrong with a file shows before anything is changed:
+
+1. the file is read, checked and brought into the repository's universe, and its artifacts are looked for;
+2. dimension records, in universe order, those that exist already being left as they are;
+3. collections, in the order of the file;
+4. dataset types;
+5. datasets, batch by batch: each batch is there wholly or not at all.
+
+What came before a failure stays; importing again goes on from there. Datasets with UUIDs that the repository has
+already are left alone; integer ids get new UUIDs, so such datasets can be imported once into a run.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ImportCount", "ImportSummary", "Progress", "import_export"]
+
+import os
+from collections import Counter
+from collections.abc import Collection as AnyCollection
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+from uuid import uuid4
+
+from butler_model.dataset import DatasetType
+from butler_model.errors import InvalidRequestError, UnsupportedOperationError
+from butler_model.ports import Datastore, Registry
+from butler_model.records import DimensionRecord
+from butler_model.repository import Limits
+
+from .export_datasets import DatasetBatch, plan_datasets
+from .export_file import AssociationBlock, CollectionBlock, ExportFile, read_export
+from .export_puts import ExportPuts
+from .universe_upgrade import upgrade_export
+
+_COPYING = (None, "auto", "copy")
+_OTHER_TRANSFERS = ("direct", "hardlink", "link", "move", "relsymlink", "symlink")
+
+
+class Progress(Protocol):
+    """Is told how far an import is."""
+
+    def __call__(self, phase: str, done: int, total: int, /) -> None:
+        """Take note: of the ``total`` things of a phase, ``done`` are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCount:
+    """How many of something a file has, and how many of these are new in the repository."""
+
+    found: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """What an import did.
+
+    Attributes
+    ----------
+    dimension_records
+        By element.
+    collections
+        By name of the collection type.
+    datasets
+        By dataset type.
+    artifacts, artifact_bytes
+        Files that were copied, and their length in bytes.
+    """
+
+    dimension_records: Mapping[str, ImportCount]
+    collections: Mapping[str, ImportCount]
+    dataset_types: ImportCount
+    datasets: Mapping[str, ImportCount]
+    artifacts: int
+    artifact_bytes: int
+
+
+def import_export(
+    registry: Registry,
+    datastore: Datastore,
+    source: str | os.PathLike[str] | IO[bytes] | IO[str],
+    *,
+    directory: str | os.PathLike[str] | None = None,
+    transfer: str | None = None,
+    skip_dimensions: AnyCollection[str] = frozenset(),
+    progress: Progress | None = None,
+) -> ImportSummary:
+    """Put what an export holds into a repository.
+
+    Parameters
+    ----------
+    source
+        Path of the YAML file, or an open stream.
+    directory
+        Where the artifacts are that the file names; they are copied.
+    transfer
+        `None`, ``auto`` or ``copy``, which are the same.
+    skip_dimensions
+        Names of elements whose records are left out.
+    progress
+        Called at the beginning of each phase and after each step.
+
+    Raises
+    ------
+    MalformedExportError
+        Raised if the file is not of the documented shape, or an artifact's format is not known.
+    IncompatibleVersionError
+        Raised if the file's version, or its universe, does not fit the repository.
+    ArtifactNotFoundError
+        Raised if an artifact is not in the directory.
+    UnsupportedOperationError
+        Raised if the file has members of TAGGED or CALIBRATION collections, collections of kinds that the
+        registry does not have, or if ``transfer`` is not one that copies.
+    InvalidRequestError
+        Raised if there are artifacts and no directory, or ``transfer`` is unknown.
+    ConflictingDefinitionError
+        Raised if the repository has something else by the name or data ID of something in the file.
+    MissingParentError, DataIdValueError, InconsistentDataIdError
+        Raised if records are needed that are neither in the file nor in the repository.
+    MissingDatasetTypeError, MissingCollectionError
+        Raised if datasets are of a type, or in a run, that neither has.
+    OSError
+        Raised if the file cannot be read.
+    """
+    _check_transfer(transfer)
+    info = registry.info
+    universe = info.universe
+    skipped = {universe[name].name for name in skip_dimensions}
+    export = read_export(source)
+    upgraded = upgrade_export(export, universe)
+    _refuse_associations(export)
+    batches = plan_datasets(
+        export, upgraded.dataset_types, registry, None if directory is None else Path(directory)
+    )
+    records = {element: found for element, found in upgraded.records.items() if element not in skipped}
+    loader = _Loader(registry, datastore, info.limits, progress or _ignore)
+    return ImportSummary(
+        loader.insert_records(records),
+        loader.register_collections(export),
+        loader.register_dataset_types(upgraded.dataset_types),
+        *loader.put_datasets(batches),
+    )
+
+
+def _ignore(phase: str, done: int, total: int, /) -> None:
+    pass
+
+
+def _check_transfer(transfer: str | None) -> None:
+    if transfer in _OTHER_TRANSFERS:
+        raise UnsupportedOperationError(
+            f"An import cannot use transfer={transfer!r} yet; with 'copy' the artifacts are copied.",
+            transfer=str(transfer),
+        )
+    if transfer not in _COPYING:
+        raise InvalidRequestError(f"{transfer!r:.80} is no way to transfer artifacts; use 'copy'.")
+
+
+def _refuse_associations(export: ExportFile) -> None:
+    for block in export.blocks:
+        if isinstance(block, AssociationBlock) and (block.dataset_ids or block.validity_ranges):
+            raise UnsupportedOperationError(
+                f"{export.name}: block {block.number} lists members of the {block.type.name} collection "
+                f"{block.collection!r}. They can be imported once the registry can associate and certify datasets; "
+                "until then take the block out of the file.",
+                collection=block.collection,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Loader:
+    registry: Registry
+    datastore: Datastore
+    limits: Limits
+    progress: Progress
+
+    def insert_records(self, records: Mapping[str, tuple[DimensionRecord, ...]]) -> dict[str, ImportCount]:
+        phase, done, total = "dimension records", 0, sum(map(len, records.values()))
+        step = self.limits.batch_items
+        counts = {}
+        self.progress(phase, done, total)
+        for element, found in records.items():
+            new = 0
+            for i in range(0, len(found), step):
+                batch = found[i : i + step]
+                new += self.registry.dimension_records.insert(
+                    element, batch, request_id=uuid4(), skip_existing=True
+                )
+                done += len(batch)
+                self.progress(phase, done, total)
+            counts[element] = ImportCount(len(found), new)
+        return counts
+
+    def register_collections(self, export: ExportFile) -> dict[str, ImportCount]:
+        collections = [block.collection for block in export.blocks if isinstance(block, CollectionBlock)]
+        found, new = Counter[str](), Counter[str]()
+        self.progress("collections", 0, len(collections))
+        for done, collection in enumerate(collections, 1):
+            found[collection.type.name] += 1
+            new[collection.type.name] += self.registry.collections.register(collection, request_id=uuid4())
+            self.progress("collections", done, len(collections))
+        return {name: ImportCount(found[name], new[name]) for name in found}
+
+    def register_dataset_types(self, dataset_types: Mapping[str, DatasetType]) -> ImportCount:
+        new, total = 0, len(dataset_types)
+        self.progress("dataset types", 0, total)
+        for done, dataset_type in enumerate(dataset_types.values(), 1):
+            new += self.registry.dataset_types.register(dataset_type, request_id=uuid4())
+            self.progress("dataset types", done, total)
+        return ImportCount(total, new)
+
+    def put_datasets(self, batches: list[DatasetBatch]) -> tuple[dict[str, ImportCount], int, int]:
+        done, total = 0, sum(len(batch.datasets) for batch in batches)
+        puts = ExportPuts(self.registry, self.datastore, self.limits)
+        found, new = Counter[str](), Counter[str]()
+        artifacts = size = 0
+        self.progress("datasets", done, total)
+        for batch in batches:
+            put = puts.put(batch)
+            name = batch.dataset_type.name
+            found[name] += len(batch.datasets)
+            new[name] += len(put)
+            if batch.layout is not None:
+                artifacts += len(put)
+                size += sum(dataset.size for dataset in put)
+            done += len(batch.datasets)
+            self.progress("datasets", done, total)
+        return {name: ImportCount(found[name], new[name]) for name in found}, artifacts, size
