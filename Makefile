@@ -15,6 +15,8 @@ CANDIDATES := $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3 
 IS_PYTHON := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 EXPORT ?=
+# What `make demo` leaves behind, to look at.
+KEPT := build/demo
 TESTS ?= tests
 # `make lock LOCK_ARGS=--upgrade` moves every pin to the newest release; without it only what must move does.
 LOCK_ARGS ?=
@@ -52,7 +54,8 @@ $(READY): requirements/dev.txt $(MEMBERS:%=%/pyproject.toml)
 	@touch $@
 
 demo: $(READY) ## Put a sky survey in and take it out, embedded and through the services (EXPORT=file.yaml)
-	@$(PY) examples/demo.py $(if $(EXPORT),--export "$(EXPORT)")
+	@rm -rf $(KEPT)
+	@$(PY) -m examples.demo --keep $(KEPT) $(if $(EXPORT),--export "$(EXPORT)")
 
 test: $(READY) ## Run the tests, on real components (TESTS=path for some of them)
 	@$(PY) -m pytest -n 2 $(TESTS)
@@ -89,4 +92,4 @@ lock: $(READY) ## Compile the locked requirements from the members' pyproject fi
 clean: ## Remove everything that was made here, the environment too
 	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@rm -rf dist build $(MEMBERS:%=%/dist)
-	@find $(MEMBERS) tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find $(MEMBERS) benchmarks examples tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import settings
 
 from tests.support.data import shared_data_folder
-from tests.support.postgres import PostgresServer, postgres_server_for_tests
+from tests.support.postgres import postgres_server_for_tests
 from tests.support.s3 import S3Server, s3_server_for_tests
+from tools.servers.postgres import PostgresServer
 
 # A machine that is busy with something else is no reason for a property to fail.
 settings.register_profile("butler", deadline=None)

@@ -19,9 +19,9 @@ import pytest
 
 from butler_datastore.stores.store import Store
 from butler_model.errors import ArtifactExistsError, ArtifactNotFoundError, StoreFullError
-from tests.support.process import ROOT
 from tests.support.requirement import unavailable
 from tests.support.stores import NO_LIMIT, STORES, WRITE, files, killed_in_the_middle, opening, read
+from tools.servers.process import ROOT
 
 MEBIBYTE = 2**20
 

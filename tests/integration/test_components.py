@@ -15,9 +15,9 @@ import yaml
 from botocore.exceptions import ClientError
 from sqlalchemy import create_engine, text
 
-from tests.support.postgres import PostgresServer
-from tests.support.process import running
 from tests.support.s3 import S3Server
+from tools.servers.postgres import PostgresServer
+from tools.servers.process import running
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,7 +96,7 @@ def test_a_server_ends_and_its_folder_vanishes_when_its_test_process_is_killed(t
     program = (
         "import sys, time\n"
         "from pathlib import Path\n"
-        "from tests.support.process import running\n"
+        "from tools.servers.process import running\n"
         "server = 'import os, time; print(os.getpid(), flush=True); time.sleep(600)'\n"
         f"folder = Path({str(folder)!r})\n"
         "with running([sys.executable, '-c', server], log=folder / 'log', remove=folder):\n"

@@ -21,8 +21,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.support.process import free_ports, running, wait_until
 from tests.support.requirement import unavailable
+from tools.servers.process import free_ports, running, wait_until
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client

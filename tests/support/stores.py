@@ -21,7 +21,7 @@ from pathlib import Path
 
 from butler_datastore.stores.posix import PosixStore
 from butler_datastore.stores.store import Store
-from tests.support.process import ROOT
+from tools.servers.process import ROOT
 
 NO_LIMIT = 2**62
 

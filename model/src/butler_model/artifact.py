@@ -25,6 +25,7 @@ from .errors import InvalidNameError
 
 _EXTENSION = re.compile(r"(\.[a-z0-9]{1,16}){0,3}")
 _LABEL = re.compile(r"[a-z][a-z0-9_\-]{0,63}")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
 def sha256(content: Iterable[bytes]) -> str:
@@ -72,6 +73,10 @@ class ArtifactLayout:
             )
         if not _LABEL.fullmatch(self.formatter):
             raise InvalidNameError(f"{self.formatter!r:.80} is no formatter label: use a-z, 0-9, - and _.")
+        if self.component and not _IDENTIFIER.fullmatch(self.component):
+            raise InvalidNameError(f"{self.component!r:.80} is no component: use an identifier.")
+        if not _IDENTIFIER.fullmatch(self.storage_class):
+            raise InvalidNameError(f"{self.storage_class!r:.80} is no storage class name: use an identifier.")
 
 
 @dataclass(frozen=True, slots=True)

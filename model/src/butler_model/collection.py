@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from .errors import InvalidNameError
-
+from .text import unfit_text
 MAX_COLLECTION_NAME = 255
 _NAME = re.compile(r"[A-Za-z0-9_+\-@][A-Za-z0-9_+\-@.,:=]*(/[A-Za-z0-9_+\-@][A-Za-z0-9_+\-@.,:=]*)*")
 
@@ -72,3 +72,5 @@ class Collection:
 
     def __post_init__(self) -> None:
         check_collection_name(self.name)
+        if why := unfit_text(self.doc):
+            raise InvalidNameError(f"The description of collection {self.name!r} {why}.", name=self.name)

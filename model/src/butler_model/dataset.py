@@ -20,6 +20,7 @@ from .storage_class import StorageClass
 from .universe import DimensionGroup, DimensionUniverse
 
 MAX_DATASET_TYPE_NAME = 128
+MAX_STORAGE_CLASS_NAME = 128
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 _uuid_lock = threading.Lock()
@@ -295,7 +296,13 @@ class DatasetRef:
 
 
 def _storage_class_name(storage_class: StorageClass | str) -> str:
-    return storage_class if isinstance(storage_class, str) else storage_class.name
+    name = storage_class if isinstance(storage_class, str) else storage_class.name
+    if len(name) > MAX_STORAGE_CLASS_NAME or not name.isidentifier() or not name.isascii():
+        raise InvalidNameError(
+            f"{name!r:.200} is no storage class name: use an identifier of {MAX_STORAGE_CLASS_NAME} characters at most.",
+            name=name[:MAX_STORAGE_CLASS_NAME],
+        )
+    return name
 
 
 def _restore_type(

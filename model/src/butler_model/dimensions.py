@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = ["INT64_MAX", "INT64_MIN", "Column", "ColumnType", "DimensionElement", "SkyPixSystem"]
 
 import builtins
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import lsst.sphgeom
 
 from .errors import ConfigurationError, DimensionValueError
+from .text import unfit_text
 from .timespan import Timespan
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from .universe import DimensionUniverse
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 class ColumnType(Enum):
@@ -74,7 +77,7 @@ class Column:
     def from_config(cls, config: Mapping[str, Any], *, nullable: bool) -> Column:
         """Read a column from a universe configuration; `ConfigurationError` if it is malformed."""
         try:
-            return cls(
+            column = cls(
                 name=config["name"],
                 type=ColumnType(config["type"]),
                 length=int(config.get("length", 0)),
@@ -82,11 +85,25 @@ class Column:
                 nullable=bool(config.get("nullable", nullable)),
                 doc=str(config.get("doc", "")),
             )
+            well_formed = bool(_NAME.fullmatch(column.name))
         except (KeyError, ValueError, TypeError) as error:
             raise ConfigurationError(
-                f"Malformed dimension column {dict(config)!r}: give a name and a type that is one of "
+                f"Malformed dimension column {config!r}: give a name and a type that is one of "
                 f"{', '.join(t.value for t in ColumnType)}."
             ) from error
+        if not well_formed:
+            raise ConfigurationError(
+                f"Malformed column name {column.name!r}: use lower-case letters, digits and _."
+            )
+        for type_, unit, size in (
+            (ColumnType.STRING, "length", column.length),
+            (ColumnType.HASH, "nbytes", column.nbytes),
+        ):
+            if (column.type is type_) != (size > 0) or size < 0:
+                raise ConfigurationError(
+                    f"Column {column.name!r} has {unit} {size}; a {type_.value} has one above 0, others have none."
+                )
+        return column
 
     @property
     def python_type(self) -> builtins.type[Any]:
@@ -112,16 +129,21 @@ class Column:
         if limit and len(value) > limit:
             unit = "characters" if self.length else "bytes"
             raise self._refuse(element, value, f"is {len(value)} {unit} long; the limit is {limit}")
-        if self.type is ColumnType.STRING and "\0" in value:
-            raise self._refuse(element, value, "contains a NUL character")
+        if self.type is ColumnType.STRING and (why := unfit_text(value)):
+            raise self._refuse(element, value, why)
+        if self.type is ColumnType.FLOAT and value != value and self.nullable:
+            return None  # not every database can keep "not a number" apart from "no value"
         return value
 
     def _convert(self, value: Any, element: str) -> Any:
         if self.type in (ColumnType.INT, ColumnType.FLOAT) and not isinstance(value, bool):
-            if self.type is ColumnType.INT and hasattr(value, "__index__"):
-                return int(value)
-            if self.type is ColumnType.FLOAT and hasattr(value, "__float__") and not isinstance(value, str):
-                return float(value)
+            try:
+                if self.type is ColumnType.INT and hasattr(value, "__index__"):
+                    return int(value)
+                if self.type is ColumnType.FLOAT and hasattr(value, "__float__"):
+                    return float(value)
+            except (TypeError, OverflowError) as error:  # an array of several numbers, or 10**400
+                raise self._refuse(element, value, f"is no single number that fits: {error}") from error
         if self.type is ColumnType.BOOL and type(value).__name__ == "bool":  # numpy.bool
             return bool(value)
         if self.type is ColumnType.HASH and isinstance(value, bytearray | memoryview):
@@ -132,7 +154,11 @@ class Column:
         raise self._refuse(element, value, f"is a {type(value).__name__}; it must be {self.type.value}")
 
     def _refuse(self, element: str, value: Any, why: str) -> DimensionValueError:
-        shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
+        if isinstance(value, int) and value.bit_length() > 256:
+            shown = f"(an integer of {value.bit_length()} bits)"  # Python refuses to print the longest
+        else:
+            shown = repr(value)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
         return DimensionValueError(
             f"{element}.{self.name} = {shown} {why}.", element=element, column=self.name, value=shown
         )

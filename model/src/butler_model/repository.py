@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DEFAULT_TEMPLATE", "Limits", "RepositoryInfo", "Store", "check_repository_name"]
+__all__ = ["DEFAULT_TEMPLATE", "Limits", "RepositoryInfo", "Store", "check_repository_name", "is_repository_name"]
 
 import re
 from dataclasses import dataclass
@@ -22,9 +22,14 @@ DEFAULT_TEMPLATE = (
 """Places artifacts as ``run/type/...``, in directories by sky area, night and filter."""
 
 
+def is_repository_name(name: str) -> bool:
+    """Return whether a repository may have this name: ``[a-z][a-z0-9_]{0,39}``."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
 def check_repository_name(name: str) -> str:
     """Return the name, or raise `InvalidNameError`: ``[a-z][a-z0-9_]{0,39}``."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not is_repository_name(name):
         raise InvalidNameError(
             f"{name!r:.80} is no repository name: use a lower-case letter, then lower-case letters, digits and _, "
             "40 characters at most.",

@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["load_elements"]
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from .dimensions import Column, ColumnType, DimensionElement, SkyPixSystem
 from .errors import ConfigurationError
 
 _MAX_LEVELS = {"htm": 24, "healpix": 17}
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")  # names of tables are made of these
 _KEY_TYPES = (ColumnType.INT, ColumnType.STRING)
 
 
@@ -42,17 +43,37 @@ def load_elements(config: Mapping[str, Any]) -> tuple[int, str, dict[str, Dimens
         raise ConfigurationError(
             f"A dimension configuration needs version, namespace, skypix and elements; found a problem at {error}."
         ) from error
-    for name in definitions:
-        if not _NAME.fullmatch(name):
-            raise ConfigurationError(
-                f"Malformed element name {name!r}: use lower-case letters, digits and _."
-            )
+    _check_shape(definitions)
     elements = {e.name: e for system in systems for e in _skypix_dimensions(system)}
     if common not in elements:
         raise ConfigurationError(f"The common skypix dimension {common!r} is no level of a skypix system.")
     families = {kind: _families(topology.get(kind, {}), definitions) for kind in ("spatial", "temporal")}
     elements |= _build(definitions, families, set(elements))
     return version, namespace, {name: elements[name] for name in _ordered(elements)}, common
+
+
+def _check_shape(definitions: Any) -> None:
+    if not isinstance(definitions, Mapping):
+        raise ConfigurationError("The elements of a dimension configuration must be a mapping by name.")
+    for name, definition in definitions.items():
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"Malformed element name {name!r}: use lower-case letters, digits and _, 50 at most."
+            )
+        if not isinstance(definition, Mapping):
+            raise ConfigurationError(f"The definition of element {name!r} must be a mapping.")
+        for part in ("keys", "requires", "implies", "metadata"):
+            if not isinstance(definition.get(part, []), list):
+                raise ConfigurationError(f"{part!r} of element {name!r} must be a list.")
+
+
+def _check_columns(element: DimensionElement) -> None:
+    names = [column.name for column in (*element.alternate_keys, *element.metadata)]
+    names += map(element.field_name, element.key_columns)
+    taken = Counter([*names, "region", "timespan", "timespan_begin", "timespan_end"])
+    for name, times in taken.items():
+        if times > 1:
+            raise ConfigurationError(f"Element {element.name!r} cannot have another column named {name!r}.")
 
 
 def _skypix_systems(config: Mapping[str, Any]) -> list[SkyPixSystem]:
@@ -137,6 +158,10 @@ def _build(
             view_of=definition.get("view_of", storage.get("view_of")),
             key_columns=key_columns,
         )
+        _check_columns(built[name])
+        view_of = built[name].view_of
+        if view_of is not None and view_of not in definitions:
+            raise ConfigurationError(f"{name!r} is a view of {view_of!r}, which is not defined.")
     return built
 
 

@@ -6,10 +6,14 @@ from __future__ import annotations
 __all__ = ["alembic_config", "upgrade"]
 
 from pathlib import Path
-
+from threading import Lock
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
+
+
+_one_at_a_time = Lock()
+"""Alembic hands its context to ``env.py`` in a global variable."""
 
 
 def alembic_config(connection: Connection, schema: str | None) -> Config:
@@ -22,4 +26,5 @@ def alembic_config(connection: Connection, schema: str | None) -> Config:
 
 def upgrade(connection: Connection, schema: str | None, revision: str = "head") -> None:
     """Bring a repository's static tables to a revision."""
-    command.upgrade(alembic_config(connection, schema), revision)
+    with _one_at_a_time:
+        command.upgrade(alembic_config(connection, schema), revision)

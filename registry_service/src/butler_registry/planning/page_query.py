@@ -127,7 +127,7 @@ def plan_datasets(
     joined = _Join(tables)
     joined.start(found, {name: found.c[name] for name in group.required})
     if group.implied or not set(data_id) <= set(group.names):
-        joined.add_group(_related(group, data_id))
+        joined.add_group(_related(group, data_id, by_datasets=True))
     dataset, runs = static.dataset, static.collection
     joined.join(dataset, dataset.c.id == found.c.dataset_id)
     joined.join(runs, runs.c.id == dataset.c.run_id)
@@ -191,17 +191,26 @@ class _Join:
         return query if self._source is None else query.select_from(self._source)
 
 
-def _related(group: DimensionGroup, data_id: Mapping[str, DataIdValue]) -> DimensionGroup:
-    """Return the group together with the dimensions that restrict it; spatial relations are not there yet."""
+def _related(
+    group: DimensionGroup, data_id: Mapping[str, DataIdValue], by_datasets: bool = False
+) -> DimensionGroup:
+    """Return the group together with the dimensions that restrict it; spatial relations are not there yet.
+
+    Where the rows come from datasets, these relate the dimensions of the group already.
+    """
     joined = group | group.universe.conform(data_id)
-    universe = group.universe
-    families = {universe[name].spatial for name in joined.names if universe[name].spatial}
-    if len(families) > 1:
+    families = _spatial_families(joined)
+    if len(families) > 1 and not (by_datasets and families == _spatial_families(group)):
         raise UnsupportedOperationError(
             f"Dimensions {', '.join(joined.names)} are related by overlaps on the sky, which this release "
             "does not join."
         )
     return joined
+
+
+def _spatial_families(group: DimensionGroup) -> set[str]:
+    elements = (group.universe[name] for name in group.names)
+    return {element.spatial for element in elements if element.spatial}
 
 
 def _restricted(

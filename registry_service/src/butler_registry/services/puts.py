@@ -9,8 +9,8 @@ from __future__ import annotations
 
 __all__ = ["PutService"]
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from butler_model.artifact import ArtifactRecord, Receipt
@@ -77,17 +77,15 @@ class PutService:
             rows: list[IntentRow] = []
             data_ids: list[DataCoordinate] = []
             committed: set[UUID] = set()
+            seen: set[tuple[str, DataCoordinate]] = set()
             for batch in request.batches:
-                for row, data_id in self._plan(snapshot, batch, request, run_id, committed):
+                for row, data_id in self._plan(snapshot, batch, request, run_id, committed, seen):
                     rows.append(row)
                     data_ids.append(data_id)
             new = [row for row in rows if row.dataset_id not in committed]
+            self._refuse_taken_ids(connection, new)
             if not self._intents.upsert(connection, new, request.lease_seconds):
-                raise IntentError(
-                    f"A dataset of this put, such as {rows[0].dataset_id}, is being put by another request, or was "
-                    "given up; use new ids.",
-                    dataset_id=str(rows[0].dataset_id),
-                )
+                raise self._others_intent(connection, new)
         return [
             PutIntent(row.dataset_id, data_id, self._write_grants(row, request.lease_seconds))
             for row, data_id in zip(rows, data_ids, strict=True)
@@ -103,7 +101,13 @@ class PutService:
         return found.id
 
     def _plan(
-        self, snapshot: Snapshot, batch: PutBatch, request: BeginPut, run_id: int, committed: set[UUID]
+        self,
+        snapshot: Snapshot,
+        batch: PutBatch,
+        request: BeginPut,
+        run_id: int,
+        committed: set[UUID],
+        seen: set[tuple[str, DataCoordinate]],
     ) -> Iterable[tuple[IntentRow, DataCoordinate]]:
         row = snapshot.dataset_type(batch.dataset_type)
         if batch.storage_class != row.dataset_type.storageClass_name:
@@ -114,13 +118,14 @@ class PutService:
             )
         group = row.dataset_type.dimensions
         data_ids = expand(snapshot, group, required_values(snapshot, group, batch.data_ids))
+        for data_id in data_ids:
+            if (batch.dataset_type, data_id) in seen:
+                raise ConflictingDefinitionError(
+                    f"{data_id} of dataset type {batch.dataset_type!r} is twice in one put.",
+                    dataset_type=batch.dataset_type,
+                )
+            seen.add((batch.dataset_type, data_id))
         wanted = dict(zip(data_ids, batch.dataset_ids, strict=True))
-        if len(wanted) != len(data_ids):
-            twice = next(data_id for data_id, n in Counter(data_ids).items() if n > 1)
-            raise ConflictingDefinitionError(
-                f"{twice} of dataset type {batch.dataset_type!r} is twice in one put.",
-                dataset_type=batch.dataset_type,
-            )
         committed |= self._refuse_existing(snapshot, row, run_id, request.run, wanted)
         n_required = len(group.required)
         for dataset_id, data_id in zip(batch.dataset_ids, data_ids, strict=True):
@@ -151,6 +156,23 @@ class PutService:
                 data_id = DataCoordinate.from_required_values(row.dataset_type.dimensions, existing.data_id)
                 raise _conflict(row, data_id, run, existing.dataset_id)
         return {existing.dataset_id for existing in found}
+
+    def _refuse_taken_ids(self, connection: Connection, rows: Sequence[IntentRow]) -> None:
+        """Refuse ids that datasets with other data IDs or of other types or runs have."""
+        for taken in self._datasets.type_ids(connection, [row.dataset_id for row in rows]):
+            raise ConflictingDefinitionError(
+                f"There is another dataset with the id {taken}; use a new id.", dataset_id=str(taken)
+            )
+
+    def _others_intent(self, connection: Connection, rows: Sequence[IntentRow]) -> IntentError:
+        held = self._intents.select(connection, [row.dataset_id for row in rows], lock=False)
+        # What this transaction has just written is its own, down to the last field.
+        mine = {row.dataset_id: row for row in rows}
+        other = next(i for i in held.values() if replace(i, expired=False) != mine[i.dataset_id])
+        return IntentError(
+            f"Dataset {other.dataset_id} is being put by another request, or was given up; use a new id.",
+            dataset_id=str(other.dataset_id),
+        )
 
     def _write_grants(self, row: IntentRow, lease_seconds: int) -> tuple[WriteGrant, ...]:
         return tuple(
@@ -207,7 +229,8 @@ class PutService:
         for intent in intents.values():
             _check_committable(intent)
         snapshot = self._definitions.unchecked(connection)
-        for row in snapshot.dataset_types_by_id(i.dataset_type_id for i in intents.values()).values():
+        types = snapshot.dataset_types_by_id(i.dataset_type_id for i in intents.values())
+        for row in sorted(types.values(), key=lambda row: row.id):
             datasets = [
                 NewDataset(i.dataset_id, i.run_id, i.data_id, _proven(i, proofs))
                 for i in intents.values()

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from uuid import UUID
 
+from butler_model.errors import IncompatibleVersionError
 from butler_model.repository import Store
 from butler_model.universe import DimensionUniverse
 from butler_registry.migrations import upgrade
@@ -54,5 +55,8 @@ def create_repository(
 def read_attributes(databases: RepositoryDatabases, name: str) -> dict[str, str]:
     """Return the attributes of a repository; `RepositoryNotFoundError` if there is none of that name."""
     database, schema = databases.open(name)
-    with database.reading() as connection:
-        return AttributeStore(StaticTables.declare(schema)).read_all(connection)
+    try:
+        with database.reading() as connection:
+            return AttributeStore(StaticTables.declare(schema)).read_all(connection)
+    except IncompatibleVersionError as error:
+        raise IncompatibleVersionError(f"Repository {name!r}: {error.message}", repository=name) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["AttributeStore"]
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, inspect, select
 
 from .schema import StaticTables
 
@@ -26,8 +26,10 @@ class AttributeStore:
         )
 
     def read_all(self, connection: Connection) -> dict[str, str]:
-        """Return all attributes."""
+        """Return all attributes; none at all if the database holds no repository."""
         table = self._tables.attribute
+        if not inspect(connection).has_table(table.name, schema=table.schema):
+            return {}
         return {row.name: row.value for row in connection.execute(select(table.c.name, table.c.value))}
 
     def initialise(self, connection: Connection, attributes: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from butler_model.collection import Collection, CollectionType
+from butler_model.text import unfit_text
 
 from .schema import StaticTables
 
@@ -44,7 +45,8 @@ class CollectionStore:
 
     def by_name(self, connection: Connection, names: Sequence[str]) -> dict[str, CollectionRow]:
         """Return those of the named collections that exist."""
-        rows = connection.execute(self._select().where(self._table.c.name.in_(names)))
+        possible = [name for name in names if not unfit_text(name)]
+        rows = connection.execute(self._select().where(self._table.c.name.in_(possible)))
         return {row.name: _row(row) for row in rows}
 
     def by_id(self, connection: Connection, ids: Sequence[int]) -> dict[int, CollectionRow]:

@@ -5,21 +5,37 @@ from __future__ import annotations
 
 __all__ = ["Connection", "Database", "connect_postgresql", "connect_sqlite", "execute_many"]
 
+import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, Executable, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
-from butler_model.errors import ConfigurationError, OverloadedError, ServiceUnavailableError, StoreFullError
+from butler_model.errors import (
+    ButlerError,
+    ConfigurationError,
+    IncompatibleVersionError,
+    InternalError,
+    InvalidRequestError,
+    OverloadedError,
+    ServiceUnavailableError,
+    StoreFullError,
+)
 
 _SQLITE_BUSY_MILLISECONDS = 20_000
 _POOL_TIMEOUT_SECONDS = 10.0
+# A connection that is refused has no code, only the text of the server.
+_NO_LOGIN = re.compile(r'(database|role) ".*" does not exist|authentication failed|no pg_hba\.conf entry')
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def connect_postgresql(url: str, pool_size: int) -> Engine:
@@ -124,19 +140,29 @@ def _catalogued() -> Iterator[None]:
         raise OverloadedError(
             f"All database connections were busy for {_POOL_TIMEOUT_SECONDS:g} s; try again."
         ) from error
-    except (OperationalError, InterfaceError) as error:
+    except DBAPIError as error:
         raise _translated(error) from error
 
 
-def _translated(error: DBAPIError) -> Exception:
-    text = str(error.orig)
+def _translated(error: DBAPIError) -> ButlerError:
+    text = str(error.orig).strip()
     state = getattr(error.orig, "sqlstate", None) or ""
     if "disk is full" in text or state == "53100":
         return StoreFullError("The registry's database has no room left on its disk.")
-    if state.startswith("28") or state == "3D000":
-        return ConfigurationError(f"The registry cannot log in to its database: {text.strip()}")
-    if "no such table" in text:
-        return error
+    if _NO_LOGIN.search(text):
+        return ConfigurationError(f"The registry cannot log in to its database: {text}")
+    if "file is not a database" in text or "no such table" in text or state == "42P01":
+        return IncompatibleVersionError(
+            "The database does not hold a repository of this software, or a table of it is gone; check its address."
+        )
+    if isinstance(error, DataError):
+        return InvalidRequestError("A value of the request is one that the registry's database cannot hold.")
     if "locked" in text or state in ("40001", "40P01", "55P03"):
         return ServiceUnavailableError("The registry's database is busy with other writers; try again.")
-    return ServiceUnavailableError("The registry cannot reach its database; try again later.")
+    if isinstance(error, OperationalError | InterfaceError):
+        return ServiceUnavailableError("The registry cannot reach its database; try again later.")
+    identifier = uuid4().hex
+    _LOGGER.error("The database refused a statement (%s).", identifier, exc_info=error)
+    return InternalError(
+        f"The registry's database refused a statement; the log has the details under {identifier}.", id=identifier
+    )

@@ -67,6 +67,8 @@ class DatasetStore:
         transaction is then of no use.
         """
         required = row.dataset_type.dimensions.required
+        # In one order, so that of two transactions with the same data IDs one waits for the other, and not both.
+        datasets = sorted(datasets, key=lambda d: (d.run_id, d.data_id))
         ids = [{"id": d.dataset_id, "dataset_type_id": row.id, "run_id": d.run_id} for d in datasets]
         places = [
             {

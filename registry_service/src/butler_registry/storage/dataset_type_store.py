@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from butler_model.dataset import DatasetType
+from butler_model.text import unfit_text
 from butler_model.universe import DimensionGroup, DimensionUniverse
 
 from .schema import StaticTables
@@ -69,7 +70,8 @@ class DatasetTypeStore:
 
     def by_name(self, connection: Connection, names: Sequence[str]) -> dict[str, DatasetTypeRow]:
         """Return those of the named dataset types that exist."""
-        rows = connection.execute(self._select().where(self._types.c.name.in_(names)))
+        possible = [name for name in names if not unfit_text(name)]
+        rows = connection.execute(self._select().where(self._types.c.name.in_(possible)))
         return {row.name: self._row(row) for row in rows}
 
     def by_id(self, connection: Connection, ids: Sequence[int]) -> dict[int, DatasetTypeRow]:

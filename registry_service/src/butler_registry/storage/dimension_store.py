@@ -56,12 +56,11 @@ class DimensionStore:
         if not new:
             return 0
         try:
-            # Another writer may have come between: a record of that key is then left alone too.
+            # Another writer may have come between: a record of that key is left alone too, and not counted.
             statement = dialect.insert(table).on_conflict_do_nothing(index_elements=keys)
-            execute_many(connection, statement, list(new.values()))
+            return execute_many(connection, statement, list(new.values()))
         except IntegrityError as error:
             raise _explained(error, element, records) from error
-        return len(new)
 
     def fetch(
         self, connection: Connection, element: DimensionElement, keys: Iterable[tuple[Any, ...]]

@@ -12,14 +12,17 @@ from typing import Protocol
 from uuid import uuid4
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from butler_model.errors import ConfigurationError, RepositoryExistsError, RepositoryNotFoundError
+from butler_model.repository import is_repository_name
 
 from .database import Database, connect_postgresql, connect_sqlite
 
 _SCHEMA_PREFIX = "butler_"
 _SUFFIX = ".sqlite3"
+# The second is what the loser of two that come at once is told.
+_SCHEMA_EXISTS = ("42P06", "23505")
 
 Fill = Callable[[Connection, str | None], None]
 """Makes the tables of a new repository, given a connection in a transaction and the database schema."""
@@ -67,7 +70,9 @@ class PostgresqlRepositories:
         with self._database.writing() as connection:
             try:
                 connection.execute(text(f'CREATE SCHEMA "{schema}"'))
-            except ProgrammingError as error:
+            except (ProgrammingError, IntegrityError) as error:
+                if getattr(error.orig, "sqlstate", None) not in _SCHEMA_EXISTS:
+                    raise
                 raise _exists(name) from error
             fill(connection, schema)
 
@@ -79,7 +84,8 @@ class PostgresqlRepositories:
     def names(self) -> list[str]:
         with self._database.reading() as connection:
             schemas = inspect(connection).get_schema_names()
-        return sorted(s.removeprefix(_SCHEMA_PREFIX) for s in schemas if s.startswith(_SCHEMA_PREFIX))
+        names = (s.removeprefix(_SCHEMA_PREFIX) for s in schemas if s.startswith(_SCHEMA_PREFIX))
+        return sorted(filter(is_repository_name, names))
 
     def close(self) -> None:
         self._database.close()
@@ -100,11 +106,13 @@ class SqliteRepositories:
         self._directory.mkdir(parents=True, exist_ok=True)
         # Made under another name and linked when whole, so that a crash leaves no half-made repository.
         draft = self._directory / f".{name}-{uuid4().hex}{_SUFFIX}"
+        database = Database(connect_sqlite(draft, 1))
         try:
-            database = Database(connect_sqlite(draft, 1))
-            with database.writing() as connection:
-                fill(connection, None)
-            database.close()
+            try:
+                with database.writing() as connection:
+                    fill(connection, None)
+            finally:
+                database.close()
             os.link(draft, target)
         except FileExistsError as error:
             raise _exists(name) from error
@@ -121,7 +129,8 @@ class SqliteRepositories:
         return self._open[name], None
 
     def names(self) -> list[str]:
-        return sorted(p.name.removesuffix(_SUFFIX) for p in self._directory.glob(f"[!.]*{_SUFFIX}"))
+        files = (p for p in self._directory.glob(f"*{_SUFFIX}") if p.is_file())
+        return sorted(filter(is_repository_name, (p.name.removesuffix(_SUFFIX) for p in files)))
 
     def close(self) -> None:
         while self._open:

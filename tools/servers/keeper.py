@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs one server for as long as somebody holds the other end of standard input.
 
-The tests start their servers under this program (see `tests.support.process`). However a test process ends,
-be it by SIGKILL, the operating system closes its end of the pipe; then the server is stopped and its folder
-removed.
+Tests, demo and benchmarks start their servers under this program (see `tools.servers.process`). However such a
+process ends, be it by SIGKILL, the operating system closes its end of the pipe; then the server is stopped and
+its folder removed.
 """
 
 from __future__ import annotations

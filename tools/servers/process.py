@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Servers that live exactly as long as the tests that need them."""
+"""Servers that live exactly as long as the process that needs them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def running(
     remove
         A folder that is to vanish with the server, even if this process is killed.
     """
-    keeper = [sys.executable, "-m", "tests.support.keeper", f"--signal={stop_signal}"]
+    keeper = [sys.executable, "-m", "tools.servers.keeper", f"--signal={stop_signal}"]
     keeper += [f"--user={user}"] if user else []
     keeper += [f"--remove={remove}"] if remove else []
     with log.open("wb") as output:
@@ -88,7 +88,7 @@ def running(
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
-            # The terminal's Ctrl-C is for the tests; it reaches the keeper as the end of its input.
+            # The terminal's Ctrl-C is for this process; it reaches the keeper as the end of its input.
             start_new_session=True,
         )
     server = ServerProcess(tuple(command), log, process)

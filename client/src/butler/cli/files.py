@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Commands that move datasets between files and a repository."""
+
+from __future__ import annotations
+
+__all__ = ["get_file", "put_file"]
+
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import BinaryIO
+
+import click
+
+from butler import Butler, DatasetType
+from butler.artifacts import not_stored
+from butler.connect import Connection, connect
+from butler.formatters import default_formatters
+from butler.lookup import Wanted, not_found
+from butler.storage_classes import default_storage_classes, resolve_pytype
+from butler_model.artifact import Artifact
+from butler_model.errors import ArtifactIntegrityError, UnsupportedOperationError
+from butler_model.ports import DatasetLookup, FoundDataset
+
+from .arguments import data_id_argument, json_option, names, repository_argument, typed_data_id
+from .output import Output
+
+_STANDARD_OUTPUT = "-"
+
+
+@click.command()
+@repository_argument
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("dataset_type")
+@data_id_argument
+@click.option(
+    "--run",
+    required=True,
+    metavar="RUN",
+    help="The RUN collection to put it into; see 'butler collections register'.",
+)
+@json_option
+def put_file(
+    repository: str,
+    file: str,
+    dataset_type: str,
+    data_id: tuple[tuple[str, str], ...],
+    run: str,
+    output: Output,
+) -> None:
+    """Store what a file holds as a dataset.
+
+    FILE must be of the format in which datasets of the storage class of DATASET_TYPE are stored.
+    """
+    with Butler(repository, writeable=True) as butler:
+        kind = butler.registry.getDatasetType(dataset_type)
+        storage_class = default_storage_classes().getStorageClass(kind.storageClass_name)
+        formatter = default_formatters().formatter_for(kind.name, storage_class)
+        with Path(file).open("rb") as source:
+            obj = formatter.read(source, resolve_pytype(storage_class))
+        ref = butler.put(obj, kind, typed_data_id(butler.dimensions, data_id), run=run)
+    output.record({"type": kind.name, "run": ref.run, "id": ref.id, "data_id": ref.dataId.mapping})
+
+
+@click.command()
+@repository_argument
+@click.argument("dataset_type")
+@data_id_argument
+@click.option(
+    "--collections",
+    required=True,
+    multiple=True,
+    metavar="NAMES",
+    help="Where to look, in order; with commas between, or repeated.",
+)
+@click.option(
+    "-o",
+    "--output-file",
+    "target",
+    required=True,
+    metavar="FILE",
+    help="Where to write; - is standard output. A file is replaced once all bytes are there.",
+)
+@json_option
+def get_file(
+    repository: str,
+    dataset_type: str,
+    data_id: tuple[tuple[str, str], ...],
+    collections: tuple[str, ...],
+    target: str,
+    output: Output,
+) -> None:
+    """Write the stored bytes of a dataset to a file.
+
+    DATASET_TYPE may be TYPE.COMPONENT, where components are stored apart.
+    """
+    if target == _STANDARD_OUTPUT and output.as_json:
+        raise click.UsageError("--json and the dataset cannot both go to standard output; give -o a file.")
+    with closing(connect(repository)) as connection:
+        found, artifact = _find(connection, dataset_type, data_id, tuple(names(collections)))
+        with _opened(target) as sink:
+            _copy(connection, artifact, sink)
+    if target != _STANDARD_OUTPUT:
+        record = artifact.record
+        output.record({"file": target, "id": found.ref.id, "size": record.size, "checksum": record.checksum})
+
+
+def _find(
+    connection: Connection, named: str, pairs: tuple[tuple[str, str], ...], collections: tuple[str, ...]
+) -> tuple[FoundDataset, Artifact]:
+    name, component = DatasetType.splitDatasetTypeName(named)
+    data_id = typed_data_id(connection.info.universe, pairs)
+    lookup = DatasetLookup(name, [data_id], collections, want_artifacts=True)
+    found = connection.registry.datasets.find(lookup)[0]
+    if found is None:
+        raise not_found(Wanted(name, component, data_id), collections)
+    if not found.artifacts:
+        raise not_stored(found)
+    artifacts = {artifact.record.layout.component: artifact for artifact in found.artifacts}
+    artifact = artifacts.get(component or "")
+    if artifact is None:
+        stored = ", ".join(f"{name}.{each}" if each else name for each in sorted(artifacts))
+        raise UnsupportedOperationError(
+            f"{found.ref} has no file for {named!r}; it has {stored}.", dataset_type=named
+        )
+    return found, artifact
+
+
+def _copy(connection: Connection, artifact: Artifact, sink: BinaryIO) -> None:
+    digest = hashlib.sha256()
+    for piece in connection.datastore.read(artifact.grant):
+        digest.update(piece)
+        sink.write(piece)
+    record = artifact.record
+    found = f"sha256:{digest.hexdigest()}"
+    if found != record.checksum:
+        raise ArtifactIntegrityError(
+            f"What the store gave for {record.key!r} has the checksum {found}, not {record.checksum}; "
+            "get it again, and restore the artifact if that does not help.",
+            key=record.key,
+        )
+
+
+@contextmanager
+def _opened(target: str) -> Iterator[BinaryIO]:
+    """Give where to write to; a file that exists stays as it is unless everything is written."""
+    if target == _STANDARD_OUTPUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    path = Path(target).resolve()
+    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        with path.open("wb") as sink:  # a device or a pipe; a directory raises
+            yield sink
+        return
+    try:
+        draft = NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False)  # noqa: SIM115
+    except OSError as error:
+        error.filename = target  # not a name that nobody knows
+        raise
+    try:
+        with draft:
+            # As the file would have been made or kept by writing to it.
+            os.fchmod(draft.fileno(), path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+            yield draft  # type: ignore[misc]
+        os.replace(draft.name, path)
+    except BaseException:
+        os.unlink(draft.name)
+        raise
+
+
+def _umask() -> int:
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask

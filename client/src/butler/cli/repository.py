@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Commands for a repository as a whole."""
+
+from __future__ import annotations
+
+__all__ = ["create", "import_file", "ping", "version"]
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+import click
+
+from butler import Butler
+from butler.connect import connect
+from butler.loading import ImportCount, ImportSummary, import_export
+from butler_model.errors import GrantError
+from butler_model.ports import Datastore
+
+from .arguments import json_option, names, repository_argument
+from .output import Output
+
+_DISTRIBUTIONS = ("butler-grpc-client", "butler-api", "butler-model", "butler-registry", "butler-datastore")
+_PINGS = 10
+
+
+@click.command()
+@repository_argument
+@click.option(
+    "--dimension-config",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="YAML or JSON file that defines the dimensions; the newest universe that is shipped if absent.",
+)
+@click.option(
+    "--database",
+    metavar="URL",
+    help="postgresql://USER@HOST/NAME to keep the registry there; a SQLite file in REPO if absent.",
+)
+@click.option(
+    "--override", is_flag=True, help="Replace butler.yaml if REPO has one. A registry is never replaced."
+)
+@json_option
+def create(
+    repository: str, dimension_config: str | None, database: str | None, override: bool, output: Output
+) -> None:
+    """Create an empty repository.
+
+    REPO is a directory, or grpc://HOST:PORT/REPOSITORY to have a service create it.
+    """
+    Butler.makeRepo(repository, dimensionConfig=dimension_config, database=database, overwrite=override)
+    with Butler(repository) as butler:
+        universe = butler.dimensions
+        output.record({"repository": repository, "universe": f"{universe.namespace} {universe.version}"})
+
+
+@click.command()
+@repository_argument
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--directory",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIRECTORY",
+    help="What the paths in FILE are relative to; the directory of FILE if absent.",
+)
+@click.option(
+    "-t",
+    "--transfer",
+    type=click.Choice(["copy"]),
+    default="copy",
+    show_default=True,
+    help="How the files of datasets get into the repository.",
+)
+@click.option(
+    "-s",
+    "--skip-dimensions",
+    multiple=True,
+    metavar="NAMES",
+    help="Dimensions whose records are left out; with commas between, or repeated.",
+)
+@json_option
+def import_file(
+    repository: str,
+    file: str,
+    directory: str | None,
+    transfer: str,
+    skip_dimensions: tuple[str, ...],
+    output: Output,
+) -> None:
+    """Import an export file.
+
+    What the repository has already stays as it is, so an import that was broken off can simply be repeated.
+    """
+    began = time.monotonic()
+    with closing(connect(repository)) as connection, output.progress() as progress:
+        summary = import_export(
+            connection.registry,
+            connection.datastore,
+            file,
+            directory=directory or Path(file).parent,
+            transfer=transfer,
+            skip_dimensions=set(names(skip_dimensions)),
+            progress=progress,
+        )
+    output.records(
+        (
+            {"kind": kind, "name": name, "found": count.found, "new": count.new}
+            for kind, name, count in _counts(summary)
+        ),
+        of_what="things to import",
+    )
+    output.notice(
+        f"Imported in {time.monotonic() - began:.1f} s; {summary.artifacts:,} files ({summary.artifact_bytes:,} bytes) "
+        "were copied."
+    )
+
+
+def _counts(summary: ImportSummary) -> Iterator[tuple[str, str, ImportCount]]:
+    for element, count in summary.dimension_records.items():
+        yield "dimension records", element, count
+    for type_name, count in summary.collections.items():
+        yield "collections", type_name, count
+    yield "dataset types", "", summary.dataset_types
+    for dataset_type, count in summary.datasets.items():
+        yield "datasets", dataset_type, count
+
+
+@click.command()
+@repository_argument
+@json_option
+def ping(repository: str, output: Output) -> None:
+    """Measure how fast a repository answers.
+
+    The times are medians of ten calls, in milliseconds, without opening the repository.
+    """
+    began = time.monotonic()
+    with closing(connect(repository)) as connection:
+        opened = time.monotonic() - began
+        universe = connection.info.universe
+        output.record(
+            {
+                "repository": connection.info.name,
+                "universe": f"{universe.namespace} {universe.version}",
+                "open_ms": round(opened * 1e3, 2),
+                "registry_ms": _median_ms(lambda: connection.registry.collections.find([])),
+                "datastore_ms": _median_ms(lambda: _ask_nothing(connection.datastore)),
+            }
+        )
+
+
+def _ask_nothing(datastore: Datastore) -> None:
+    # An empty question would not leave this process; nothing can be asked without a grant but by being refused.
+    with suppress(GrantError):
+        datastore.exists([b""])
+
+
+def _median_ms(call: Callable[[], object]) -> float:
+    durations = []
+    for _ in range(_PINGS):
+        began = time.perf_counter()
+        call()
+        durations.append(time.perf_counter() - began)
+    return round(sorted(durations)[_PINGS // 2] * 1e3, 2)
+
+
+@click.command()
+@json_option
+def version(output: Output) -> None:
+    """Show which versions are installed."""
+    output.record({**{name: _version(name) for name in _DISTRIBUTIONS}, "python": platform.python_version()})
+
+
+def _version(distribution: str) -> str:
+    try:
+        return installed_version(distribution)
+    except PackageNotFoundError:
+        return "not installed"

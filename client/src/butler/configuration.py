@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The configuration of an embedded repository: what ``butler.yaml`` says."""
+
+from __future__ import annotations
+
+__all__ = ["CONFIGURATION_FILE", "RepositoryConfiguration", "load_universe"]
+
+import difflib
+import json
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from butler_model.errors import ConfigurationError, RepositoryNotFoundError
+from butler_model.repository import check_repository_name
+from butler_model.universe import DimensionUniverse
+
+CONFIGURATION_FILE = "butler.yaml"
+_ROOT = "<butlerRoot>"
+_HEADER = f"""# SPDX-License-Identifier: BSD-3-Clause
+# A data repository. {_ROOT} stands for the directory that this file is in.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryConfiguration:
+    """Where the parts of an embedded repository are.
+
+    Attributes
+    ----------
+    repository
+        Its name in the registry.
+    database
+        ``sqlite:///DIRECTORY`` or ``postgresql+psycopg://…``; may contain ``<butlerRoot>``.
+    stores
+        Name of each store and its directory, which may contain ``<butlerRoot>``; new artifacts go to the
+        first.
+    """
+
+    repository: str
+    database: str
+    stores: Mapping[str, str]
+
+    @classmethod
+    def for_root(cls, database: str | None = None) -> RepositoryConfiguration:
+        """Return the configuration of a new repository; in SQLite beside the artifacts by default."""
+        url = f"sqlite:///{_ROOT}" if database is None else database
+        scheme, separator, rest = url.partition("://")
+        if scheme in ("postgresql", "postgres"):
+            url = f"postgresql+psycopg{separator}{rest}"
+        if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ConfigurationError(
+                f"{scheme!r:.40} is no kind of database that a registry can be in; give "
+                "postgresql://USER@HOST/NAME, or none for a SQLite file in the repository."
+            )
+        return cls("main", url, {"main": _ROOT})
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> RepositoryConfiguration:
+        """Read a repository's configuration, with ``<butlerRoot>`` replaced.
+
+        Parameters
+        ----------
+        path
+            The file, or the directory that it is in.
+
+        Raises
+        ------
+        RepositoryNotFoundError
+            Raised if there is no such file.
+        ConfigurationError
+            Raised if it is not YAML, or has not the documented shape.
+        """
+        file = Path(path).absolute()
+        if file.is_dir():
+            file /= CONFIGURATION_FILE
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise RepositoryNotFoundError(
+                f"There is no repository at {str(file.parent)!r} (no file {file.name}); make one with "
+                "Butler.makeRepo, or give the address of a service, grpc://HOST:PORT/REPOSITORY.",
+                path=str(file),
+            ) from None
+        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+            raise ConfigurationError(
+                f"{str(file)!r} cannot be read as YAML: {error}", path=str(file)
+            ) from error
+        return cls._from_content(content, str(file))._placed(str(file.parent))
+
+    @classmethod
+    def _from_content(cls, content: object, where: str) -> RepositoryConfiguration:
+        top = _section(content, ("repository", "registry", "datastore"), where)
+        registry = _section(top["registry"], ("database",), f"{where}, registry")
+        datastore = _section(top["datastore"], ("stores",), f"{where}, datastore")
+        if not isinstance(datastore["stores"], dict) or not datastore["stores"]:
+            raise ConfigurationError(f"{where}, datastore.stores: name at least one store.")
+        stores = {
+            str(name): _text(
+                _section(store, ("root",), f"{where}, store {name!r}")["root"], f"{where}, store {name!r}"
+            )
+            for name, store in datastore["stores"].items()
+        }
+        repository = check_repository_name(_text(top["repository"], f"{where}, repository"))
+        return cls(repository, _text(registry["database"], f"{where}, registry.database"), stores)
+
+    def _placed(self, root: str) -> RepositoryConfiguration:
+        stores = {name: directory.replace(_ROOT, root) for name, directory in self.stores.items()}
+        return RepositoryConfiguration(self.repository, self.database.replace(_ROOT, root), stores)
+
+    def placed(self, root: Path) -> RepositoryConfiguration:
+        """Return the configuration with ``<butlerRoot>`` replaced."""
+        return self._placed(str(root.absolute()))
+
+    def as_yaml(self) -> str:
+        """Return the text of ``butler.yaml``."""
+        content = {
+            "repository": self.repository,
+            "registry": {"database": self.database},
+            "datastore": {"stores": {name: {"root": root} for name, root in self.stores.items()}},
+        }
+        return _HEADER + yaml.safe_dump(content, sort_keys=False)
+
+
+def load_universe(config: Mapping[str, Any] | str | os.PathLike[str] | int | None) -> DimensionUniverse:
+    """Return the universe of a mapping, of a YAML or JSON file, or of a version that is shipped.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if the file cannot be read, or the configuration is malformed.
+    IncompatibleVersionError
+        Raised if that version is not shipped.
+    """
+    if config is None or isinstance(config, int):
+        return DimensionUniverse(version=config)
+    if isinstance(config, Mapping):
+        return DimensionUniverse(config)
+    path = Path(config)
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigurationError(
+            f"{str(path)!r} holds no dimension configuration: {error}", path=str(path)
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(
+            f"{str(path)!r} holds no dimension configuration: it is not a mapping.", path=str(path)
+        )
+    return DimensionUniverse(content)
+
+
+def _section(content: object, keys: Collection[str], where: str) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{where}: expected a mapping with {', '.join(keys)}, not {content!r:.80}.")
+    for key in content:
+        if key not in keys:
+            nearest = difflib.get_close_matches(str(key), keys, n=1, cutoff=0.0)[0]
+            raise ConfigurationError(f"{where}: unknown key {key!r}; the nearest known one is {nearest!r}.")
+    if missing := [key for key in keys if key not in content]:
+        raise ConfigurationError(f"{where}: the key {missing[0]!r} is missing.")
+    return content
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{where}: expected text, not {value!r:.80}.")
+    return value

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From what a person types to the two services of a repository, embedded or remote."""
+
+from __future__ import annotations
+
+__all__ = ["Connection", "RemoteAddress", "connect", "make_repository"]
+
+import os
+import re
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from butler_model.artifact import ArtifactRecord
+from butler_model.errors import ConfigurationError, InvalidRequestError
+from butler_model.ports import Datastore, Registry
+from butler_model.repository import RepositoryInfo, check_repository_name
+
+from .configuration import RepositoryConfiguration, load_universe
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAddress:
+    """Address of a repository of a service, ``grpc://host:port/repository``."""
+
+    target: str
+    repository: str
+
+    @classmethod
+    def parse(cls, text: str) -> RemoteAddress | None:
+        """Return the address, `None` if the text is a path; `ConfigurationError` if it is malformed."""
+        scheme = _SCHEME.match(text)
+        if scheme is None:
+            return None
+        target, _, repository = text[scheme.end() :].partition("/")
+        if scheme[1] != "grpc" or not re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[^:/@\s]+):[0-9]{1,5}", target):
+            raise ConfigurationError(
+                f"{text!r:.200} is no address of a repository; use grpc://HOST:PORT/REPOSITORY, or the path "
+                "of a directory."
+            )
+        return cls(target, check_repository_name(repository.rstrip("/")))
+
+
+@dataclass(slots=True)
+class Connection:
+    """The two services of one repository, shared by a butler and its clones; closed with the last of them.
+
+    Attributes
+    ----------
+    address
+        What it was opened with, from which it can be opened again.
+    locate
+        Gives the URI of an artifact.
+    info
+        What the repository is.
+    """
+
+    address: str
+    registry: Registry
+    datastore: Datastore
+    locate: Callable[[ArtifactRecord], str]
+    close: Callable[[], None]
+    info: RepositoryInfo = field(init=False)
+    _holders: int = 1
+    _process: int = field(default_factory=os.getpid)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        # Asked once: neither dimensions nor limits change while a repository is open.
+        self.info = self.registry.info
+
+    def share(self) -> Connection:
+        """Return the connection for one more holder."""
+        with self._lock:
+            self._holders += 1
+        return self
+
+    def release(self) -> None:
+        """Let go of the connection; the last holder closes it.
+
+        A forked process does nothing: sockets and files are its parent's too.
+        """
+        if os.getpid() != self._process:
+            return
+        with self._lock:
+            self._holders -= 1
+            last = self._holders == 0
+        if last:
+            self.close()
+
+
+def connect(config: str | os.PathLike[str]) -> Connection:
+    """Open a repository.
+
+    Parameters
+    ----------
+    config
+        Directory of a repository, path of its ``butler.yaml``, or ``grpc://host:port/repository``.
+
+    Raises
+    ------
+    RepositoryNotFoundError, ConfigurationError, IncompatibleVersionError, ServiceUnavailableError
+        Raised if it cannot be opened.
+    """
+    text = os.fspath(config)
+    address = RemoteAddress.parse(text)
+    if address is not None:
+        return _connect_remote(text, address)
+    # The libraries of a service are loaded only where one is embedded.
+    from .embedded import EmbeddedRepository
+
+    embedded = EmbeddedRepository(RepositoryConfiguration.read(text))
+    return Connection(
+        os.path.abspath(text), embedded.registry, embedded.datastore, embedded.locate, embedded.close
+    )
+
+
+def make_repository(
+    root: str | os.PathLike[str],
+    dimension_config: Mapping[str, Any] | str | os.PathLike[str] | int | None,
+    database: str | None,
+    *,
+    overwrite: bool,
+) -> RepositoryConfiguration | None:
+    """Create a repository; return its configuration, `None` for one of a service. See `Butler.makeRepo`."""
+    universe = load_universe(dimension_config)
+    address = RemoteAddress.parse(os.fspath(root))
+    if address is None:
+        from .embedded import create_embedded
+
+        return create_embedded(root, universe, database, overwrite=overwrite)
+    if database is not None or overwrite:
+        raise InvalidRequestError(
+            "A service knows its database and replaces no repository: leave database and overwrite out."
+        )
+    from .remote import RemoteRepositories
+
+    repositories = RemoteRepositories(address.target)
+    try:
+        repositories.create(address.repository, universe, request_id=uuid.uuid4())
+    finally:
+        repositories.close()
+    return None
+
+
+def _connect_remote(text: str, address: RemoteAddress) -> Connection:
+    from .remote import RemoteDatastore, RemoteRegistry
+
+    registry = RemoteRegistry(address.target, address.repository)
+    try:
+        datastore = RemoteDatastore(registry.info.datastore_endpoint or address.target)
+    except BaseException:
+        registry.close()
+        raise
+
+    def close() -> None:
+        registry.close()
+        datastore.close()
+
+    return Connection(
+        text, registry, datastore, lambda record: f"butler://{record.store}/{record.key}", close
+    )

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Storing datasets."""
+
+from __future__ import annotations
+
+__all__ = ["DatasetWriting"]
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from butler_model.data_id import DataId
+from butler_model.dataset import DatasetRef, DatasetType
+from butler_model.errors import InvalidRequestError
+
+from .lookup import DatasetAccess, check_writeable
+from .putting import FormattedDataset, PutProtocol, format_dataset
+
+_PUT_ITEMS = 500
+_PUT_BYTES = 32 * 1024 * 1024
+# One in each of the three calls of a put.
+_PUTS_UNDER_WAY = 3
+
+
+class DatasetWriting(DatasetAccess):
+    """The methods that store datasets."""
+
+    _writeable: bool
+
+    def put(
+        self,
+        obj: object,
+        datasetRefOrType: DatasetRef | DatasetType | str,
+        dataId: DataId | None = None,
+        *,
+        run: str | None = None,
+        **kwargs: Any,
+    ) -> DatasetRef:
+        """Store an object as a new dataset.
+
+        Parameters
+        ----------
+        datasetRefOrType, dataId, **kwargs
+            An unresolved ref alone, or a dataset type (or its name) and a data ID.
+        run
+            The RUN collection to put it into; the default one if absent.
+
+        Returns
+        -------
+        ref
+            Resolved, with an expanded data ID.
+
+        Raises
+        ------
+        ConflictingDefinitionError
+            Raised if the run has a dataset of that type and data ID; it stays as it is.
+        StorageClassTypeError
+            Raised if the object is not of the Python type of the storage class.
+        InvalidRequestError
+            Raised for a resolved ref or the type of a component.
+        ReadOnlyError, NoDefaultCollectionError, MissingCollectionError, CollectionTypeError,
+        MissingDatasetTypeError
+            Raised if there is nothing to put into.
+        DimensionNameError, DimensionValueError, DataIdValueError, InconsistentDataIdError
+            Raised if the data ID is incomplete, malformed, or has no dimension records.
+        """
+        run = self._run_for(run)
+        dataset = format_dataset(obj, *self._target(datasetRefOrType, dataId, kwargs))
+        return self._put_batch(run, [dataset])[0]
+
+    def put_many(
+        self,
+        items: Iterable[tuple[object, DatasetType | str, DataId]],
+        *,
+        run: str | None = None,
+    ) -> list[DatasetRef]:
+        """Store many objects with few calls.
+
+        Parameters
+        ----------
+        items
+            Objects, each with its dataset type and data ID. They are taken one by one, so a generator keeps
+            few of them in memory.
+
+        Returns
+        -------
+        refs
+            In order.
+
+        Notes
+        -----
+        Each batch of up to 500 is stored all or none. If one fails with an error of `put`, no further one is
+        begun; those before it, and those that were under way with it, stay.
+        """
+        run = self._run_for(run)
+        refs: list[DatasetRef] = []
+        with ThreadPoolExecutor(_PUTS_UNDER_WAY, "butler-put") as pool:
+            # The next batch is formatted here while earlier ones are under way.
+            under_way: deque[Future[list[DatasetRef]]] = deque()
+            for batch in self._formatted_batches(items):
+                if len(under_way) == _PUTS_UNDER_WAY:
+                    refs += under_way.popleft().result()
+                under_way.append(pool.submit(self._put_batch, run, batch))
+            while under_way:
+                refs += under_way.popleft().result()
+        return refs
+
+    @property
+    def _put_protocol(self) -> PutProtocol:
+        return PutProtocol(self._connection)
+
+    def _run_for(self, run: str | None) -> str:
+        check_writeable(self._writeable, "put datasets")
+        return self._defaults.run_for(run)
+
+    def _target(
+        self, named: DatasetRef | DatasetType | str, data_id: Any, keywords: Mapping[str, Any]
+    ) -> tuple[DatasetType, dict[str, Any]]:
+        """Return the registered type and the data ID, with defaults, of a dataset that is to be put."""
+        if isinstance(named, DatasetRef) and named.is_resolved:
+            raise InvalidRequestError(
+                f"{named} exists already, or is to have an id of its own; put takes a dataset type and a "
+                "data ID, or an unresolved ref (ref.unresolved()).",
+                dataset_type=named.datasetType.name,
+            )
+        wanted = self._finder.wanted(named, data_id, keywords)
+        if wanted.component is not None:
+            raise InvalidRequestError(
+                f"{wanted.dataset_type}.{wanted.component} is a component and cannot be put by itself; put "
+                f"{wanted.dataset_type!r}.",
+                dataset_type=wanted.dataset_type,
+            )
+        dataset_type = self._finder.types.get(wanted.dataset_type)
+        return dataset_type, self._defaults.fill(wanted.data_id, dataset_type.dimensions)
+
+    def _formatted_batches(
+        self, items: Iterable[tuple[object, DatasetType | str, DataId]]
+    ) -> Iterator[list[FormattedDataset]]:
+        batch: list[FormattedDataset] = []
+        size = 0
+        try:
+            for obj, named, data_id in items:
+                batch.append(format_dataset(obj, *self._target(named, data_id, {})))
+                size += batch[-1].size
+                if len(batch) == _PUT_ITEMS or size >= _PUT_BYTES:
+                    yield batch
+                    batch, size = [], 0
+        except BaseException:
+            _close(batch)
+            raise
+        if batch:
+            yield batch
+
+    def _put_batch(self, run: str, batch: Sequence[FormattedDataset]) -> list[DatasetRef]:
+        try:
+            return self._put_protocol.put(run, batch)
+        finally:
+            _close(batch)
+
+
+def _close(batch: Iterable[FormattedDataset]) -> None:
+    for dataset in batch:
+        dataset.content.close()

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The datastore behind a datastore service."""
+
+from __future__ import annotations
+
+__all__ = ["RemoteDatastore"]
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from butler_api.channel import CALL_SECONDS, STREAM_SECONDS, Connection
+from butler_api.convert.artifacts import receipt_from_proto
+from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto, chunks_to_proto
+from butler_api.v1 import datastore_service_pb2 as pb
+from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceStub
+from butler_model.artifact import SignedReceipt
+from butler_model.errors import InvalidRequestError
+from butler_model.repository import Limits
+
+_LIMITS = Limits()
+
+
+class RemoteDatastore:
+    """Implements `butler_model.ports.Datastore`. May be shared between threads, pickled, and used after a fork.
+
+    Parameters
+    ----------
+    address
+        ``host:port`` of the datastore service.
+    call_seconds, stream_seconds
+        Deadlines of each call, and of each transfer of a whole artifact.
+    """
+
+    def __init__(
+        self, address: str, *, call_seconds: float = CALL_SECONDS, stream_seconds: float = STREAM_SECONDS
+    ) -> None:
+        self._connection = Connection(address, call_seconds=call_seconds, stream_seconds=stream_seconds)
+
+    def write(self, grant: bytes, content: Iterable[bytes]) -> SignedReceipt:
+        response = self._connection.send(self._stub.Write, _upload(grant, content))
+        return receipt_from_proto(response.receipt)
+
+    def write_batch(self, items: Sequence[tuple[bytes, bytes]]) -> list[SignedReceipt]:
+        request = pb.WriteBatchRequest(
+            items=[pb.WriteItem(grant=grant, chunk=chunk_to_proto(content)) for grant, content in items]
+        )
+        response = self._connection.call(self._stub.WriteBatch, request)
+        return [receipt_from_proto(receipt) for receipt in response.receipts]
+
+    def read(self, grant: bytes, offset: int = 0, limit: int | None = None) -> Iterator[bytes]:
+        if limit == 0:
+            # On the wire 0 means all.
+            raise InvalidRequestError("A limit of 0 bytes asks for nothing; give 1 or more.", limit="0")
+        request = pb.ReadRequest(grant=grant, offset=offset, limit=limit or 0)
+        position = offset
+        for response in self._connection.stream(self._stub.Read, request):
+            content = bytes_from_chunk(response.chunk, f"at offset {position}")
+            position += len(content)
+            yield content
+
+    def read_batch(self, grants: Sequence[bytes]) -> list[bytes]:
+        return [
+            bytes_from_chunk(chunk, "of an artifact in a batch")
+            for batch in _batches(grants)
+            for chunk in self._connection.call(self._stub.ReadBatch, pb.ReadBatchRequest(grants=batch)).chunks
+        ]
+
+    def exists(self, grants: Sequence[bytes]) -> list[bool]:
+        return [
+            exists
+            for batch in _batches(grants)
+            for exists in self._connection.call(self._stub.Exists, pb.ExistsRequest(grants=batch)).exists
+        ]
+
+    def discard(self, grants: Sequence[bytes]) -> None:
+        for batch in _batches(grants):
+            self._connection.call(self._stub.Discard, pb.DiscardRequest(grants=batch))
+
+    def close(self) -> None:
+        """Give back the connection; the next use takes a new one."""
+        self._connection.close()
+
+    @property
+    def _stub(self) -> DatastoreServiceStub:
+        return self._connection.stub(DatastoreServiceStub)
+
+
+def _upload(grant: bytes, content: Iterable[bytes]) -> Iterator[pb.WriteRequest]:
+    yield pb.WriteRequest(header=pb.WriteHeader(grant=grant))
+    size = 0
+    for chunk in chunks_to_proto(content, _LIMITS.chunk_bytes):
+        size += len(chunk.content)
+        yield pb.WriteRequest(chunk=chunk)
+    yield pb.WriteRequest(trailer=pb.WriteTrailer(size=size))
+
+
+def _batches(grants: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Cut what may be cut: neither reading nor removing what may be absent has to happen as a whole."""
+    for start in range(0, len(grants), _LIMITS.batch_items):
+        yield grants[start : start + _LIMITS.batch_items]

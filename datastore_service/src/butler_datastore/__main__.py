@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The datastore service as a program: ``python -m butler_datastore serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from butler_api.process import configure_logs, one_line_errors, read_signing_keys, serve
+from butler_api.server import build_server
+from butler_model.grants import TokenSigner
+from butler_model.repository import Limits
+
+from .application import DatastoreApplication
+from .servicers import datastore_services
+from .settings import DatastoreSettings
+
+
+@click.group()
+def main() -> None:
+    """Artifacts in stores, against grants of the registry service."""
+
+
+@main.command("serve")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings; see the manual.")
+@one_line_errors
+def serve_command(config: Path | None) -> None:
+    """Answer calls until SIGTERM. Settings come from the file and from BUTLER_DATASTORE_* variables."""
+    settings = DatastoreSettings.load(config)
+    configure_logs(settings.log_format)
+    signer = TokenSigner(read_signing_keys(settings.signing_keys))
+    limits = Limits()
+    datastore = DatastoreApplication(settings.stores, signer, limits=limits)
+    try:
+        services = datastore_services(datastore, limits)
+        server = build_server(services, settings.address, workers=settings.workers, limits=limits)
+        serve(server, name="butler_datastore", grace_seconds=settings.grace_seconds, announce=click.echo)
+    finally:
+        datastore.close()
+
+
+if __name__ == "__main__":
+    main()

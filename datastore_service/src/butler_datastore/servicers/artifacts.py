@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The RPCs of `DatastoreService`."""
+
+from __future__ import annotations
+
+__all__ = ["DatastoreServicer"]
+
+from collections.abc import Iterator
+
+import grpc
+
+from butler_api.convert.artifacts import receipt_to_proto
+from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto
+from butler_api.v1 import datastore_service_pb2 as pb
+from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceServicer
+from butler_model.ports import Datastore
+from butler_model.repository import Limits
+
+from .upload import grant_of, received_chunks
+
+
+class DatastoreServicer(DatastoreServiceServicer):
+    """Artifacts in stores."""
+
+    def __init__(self, datastore: Datastore, limits: Limits) -> None:
+        self._datastore = datastore
+        self._limits = limits
+
+    def Write(self, requests: Iterator[pb.WriteRequest], context: grpc.ServicerContext) -> pb.WriteResponse:
+        grant = grant_of(requests)
+        receipt = self._datastore.write(grant, received_chunks(requests, self._limits.chunk_bytes))
+        return pb.WriteResponse(receipt=receipt_to_proto(receipt))
+
+    def WriteBatch(
+        self, request: pb.WriteBatchRequest, context: grpc.ServicerContext
+    ) -> pb.WriteBatchResponse:
+        items = [
+            (item.grant, bytes_from_chunk(item.chunk, f"of item {i}")) for i, item in enumerate(request.items)
+        ]
+        return pb.WriteBatchResponse(receipts=map(receipt_to_proto, self._datastore.write_batch(items)))
+
+    def Read(self, request: pb.ReadRequest, context: grpc.ServicerContext) -> Iterator[pb.ReadResponse]:
+        for piece in self._datastore.read(request.grant, request.offset, request.limit or None):
+            yield pb.ReadResponse(chunk=chunk_to_proto(piece))
+
+    def ReadBatch(self, request: pb.ReadBatchRequest, context: grpc.ServicerContext) -> pb.ReadBatchResponse:
+        return pb.ReadBatchResponse(chunks=map(chunk_to_proto, self._datastore.read_batch(request.grants)))
+
+    def Exists(self, request: pb.ExistsRequest, context: grpc.ServicerContext) -> pb.ExistsResponse:
+        return pb.ExistsResponse(exists=self._datastore.exists(request.grants))
+
+    def Discard(self, request: pb.DiscardRequest, context: grpc.ServicerContext) -> pb.DiscardResponse:
+        self._datastore.discard(request.grants)
+        return pb.DiscardResponse()

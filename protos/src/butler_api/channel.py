@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Connections of a client to a service: one channel for each process and address, deadlines, retries."""
+
+from __future__ import annotations
+
+__all__ = ["CALL_SECONDS", "STREAM_SECONDS", "Connection"]
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+# Without it a process that was forked after the first call hangs in its own first call.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
+
+import grpc
+
+from butler_model.repository import Limits
+
+from .errors import error_from_rpc
+
+CALL_SECONDS = 60.0
+"""How long a call may take unless it is told otherwise."""
+STREAM_SECONDS = 3600.0
+"""How long the transfer of one artifact may take unless it is told otherwise."""
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+_Stub = TypeVar("_Stub")
+
+_SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            # Every method: reads are harmless to repeat, and mutations carry ids by which a repeat is known.
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+_MESSAGE_BYTES = Limits().message_bytes
+_OPTIONS = [
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.max_send_message_length", _MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+    # A connection whose other end vanished without a word is noticed while a call waits on it.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+]
+
+
+class Connection:
+    """Calls of one service. Safe to share between threads, to pickle, and to use after a fork.
+
+    Connections of a process to the same address share a channel, which is opened by the first call and closed
+    with the last of them. A process that forks while another of its threads is in a call gets a child that cannot
+    call: gRPC does not carry that over; such programs use the start method "spawn".
+
+    Parameters
+    ----------
+    address
+        ``host:port``.
+    call_seconds, stream_seconds
+        Deadlines of calls, and of transfers of one artifact.
+    """
+
+    def __init__(
+        self, address: str, *, call_seconds: float = CALL_SECONDS, stream_seconds: float = STREAM_SECONDS
+    ) -> None:
+        self.address = address
+        self.call_seconds = call_seconds
+        self.stream_seconds = stream_seconds
+        self._stubs: tuple[int, dict[object, Any]] = (0, {})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reconnect, (self.address, self.call_seconds, self.stream_seconds)
+
+    def stub(self, make: Callable[[grpc.Channel], _Stub]) -> _Stub:
+        """Return a stub, made by its class once for each process."""
+        process, stubs = self._stubs
+        found: _Stub | None = stubs.get(make) if process == os.getpid() else None
+        return self._new_stub(make) if found is None else found
+
+    def call(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
+        """Make a call and return its response; every failure is an error of the catalogue."""
+        try:
+            return method(request, timeout=self.call_seconds)
+        except grpc.RpcError as error:
+            raise self._error(error, request) from None
+
+    def stream(
+        self, method: grpc.UnaryStreamMultiCallable[_Request, _Response], request: _Request
+    ) -> Iterator[_Response]:
+        """Yield the responses of a call; one that is not read to its end is cancelled."""
+        responses: Any = method(request, timeout=self.stream_seconds)
+        try:
+            yield from responses
+        except grpc.RpcError as error:
+            raise self._error(error, request) from None
+        finally:
+            responses.cancel()
+
+    def send(
+        self, method: grpc.StreamUnaryMultiCallable[_Request, _Response], requests: Iterator[_Request]
+    ) -> _Response:
+        """Send a stream and return its response; what iterating the requests raises is raised here too."""
+        outgoing = _Outgoing(requests)
+        try:
+            return method(outgoing, timeout=self.stream_seconds)
+        except grpc.RpcError as error:
+            if outgoing.failure is not None:
+                raise outgoing.failure from None
+            raise self._error(error, outgoing.latest) from None
+
+    def close(self) -> None:
+        """Give up the share in the channel; the next call takes a new one."""
+        with _CHANNELS.lock:
+            process, stubs = self._stubs
+            self._stubs = (0, {})
+            if stubs and process == os.getpid():
+                _CHANNELS.release(self.address)
+
+    def _new_stub(self, make: Callable[[grpc.Channel], _Stub]) -> _Stub:
+        with _CHANNELS.lock:
+            process, stubs = self._stubs
+            if process != os.getpid() or not stubs:
+                stubs = {None: _CHANNELS.take(self.address)}
+            stub: _Stub = stubs.get(make) or make(stubs[None])
+            self._stubs = (os.getpid(), {**stubs, make: stub})
+            return stub
+
+    def _error(self, error: grpc.RpcError, request: object) -> Exception:
+        return error_from_rpc(error, self.address, type(request).__name__.removesuffix("Request"))
+
+
+class _Outgoing(Iterator[Any]):
+    """Requests on their way; remembers why they ended early, which gRPC only writes to a log."""
+
+    def __init__(self, requests: Iterator[Any]) -> None:
+        self._requests = requests
+        self.latest: object = None
+        self.failure: Exception | None = None
+
+    def __next__(self) -> Any:
+        try:
+            self.latest = next(self._requests)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.failure = error
+            raise
+        return self.latest
+
+
+class _Channels:
+    """The channels of this process, by address, each with the number of connections that share it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._shared: dict[str, tuple[grpc.Channel, int]] = {}
+        self._inherited: list[object] = []
+
+    def take(self, address: str) -> grpc.Channel:
+        """Return the channel to an address for one more connection; the caller holds the lock."""
+        channel, holders = self._shared.get(address, (None, 0))
+        if channel is None:
+            channel = grpc.insecure_channel(address, options=_OPTIONS)
+        self._shared[address] = (channel, holders + 1)
+        return channel
+
+    def release(self, address: str) -> None:
+        """Close the channel to an address if this was its last connection; the caller holds the lock."""
+        channel, holders = self._shared.pop(address)
+        if holders > 1:
+            self._shared[address] = (channel, holders - 1)
+        else:
+            channel.close()
+
+    def forget(self) -> None:
+        """Begin anew in a forked process, where the parent's channels and locks cannot be used."""
+        self.lock = threading.Lock()
+        # Never collected: closing them would be talking on the parent's sockets.
+        self._inherited.append(self._shared)
+        self._shared = {}
+
+
+def _reconnect(address: str, call_seconds: float, stream_seconds: float) -> Connection:
+    return Connection(address, call_seconds=call_seconds, stream_seconds=stream_seconds)
+
+
+_CHANNELS = _Channels()
+os.register_at_fork(after_in_child=_CHANNELS.forget)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Artifacts, how they are laid out, and receipts for them."""
+
+from __future__ import annotations
+
+__all__ = [
+    "artifact_from_proto",
+    "artifact_to_proto",
+    "layout_from_proto",
+    "layout_to_proto",
+    "receipt_from_proto",
+    "receipt_to_proto",
+]
+
+from uuid import UUID
+
+from butler_api.v1 import models_pb2
+from butler_model.artifact import Artifact, ArtifactLayout, ArtifactRecord, Receipt, SignedReceipt
+
+from .values import uuid_from_proto
+
+
+def layout_to_proto(layout: ArtifactLayout) -> models_pb2.ArtifactLayout:
+    """Return the message for a layout."""
+    return models_pb2.ArtifactLayout(
+        component=layout.component,
+        formatter=layout.formatter,
+        extension=layout.extension,
+        storage_class=layout.storage_class,
+    )
+
+
+def layout_from_proto(message: models_pb2.ArtifactLayout) -> ArtifactLayout:
+    """Return a layout; `InvalidNameError` if its extension or formatter is malformed."""
+    return ArtifactLayout(message.formatter, message.extension, message.storage_class, message.component)
+
+
+def artifact_to_proto(artifact: Artifact) -> models_pb2.Artifact:
+    """Return the message for an artifact; which dataset it is of is said where it stands."""
+    record = artifact.record
+    return models_pb2.Artifact(
+        record=models_pb2.ArtifactRecord(
+            store=record.store,
+            key=record.key,
+            layout=layout_to_proto(record.layout),
+            size=record.size,
+            checksum=record.checksum,
+        ),
+        read_grant=artifact.grant,
+    )
+
+
+def artifact_from_proto(message: models_pb2.Artifact, dataset_id: UUID) -> Artifact:
+    """Return an artifact of the dataset that it came with."""
+    record = message.record
+    layout = layout_from_proto(record.layout)
+    return Artifact(
+        ArtifactRecord(dataset_id, record.store, record.key, layout, record.size, record.checksum),
+        message.read_grant,
+    )
+
+
+def receipt_to_proto(signed: SignedReceipt) -> models_pb2.Receipt:
+    """Return the message for a receipt."""
+    receipt = signed.receipt
+    return models_pb2.Receipt(
+        store=receipt.store,
+        key=receipt.key,
+        dataset_id=receipt.dataset_id.bytes,
+        component=receipt.component,
+        size=receipt.size,
+        checksum=receipt.checksum,
+        token=signed.token,
+        repository=receipt.repository,
+    )
+
+
+def receipt_from_proto(message: models_pb2.Receipt) -> SignedReceipt:
+    """Return a receipt; `InvalidRequestError` if the UUID in it is malformed."""
+    receipt = Receipt(
+        message.repository,
+        message.store,
+        message.key,
+        uuid_from_proto(message.dataset_id, "dataset_id"),
+        message.component,
+        message.size,
+        message.checksum,
+    )
+    return SignedReceipt(receipt, message.token)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Repositories: what a client learns of one when it opens it."""
+
+from __future__ import annotations
+
+__all__ = [
+    "info_from_proto",
+    "info_to_proto",
+    "limits_from_proto",
+    "limits_to_proto",
+    "universe_from_json",
+]
+
+import dataclasses
+import json
+
+from butler_api.v1 import models_pb2, repository_service_pb2
+from butler_model.errors import ConfigurationError, LimitExceededError
+from butler_model.repository import Limits, RepositoryInfo, Store
+from butler_model.universe import DimensionUniverse
+
+_MAX_UNIVERSE_CHARACTERS = 1024 * 1024
+
+
+def universe_from_json(text: str) -> DimensionUniverse:
+    """Return the universe of a configuration, the default one of an empty text.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if the text is not JSON, or does not describe a universe.
+    LimitExceededError
+        Raised if the text is longer than 1 MiB.
+    """
+    if not text:
+        return DimensionUniverse()
+    if len(text) > _MAX_UNIVERSE_CHARACTERS:
+        raise LimitExceededError(
+            f"A dimension configuration of {len(text)} characters is too long; the limit is 1 MiB."
+        )
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"A dimension configuration is not JSON: {error}.") from error
+    if not isinstance(config, dict):
+        raise ConfigurationError("A dimension configuration is a JSON object.")
+    return DimensionUniverse(config)
+
+
+def limits_to_proto(limits: Limits) -> models_pb2.Limits:
+    """Return the message for limits."""
+    return models_pb2.Limits(**dataclasses.asdict(limits))
+
+
+def limits_from_proto(message: models_pb2.Limits) -> Limits:
+    """Return limits."""
+    return Limits(**{field.name: getattr(message, field.name) for field in dataclasses.fields(Limits)})
+
+
+def info_to_proto(info: RepositoryInfo) -> repository_service_pb2.GetRepositoryResponse:
+    """Return the message for a repository."""
+    return repository_service_pb2.GetRepositoryResponse(
+        universe_json=info.universe.config_json,
+        stores=[models_pb2.Store(name=store.name, template=store.template) for store in info.stores],
+        limits=limits_to_proto(info.limits),
+        datastore_endpoint=info.datastore_endpoint,
+        revision=info.revision,
+    )
+
+
+def info_from_proto(name: str, message: repository_service_pb2.GetRepositoryResponse) -> RepositoryInfo:
+    """Return what is known of the repository of that name."""
+    return RepositoryInfo(
+        name,
+        universe_from_json(message.universe_json),
+        tuple(Store(store.name, store.template) for store in message.stores),
+        limits_from_proto(message.limits),
+        message.datastore_endpoint,
+        message.revision,
+    )

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A service as a process: its settings, signing keys, logs, and its end by a signal.
+
+Only the services import this module; they depend on pydantic-settings and structlog, the client does not.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ServiceSettings", "configure_logs", "one_line_errors", "read_signing_keys", "serve"]
+
+import functools
+import logging
+import signal
+import sys
+import threading
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal, ParamSpec, Self
+
+import structlog
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from butler_model.errors import ButlerError, ConfigurationError
+
+from .server import DEFAULT_WORKERS, ServiceServer
+
+_LOGGER = logging.getLogger(__name__)
+_Parameters = ParamSpec("_Parameters")
+
+
+class ServiceSettings(BaseSettings):
+    """What both services can be told, in a TOML file or, winning over it, in environment variables.
+
+    Attributes
+    ----------
+    address
+        ``host:port`` to listen on; port 0 takes a free one.
+    signing_keys
+        File of the keys that sign grants and receipts: one of at least 64 hexadecimal digits per line. The first
+        signs, all verify. Registry and datastore service have the same file.
+    workers
+        Number of calls that are answered at the same time.
+    grace_seconds
+        How long calls under way may take to finish when the service is asked to stop.
+    log_format
+        ``text`` for people, ``json`` for collectors.
+    """
+
+    model_config = SettingsConfigDict(extra="forbid")
+
+    address: str
+    signing_keys: Path
+    workers: int = Field(DEFAULT_WORKERS, ge=1, le=1000)
+    grace_seconds: float = Field(20.0, ge=0)
+    log_format: Literal["text", "json"] = "text"
+
+    @classmethod
+    def load(cls, file: Path | None) -> Self:
+        """Read the settings; `ConfigurationError` says which one is missing or wrong, and where it can be given."""
+        try:
+            return cls(**(_read_toml(file) if file else {}))
+        except ValidationError as error:
+            prefix = cls.model_config.get("env_prefix", "")
+            faults = "; ".join(
+                f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
+                for each in error.errors(include_url=False)
+            )
+            raise ConfigurationError(
+                f"The settings are wrong: {faults}. Give them in {file or 'a file named with --config'}, or as "
+                f"environment variables {prefix}ADDRESS and so on."
+            ) from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file."""
+        return env_settings, init_settings
+
+
+def read_signing_keys(file: Path) -> list[bytes]:
+    """Return the keys of a file, the one that signs first.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if the file cannot be read, has no keys, or a line is not hexadecimal.
+    """
+    try:
+        lines = file.read_text(encoding="ascii").split()
+        keys = [bytes.fromhex(line) for line in lines]
+    except OSError as error:
+        raise ConfigurationError(
+            f"The signing keys cannot be read from {str(file)!r} ({error.strerror}); make the file with: "
+            f"python -c 'import secrets; print(secrets.token_hex(32))' > {file}",
+            signing_keys=str(file),
+        ) from None
+    except ValueError:
+        # What is in the file must not get into a log.
+        raise ConfigurationError(
+            f"{str(file)!r} holds something else than hexadecimal keys, one per line.", signing_keys=str(file)
+        ) from None
+    if not keys:
+        raise ConfigurationError(f"{str(file)!r} holds no signing key.", signing_keys=str(file))
+    return keys
+
+
+def configure_logs(log_format: Literal["text", "json"]) -> None:
+    """Write what is logged by anything in this process to standard error."""
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    render: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if log_format == "json":
+        render += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    else:
+        render.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+    handler = logging.StreamHandler()
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=render))
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+
+
+def one_line_errors(command: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+    """Make a command end with one line and exit code 1 where an error of the catalogue ends it."""
+
+    @functools.wraps(command)
+    def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except ButlerError as error:
+            sys.exit(f"error: {error.message}")
+
+    return run
+
+
+def serve(server: ServiceServer, *, name: str, grace_seconds: float, announce: Callable[[str], None]) -> None:
+    """Answer calls until SIGTERM or SIGINT, then let those under way finish.
+
+    Parameters
+    ----------
+    announce
+        Is given one line with the address as soon as the service answers.
+    """
+    stopping = threading.Event()
+
+    def stop(number: int, _: FrameType | None) -> None:
+        stopping.set()
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server.start()
+        announce(f"{name} listening on {server.address}")
+        _LOGGER.info("%s listening on %s", name, server.address)
+        stopping.wait()
+        _LOGGER.info("%s is stopping; calls under way have %g s to finish", name, grace_seconds)
+    finally:
+        server.stop(grace_seconds)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"The settings cannot be read from {str(file)!r}: {error.strerror}."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{str(file)!r} is not TOML: {error}.") from None

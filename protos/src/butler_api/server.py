@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The server that both services run in: threads, health, reflection, channelz, limits, a graceful end."""
+
+from __future__ import annotations
+
+__all__ = ["ServiceServer", "Services", "build_server"]
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeAlias
+
+import grpc
+from grpc_channelz.v1 import channelz
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from butler_model.errors import ConfigurationError
+from butler_model.repository import Limits
+
+from .errors import ErrorInterceptor
+
+Services: TypeAlias = Mapping[str, Callable[[grpc.Server], None]]
+"""Full name of each service, and what adds its servicer to a server."""
+
+DEFAULT_WORKERS = 16
+MAX_WAITING = 1000
+"""Calls that may wait for a worker; at a millisecond or two each, the last one waits for a second."""
+
+_DEFAULT_LIMITS = Limits()
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+class ServiceServer:
+    """A server with an address; made by `build_server`.
+
+    Attributes
+    ----------
+    address
+        ``host:port`` that it is bound to, with the port that was chosen if none was asked for.
+    """
+
+    def __init__(
+        self,
+        server: grpc.Server,
+        address: str,
+        checks: health.HealthServicer,
+        pools: list[ThreadPoolExecutor],
+    ) -> None:
+        self.address = address
+        self._server = server
+        self._health = checks
+        self._pools = pools
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._server.start()
+
+    def stop(self, grace: float) -> None:
+        """Refuse new calls, give those under way ``grace`` seconds to finish, and return when they have."""
+        self._health.enter_graceful_shutdown()
+        self._server.stop(grace).wait()
+        for pool in self._pools:
+            pool.shutdown(wait=False)
+
+
+def build_server(
+    services: Services,
+    address: str,
+    *,
+    workers: int = DEFAULT_WORKERS,
+    max_waiting: int = MAX_WAITING,
+    limits: Limits = _DEFAULT_LIMITS,
+) -> ServiceServer:
+    """Make a server and bind it.
+
+    Parameters
+    ----------
+    address
+        ``host:port``; port 0 takes a free one.
+    workers
+        Number of calls that are answered at the same time.
+    max_waiting
+        Calls that may wait for a worker; further ones are refused with `OverloadedError`.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if the address cannot be bound, for example because the port is in use.
+    """
+    pool = _Workers(workers)
+    # Health checks and refusals are answered while all workers are busy.
+    aside = ThreadPoolExecutor(2, thread_name_prefix="aside")
+    server = grpc.server(
+        pool,
+        interceptors=[ErrorInterceptor(lambda: pool.waiting >= max_waiting, aside)],
+        options=[
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_send_message_length", limits.message_bytes),
+            ("grpc.max_receive_message_length", limits.message_bytes),
+            # Clients ask every 30 s whether the connection lives; that is no abuse.
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ],
+    )
+    checks = _add_health(server, services, aside)
+    for add in services.values():
+        add(server)
+    names = (*services, health.SERVICE_NAME, "grpc.channelz.v1.Channelz", reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    channelz.add_channelz_servicer(server)
+    return ServiceServer(server, _bind(server, address), checks, [pool, aside])
+
+
+class _Workers(ThreadPoolExecutor):
+    """A pool of threads that knows how many calls wait for one of them."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers, thread_name_prefix="worker")
+        self._count_lock = threading.Lock()
+        self.waiting = 0
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run a call in a thread."""
+        self._count(1)
+        return super().submit(self._run, call, *args, **kwargs)
+
+    def _run(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        self._count(-1)
+        return call(*args, **kwargs)
+
+    def _count(self, change: int) -> None:
+        with self._count_lock:
+            self.waiting += change
+
+
+def _add_health(server: grpc.Server, services: Services, aside: ThreadPoolExecutor) -> health.HealthServicer:
+    # grpc finds the pool of a method as an attribute of its function: each server needs functions of its own.
+    class Checks(health.HealthServicer):  # type: ignore[misc]
+        def Check(self, request: Any, context: grpc.ServicerContext) -> Any:
+            return super().Check(request, context)
+
+        def Watch(
+            self, request: Any, context: grpc.ServicerContext, send_response_callback: Any = None
+        ) -> Any:
+            return super().Watch(request, context, send_response_callback)
+
+    checks = Checks(experimental_non_blocking=True, experimental_thread_pool=aside)
+    Checks.Check.experimental_thread_pool = aside  # type: ignore[attr-defined]
+    for name in services:
+        checks.set(name, _SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    return checks
+
+
+def _bind(server: grpc.Server, address: str) -> str:
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise ConfigurationError(f"{address!r} is no address to listen on; give HOST:PORT.", address=address)
+    try:
+        bound = server.add_insecure_port(address)
+    except RuntimeError:
+        bound = 0
+    if not bound:
+        raise ConfigurationError(
+            f"Cannot listen on {address}: the port is in use, or the host is not this machine; choose another.",
+            address=address,
+        )
+    return f"{host}:{bound}"

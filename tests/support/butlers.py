@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fresh repositories of every kind that a butler can have: embedded and through services, SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+__all__ = ["DEPLOYMENTS", "Deployment", "Repository", "deployment"]
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, inspect, text
+
+from butler import Butler
+from butler.configuration import CONFIGURATION_FILE
+from butler_api.server import build_server
+from butler_datastore.application import DatastoreApplication
+from butler_datastore.config import StoreConfig
+from butler_datastore.servicers import datastore_services
+from butler_model.grants import TokenSigner
+from butler_model.repository import Limits
+from butler_registry.application import RegistryApplication
+from butler_registry.servicers import registry_services
+from tests.support.survey import insert_survey, register_types
+
+DEPLOYMENTS = ("embedded-sqlite", "embedded-postgresql", "grpc-sqlite", "grpc-postgresql")
+
+
+@dataclass(slots=True)
+class Deployment:
+    """A place for repositories.
+
+    Attributes
+    ----------
+    root
+        What `Butler.makeRepo` takes to make the repository ``main``.
+    database
+        SQLAlchemy URL of its database, to look into it.
+    schema
+        Schema of its tables; `None` on SQLite.
+    artifacts
+        Directory of its artifacts.
+    options
+        What else `Butler.makeRepo` needs.
+    """
+
+    root: str
+    database: str
+    schema: str | None
+    artifacts: Path
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def other(self, name: str) -> str:
+        """Return the root of another repository of the same kind."""
+        return self.root.removesuffix("main") + name
+
+
+@dataclass(slots=True)
+class Repository:
+    """An empty repository, and a way to see what is in it without asking it.
+
+    Attributes
+    ----------
+    address
+        What a `Butler` is opened with.
+    """
+
+    deployment: Deployment
+    address: str
+    opened: list[Butler] = field(default_factory=list)
+
+    def butler(self, **arguments: Any) -> Butler:
+        """Open a butler, which is closed when the test ends."""
+        butler = Butler(self.address, **arguments)
+        self.opened.append(butler)
+        return butler
+
+    def surveyed(self, run: str = "run1", **arguments: Any) -> Butler:
+        """Insert a small survey and register its dataset types; return a butler that writes to ``run``."""
+        butler = self.butler(run=run, **arguments)
+        insert_survey(butler)
+        register_types(butler)
+        return butler
+
+    def files(self) -> dict[str, bytes]:
+        """Return the name and content of every artifact, and of every other file among them."""
+        mine = (CONFIGURATION_FILE, "main.sqlite3")
+        root = self.deployment.artifacts
+        return {
+            str(path.relative_to(root)): path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file() and not path.name.startswith(mine)
+        }
+
+    def rows(self) -> dict[str, int]:
+        """Return the number of rows of every table."""
+        engine = create_engine(self.deployment.database)
+        schema = self.deployment.schema
+        try:
+            with engine.connect() as connection:
+                tables = inspect(connection).get_table_names(schema=schema)
+                prefix = f'"{schema}".' if schema else ""
+                return {
+                    table: connection.execute(text(f'SELECT count(*) FROM {prefix}"{table}"')).scalar_one()
+                    for table in tables
+                }
+        finally:
+            engine.dispose()
+
+    def content(self) -> tuple[dict[str, int], dict[str, bytes]]:
+        """Return all that a failed call must leave as it was: rows and files."""
+        return self.rows(), self.files()
+
+
+@contextmanager
+def deployment(kind: str, folder: Path, postgresql: str | None) -> Iterator[Deployment]:
+    """Give a place without repositories.
+
+    Parameters
+    ----------
+    kind
+        One of `DEPLOYMENTS`.
+    folder
+        An empty directory.
+    postgresql
+        SQLAlchemy URL of an empty database, for the kinds that need one.
+    """
+    shape, _, database = kind.partition("-")
+    schema = "butler_main" if database == "postgresql" else None
+    if shape == "embedded":
+        root = folder / "main"
+        url = postgresql or f"sqlite:///{root}/main.sqlite3"
+        yield Deployment(str(root), url, schema, root, {"database": postgresql} if postgresql else {})
+        return
+    artifacts, tables = folder / "artifacts", folder / "tables"
+    tables.mkdir()
+    with _served(postgresql or f"sqlite:///{tables}", artifacts) as address:
+        url = postgresql or f"sqlite:///{tables}/main.sqlite3"
+        yield Deployment(f"grpc://{address}/main", url, schema, artifacts / "main")
+
+
+@contextmanager
+def _served(database: str, artifacts: Path) -> Iterator[str]:
+    """Run both services on free ports of this process; give the registry's address."""
+    signer = TokenSigner([secrets.token_bytes(32)])
+    with ExitStack() as stack:
+        datastore = DatastoreApplication({"main": StoreConfig(f"{artifacts}/{{repository}}")}, signer)
+        stack.callback(datastore.close)
+        datastore_server = build_server(datastore_services(datastore, Limits()), "127.0.0.1:0")
+        stack.callback(datastore_server.stop, 0)
+        datastore_server.start()
+        registry = RegistryApplication(database, signer, datastore_endpoint=datastore_server.address)
+        stack.callback(registry.close)
+        registry_server = build_server(registry_services(registry, Limits()), "127.0.0.1:0")
+        stack.callback(registry_server.stop, 0)
+        registry_server.start()
+        yield registry_server.address

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Both services as processes of their own, as they are deployed, on free ports of the loopback address."""
+
+from __future__ import annotations
+
+__all__ = ["own_services"]
+
+import json
+import re
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from .process import running, wait_until
+
+START_SECONDS = 30.0
+_ANNOUNCEMENT = re.compile(rb"^\w+ listening on (\S+)$", re.MULTILINE)
+
+
+@contextmanager
+def own_services(database: str, folder: Path) -> Iterator[str]:
+    """Run a datastore service and a registry service; give the ``host:port`` of the registry service.
+
+    Parameters
+    ----------
+    database
+        SQLAlchemy URL for the registry.
+    folder
+        An existing folder for signing keys, logs and, in ``artifacts``, a folder per repository.
+    """
+    keys = folder / "signing-keys"
+    keys.touch(mode=0o600)
+    keys.write_text(secrets.token_hex(32) + "\n")
+    stores = {"main": {"root": f"{folder}/artifacts/{{repository}}", "durable": True}}
+    datastore = {"SIGNING_KEYS": str(keys), "STORES": json.dumps(stores)}
+    with _serving("butler_datastore", datastore, folder) as datastore_address:
+        registry = {
+            "SIGNING_KEYS": str(keys),
+            "DATABASE": database,
+            "DATASTORE_ENDPOINT": datastore_address,
+        }
+        with _serving("butler_registry", registry, folder) as registry_address:
+            yield registry_address
+
+
+@contextmanager
+def _serving(program: str, settings: Mapping[str, str], folder: Path) -> Iterator[str]:
+    """Run a service, which chooses its port; give the address that it announces."""
+    settings = {"ADDRESS": "127.0.0.1:0", **settings}
+    environment = {f"{program.upper()}_{name}": value for name, value in settings.items()}
+    log = folder / f"{program}.log"
+
+    def announced() -> re.Match[bytes] | None:
+        return _ANNOUNCEMENT.search(log.read_bytes())
+
+    with running([sys.executable, "-m", program, "serve"], log=log, environment=environment) as process:
+        wait_until(lambda: announced() is not None, process, seconds=START_SECONDS)
+        found = announced()
+        assert found is not None
+        yield found[1].decode()
