@@ -52,7 +52,7 @@ def note(number: int) -> dict[str, Any]:
 
 
 def reopened(obj: Any) -> Any:
-    return pickle.loads(pickle.dumps(obj))  # noqa: S301
+    return pickle.loads(pickle.dumps(obj))
 
 
 def test_put_returns_a_resolved_ref_with_an_expanded_data_id_and_get_returns_an_equal_object(

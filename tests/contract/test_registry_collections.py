@@ -45,7 +45,15 @@ def test_of_many_who_register_one_run_one_makes_it(setup: RegistrySetup) -> None
 
 
 def test_names_differ_by_case_and_by_every_character(setup: RegistrySetup) -> None:
-    given = ["HSC/runs/a", "hsc/runs/a", "HSC/runs/A", "HSC/runs", "HSC_runs_a", "2020-01-01T00:00:00", "a,b=c@d+e.f"]
+    given = [
+        "HSC/runs/a",
+        "hsc/runs/a",
+        "HSC/runs/A",
+        "HSC/runs",
+        "HSC_runs_a",
+        "2020-01-01T00:00:00",
+        "a,b=c@d+e.f",
+    ]
     for name in given:
         assert register(setup, name) is True
         assert setup.registry.collections.get(name).name == name
@@ -53,7 +61,9 @@ def test_names_differ_by_case_and_by_every_character(setup: RegistrySetup) -> No
 
 
 @pytest.mark.parametrize("name", ["nope", "u/me", "a" * 255, "a" * 300, "", "a b", "../x", "x\0y", "'; --"])
-def test_a_collection_that_does_not_exist_is_missing_whatever_its_name(shared: RegistrySetup, name: str) -> None:
+def test_a_collection_that_does_not_exist_is_missing_whatever_its_name(
+    shared: RegistrySetup, name: str
+) -> None:
     with pytest.raises((MissingCollectionError, InvalidNameError)) as caught:
         shared.registry.collections.get(name)
     assert repr(name)[:80] in str(caught.value)
@@ -61,7 +71,25 @@ def test_a_collection_that_does_not_exist_is_missing_whatever_its_name(shared: R
 
 @pytest.mark.parametrize(
     "name",
-    ["", "/", "a//b", "/a", "a/", "..", "a/../b", ".a", "a/.b", "a b", "a\0b", "a\nb", "é", "a" * 256, "a;b", "a'b", "a*"],
+    [
+        "",
+        "/",
+        "a//b",
+        "/a",
+        "a/",
+        "..",
+        "a/../b",
+        ".a",
+        "a/.b",
+        "a b",
+        "a\0b",
+        "a\nb",
+        "é",
+        "a" * 256,
+        "a;b",
+        "a'b",
+        "a*",
+    ],
 )
 def test_a_malformed_name_makes_no_collection(name: str) -> None:
     with pytest.raises(InvalidNameError) as caught:

@@ -26,7 +26,9 @@ from tests.support.registries import (  # noqa: F401 - fixtures
 )
 
 
-def make(setup: RegistrySetup, name: str, dimensions: Sequence[str], storage: str = "Text", **kw: Any) -> DatasetType:
+def make(
+    setup: RegistrySetup, name: str, dimensions: Sequence[str], storage: str = "Text", **kw: Any
+) -> DatasetType:
     return DatasetType(name, setup.universe.conform(dimensions), storage, **kw)
 
 

@@ -127,7 +127,11 @@ def test_skip_existing_counts_what_is_new_and_leaves_the_rest_alone(setup: Regis
     ("element", "fields", "parent"),
     [
         ("detector", {"instrument": "Nope", "id": 1, "full_name": "x"}, "instrument"),
-        ("visit", {**CAM, "id": 9, "name": "n", "physical_filter": "Nope", "day_obs": 20200101}, "physical_filter"),
+        (
+            "visit",
+            {**CAM, "id": 9, "name": "n", "physical_filter": "Nope", "day_obs": 20200101},
+            "physical_filter",
+        ),
         ("visit", {**CAM, "id": 9, "name": "n", "physical_filter": "Cam1-G", "day_obs": 1}, "day_obs"),
         ("visit_detector_region", {**CAM, "visit": 1, "detector": 99}, "detector"),
         ("visit_definition", {**CAM, "visit": 99, "exposure": 11}, "visit"),
@@ -287,10 +291,20 @@ def test_expanding_a_band_alone_looks_among_the_physical_filters(shared: Registr
         (("detector",), {"instrument": "x" * 33, "detector": 1}, DimensionValueError, "32"),
         (("detector",), {"instrument": "a\0b", "detector": 1}, DimensionValueError, "NUL"),
         (("visit",), {**CAM, "visit": 2, "band": "g"}, InconsistentDataIdError, "band"),
-        (("visit",), {**CAM, "visit": 2, "physical_filter": "Cam1-G"}, InconsistentDataIdError, "physical_filter"),
+        (
+            ("visit",),
+            {**CAM, "visit": 2, "physical_filter": "Cam1-G"},
+            InconsistentDataIdError,
+            "physical_filter",
+        ),
         (("visit",), {**CAM, "visit": 2, "day_obs": 20200101}, InconsistentDataIdError, "day_obs"),
         (("visit", "exposure"), {**CAM, "visit": 1, "exposure": 12}, InconsistentDataIdError, "day_obs"),
-        (("visit", "exposure"), {**CAM, "visit": 4, "exposure": 12}, InconsistentDataIdError, "visit_definition"),
+        (
+            ("visit", "exposure"),
+            {**CAM, "visit": 4, "exposure": 12},
+            InconsistentDataIdError,
+            "visit_definition",
+        ),
     ],
 )
 def test_a_data_id_that_cannot_be_is_refused_and_the_offender_named(
@@ -327,7 +341,11 @@ def test_a_change_of_records_advances_the_revision_and_nothing_else_does(setup: 
 
 def test_records_are_made_of_the_types_that_the_universe_says(shared: RegistrySetup) -> None:
     record: DimensionRecord = expand(shared, "visit", **CAM, visit=1).records["visit"]
-    types = {c.name: type(v) for c, v in zip(record.definition.columns, record.values, strict=True) if v is not None}
+    types = {
+        c.name: type(v)
+        for c, v in zip(record.definition.columns, record.values, strict=True)
+        if v is not None
+    }
     assert types["id"] is int
     assert types["name"] is str
     assert types["exposure_time"] is float

@@ -81,7 +81,8 @@ def test_a_detector_may_be_named_in_any_way(filled: RegistrySetup, data_id: dict
 
 
 @pytest.mark.parametrize(
-    "data_id", [{"full_name": HOSTILE}, {"detector": HOSTILE}, {"detector.full_name": HOSTILE}, {"raft": "O'"}]
+    "data_id",
+    [{"full_name": HOSTILE}, {"detector": HOSTILE}, {"detector.full_name": HOSTILE}, {"raft": "O'"}],
 )
 def test_values_are_bound_whatever_they_contain(filled: RegistrySetup, data_id: dict[str, Any]) -> None:
     assert values(filled, "note", {**CAM, **data_id}) == {**CAM, "detector": 9}
@@ -108,7 +109,11 @@ def test_a_value_that_only_looks_like_a_match_matches_nothing(filled: RegistrySe
         ({**CAM, "detector": 1, "": 5}, DimensionValueError, "''"),
         ({**CAM, "detector.bogus": 5}, DimensionValueError, "'bogus'"),
         ({**CAM, "bogus.id": 5}, DimensionNameError, "'bogus'"),
-        ({**CAM, "detector": 1, "visit_detector_region.detector": 1}, DimensionNameError, "visit_detector_region"),
+        (
+            {**CAM, "detector": 1, "visit_detector_region.detector": 1},
+            DimensionNameError,
+            "visit_detector_region",
+        ),
         ({**CAM, "detector.region": 5}, DimensionValueError, "'region'"),
         ({**CAM, "detector": None}, DimensionValueError, "detector"),
         ({**CAM, "detector": 1.0}, DimensionValueError, "detector"),
@@ -253,7 +258,14 @@ def test_datasets_are_found_by_id_in_the_order_asked(filled: RegistrySetup) -> N
     assert log is not None
     ids = [second, new_dataset_id(), log.ref.getCheckedId(), uuid.UUID(int=0), first, second]
     found = filled.registry.datasets.get(ids, want_artifacts=True)
-    assert [None if each is None else each.ref.id for each in found] == [ids[0], None, ids[2], None, ids[4], ids[5]]
+    assert [None if each is None else each.ref.id for each in found] == [
+        ids[0],
+        None,
+        ids[2],
+        None,
+        ids[4],
+        ids[5],
+    ]
     assert [None if each is None else each.ref.run for each in found] == ["r1", None, "r2", None, "r1", "r1"]
     assert all(len(each.artifacts) == 1 for each in found if each)
     assert not any(each.artifacts for each in filled.registry.datasets.get(ids) if each)

@@ -92,7 +92,9 @@ def test_what_is_begun_is_not_seen_before_the_commit(shared: RegistrySetup, run:
     assert shared.find("note", note(1), run) is not None
 
 
-def test_an_intent_has_the_expanded_data_id_and_a_grant_for_each_artifact(shared: RegistrySetup, run: str) -> None:
+def test_an_intent_has_the_expanded_data_id_and_a_grant_for_each_artifact(
+    shared: RegistrySetup, run: str
+) -> None:
     layouts = (
         ArtifactLayout("parquet", ".parq", "ArrowTable", "table"),
         ArtifactLayout("json", ".json", "StructuredDataDict", "wcs"),
@@ -227,7 +229,7 @@ def test_one_dataset_has_one_artifact_per_component(shared: RegistrySetup, run: 
 
 
 def test_one_batch_cannot_hold_a_data_id_twice(shared: RegistrySetup, run: str) -> None:
-    with pytest.raises(ConflictingDefinitionError, match="note.*twice") as caught:
+    with pytest.raises(ConflictingDefinitionError, match=r"note.*twice") as caught:
         shared.begin("note", run, [note(1), {**CAM, "detector": "Aa"}])
     assert "detector: 1" in str(caught.value)
 
@@ -236,7 +238,7 @@ def test_two_batches_cannot_hold_the_same_data_id_of_a_type(shared: RegistrySetu
     def batch() -> PutBatch:
         return PutBatch("note", LAYOUT.storage_class, [note(1)], [new_dataset_id()], (LAYOUT,))
 
-    with pytest.raises(ConflictingDefinitionError, match="note.*twice"):
+    with pytest.raises(ConflictingDefinitionError, match=r"note.*twice"):
         begin_batches(shared, run, batch(), batch())
 
 
@@ -302,7 +304,9 @@ def test_every_artifact_needs_its_receipt(shared: RegistrySetup, run: str) -> No
     shared.commit(intents, receipts)
 
 
-@pytest.mark.parametrize("change", [{"key": "another/key"}, {"store": "second"}, {"dataset_id": uuid.uuid4()}, {"component": "x"}])
+@pytest.mark.parametrize(
+    "change", [{"key": "another/key"}, {"store": "second"}, {"dataset_id": uuid.uuid4()}, {"component": "x"}]
+)
 def test_a_receipt_for_something_else_proves_nothing(
     shared: RegistrySetup, run: str, change: dict[str, Any]
 ) -> None:
@@ -324,10 +328,18 @@ def _last_byte_changed(token: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "alter",
-    [_last_byte_changed, lambda token: token[:-1], lambda token: token + b" ", lambda token: b"", lambda token: b"\0" * 60],
+    [
+        _last_byte_changed,
+        lambda token: token[:-1],
+        lambda token: token + b" ",
+        lambda token: b"",
+        lambda token: b"\0" * 60,
+    ],
     ids=["changed", "shorter", "longer", "empty", "zeros"],
 )
-def test_an_altered_receipt_is_refused(shared: RegistrySetup, run: str, alter: Callable[[bytes], bytes]) -> None:
+def test_an_altered_receipt_is_refused(
+    shared: RegistrySetup, run: str, alter: Callable[[bytes], bytes]
+) -> None:
     (intent,) = shared.begin("note", run, [note(1)])
     with pytest.raises(GrantError, match="receipt"):
         shared.commit([intent], [alter(shared.receipts([intent])[0])])
@@ -336,7 +348,9 @@ def test_an_altered_receipt_is_refused(shared: RegistrySetup, run: str, alter: C
 
 def test_a_receipt_signed_by_somebody_else_is_refused(shared: RegistrySetup, run: str) -> None:
     (intent,) = shared.begin("note", run, [note(1)])
-    stranger = RegistrySetup(shared.registry, shared.repository, TokenSigner([b"not the key of this deployment!!"]))
+    stranger = RegistrySetup(
+        shared.registry, shared.repository, TokenSigner([b"not the key of this deployment!!"])
+    )
     with pytest.raises(GrantError, match="receipt"):
         shared.commit([intent], stranger.receipts([intent]))
 
@@ -347,7 +361,7 @@ def test_a_grant_is_no_receipt(shared: RegistrySetup, run: str) -> None:
         shared.commit([intent], [intent.grants[0].token])
 
 
-# ---- repeats (D79)
+# Repeats, behaviour D79.
 
 
 def test_beginning_again_gives_the_same_keys(shared: RegistrySetup, run: str) -> None:
@@ -451,7 +465,7 @@ def test_an_expired_lease_cannot_be_committed_until_it_is_renewed(shared: Regist
     shared.commit([intent])
 
 
-# ---- contests (D77)
+# Contests, behaviour D77.
 
 
 def test_of_contested_puts_exactly_one_wins(shared: RegistrySetup, run: str) -> None:
@@ -522,7 +536,10 @@ def test_a_lost_contest_can_be_given_up(shared: RegistrySetup, run: str) -> None
 
 
 def test_a_lost_contest_for_one_dataset_loses_the_batch(shared: RegistrySetup, run: str) -> None:
-    winner, loser = shared.begin("note", run, [note(1)]), shared.begin("note", run, [note(2), note(1), note(3)])
+    winner, loser = (
+        shared.begin("note", run, [note(1)]),
+        shared.begin("note", run, [note(2), note(1), note(3)]),
+    )
     shared.commit(winner)
     with pytest.raises(ConflictingDefinitionError, match="detector: 1"):
         shared.commit(loser)

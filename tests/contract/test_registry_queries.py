@@ -52,7 +52,9 @@ def filled(home: RegistryHome) -> RegistrySetup:
     setup.put("calexp", "r1", *({**CAM, "visit": v, "detector": d} for v, d in REDUCED))
     setup.put("calexp", "r2", {**CAM, "visit": 2, "detector": 2})
     setup.put("warp", "r1", *({"skymap": "SM1", "tract": 1, "patch": p, **CAM, "visit": 2} for p in (0, 1)))
-    setup.put("coadd", "r1", *({"skymap": "SM1", "tract": 1, "patch": p, "band": b} for p in (0, 1) for b in "gr"))
+    setup.put(
+        "coadd", "r1", *({"skymap": "SM1", "tract": 1, "patch": p, "band": b} for p in (0, 1) for b in "gr")
+    )
     setup.put("log", "r1", {})
     setup.put("log", "r2", {})
     return setup
@@ -66,7 +68,9 @@ def record_query(element: str, **data_id: Any) -> QuerySpec:
     return QuerySpec(ResultKind.DIMENSION_RECORDS, element=element, data_id=data_id)
 
 
-def dataset_query(dataset_type: str, *collections: str, find_first: bool = False, **data_id: Any) -> QuerySpec:
+def dataset_query(
+    dataset_type: str, *collections: str, find_first: bool = False, **data_id: Any
+) -> QuerySpec:
     return QuerySpec(
         ResultKind.DATASETS,
         dataset_type=dataset_type,
@@ -96,7 +100,9 @@ def test_visits_and_detectors_are_combined_in_every_way(filled: RegistrySetup) -
     assert page.rows == 16
     rows = set(zip(*(page.column(name) for name in names), strict=True))
     assert rows == {
-        ("Cam1", d, v, TAKEN_WITH[v][2], TAKEN_WITH[v][1], TAKEN_WITH[v][0]) for v in VISITS for d in DETECTORS
+        ("Cam1", d, v, TAKEN_WITH[v][2], TAKEN_WITH[v][1], TAKEN_WITH[v][0])
+        for v in VISITS
+        for d in DETECTORS
     }
 
 
@@ -233,7 +239,9 @@ def test_what_is_listed_is_what_is_found(filled: RegistrySetup) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 12, 13, 16, 17, 50])
 @pytest.mark.parametrize("name", QUERIES)
-def test_every_row_comes_once_whatever_the_size_of_a_page(filled: RegistrySetup, name: str, size: int) -> None:
+def test_every_row_comes_once_whatever_the_size_of_a_page(
+    filled: RegistrySetup, name: str, size: int
+) -> None:
     spec = QUERIES[name]
     whole = filled.registry.queries.page(spec, PageRequest(50))
     assert whole.next_token == b""
@@ -260,7 +268,11 @@ def test_pages_hold_every_row_once_while_others_write(setup: RegistrySetup) -> N
         page = setup.registry.queries.page(spec, PageRequest(7, token))
         seen += list(page.column("name"))
         # Before and after the place where the reader stands.
-        setup.insert("group", *({**CAM, "name": f"n{n:03}"} for n in (2 * i + 1, 99 - 2 * i) if 0 < n < 100), skip_existing=True)
+        setup.insert(
+            "group",
+            *({**CAM, "name": f"n{n:03}"} for n in (2 * i + 1, 99 - 2 * i) if 0 < n < 100),
+            skip_existing=True,
+        )
         token = page.next_token
         if not token:
             break
@@ -307,7 +319,11 @@ def test_a_token_of_another_query_is_refused(filled: RegistrySetup) -> None:
         with pytest.raises(InvalidPageTokenError, match="another query"):
             filled.registry.queries.page(spec, PageRequest(1, token))
     token = filled.registry.queries.page(data_ids("visit", "detector"), PageRequest(1)).next_token
-    for spec in (data_ids("visit", "detector", visit=1), data_ids("detector", "visit"), data_ids("exposure", "detector")):
+    for spec in (
+        data_ids("visit", "detector", visit=1),
+        data_ids("detector", "visit"),
+        data_ids("exposure", "detector"),
+    ):
         with pytest.raises(InvalidPageTokenError, match="another query"):
             filled.registry.queries.page(spec, PageRequest(1, token))
 

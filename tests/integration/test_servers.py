@@ -318,7 +318,7 @@ def test_an_endpoint_without_a_host_is_at_the_host_of_the_registry(
 def test_clients_work_in_threads_after_pickling_and_after_being_closed(
     registry: RemoteRegistry, datastore: RemoteDatastore
 ) -> None:
-    copies: tuple[RemoteRegistry, RemoteDatastore] = pickle.loads(pickle.dumps((registry, datastore)))  # noqa: S301
+    copies: tuple[RemoteRegistry, RemoteDatastore] = pickle.loads(pickle.dumps((registry, datastore)))
     barrier = threading.Barrier(8)
 
     def put(number: int) -> bytes:

@@ -16,7 +16,7 @@ from butler_model.errors import ButlerError, DimensionNameError, DimensionValueE
 from butler_model.universe import DimensionUniverse
 
 UNIVERSE = DimensionUniverse()
-DIMENSIONS = sorted(e.name for e in UNIVERSE if e.is_dimension and not e.skypix) + ["htm7", "healpix3"]
+DIMENSIONS = [*sorted(e.name for e in UNIVERSE if e.is_dimension and not e.skypix), "htm7", "healpix3"]
 numbers = st.integers(-(2**63), 2**63 - 1)
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=32)
 groups = st.sets(st.sampled_from(DIMENSIONS), max_size=5).map(UNIVERSE.conform)
@@ -62,7 +62,9 @@ def test_the_order_of_keys_does_not_matter(data_id: DataCoordinate) -> None:
 
 @given(full(), st.data())
 def test_a_subset_of_a_subset_is_the_subset(data_id: DataCoordinate, data: st.DataObject) -> None:
-    names = data.draw(st.sets(st.sampled_from(data_id.dimensions.names)) if data_id.dimensions.names else st.just(set()))
+    names = data.draw(
+        st.sets(st.sampled_from(data_id.dimensions.names)) if data_id.dimensions.names else st.just(set())
+    )
     part = data_id.subset(sorted(names))
     assert part.subset(part.dimensions) is part
     assert all(data_id[name] == value for name, value in part.mapping.items())
@@ -77,7 +79,9 @@ def test_equality_goes_by_dimensions_and_required_values(a: DataCoordinate, b: D
     assert (hash(a) == hash(b)) or not same
 
 
-@given(st.dictionaries(st.one_of(st.sampled_from(DIMENSIONS), st.text(max_size=5)), anything, max_size=4), groups)
+@given(
+    st.dictionaries(st.one_of(st.sampled_from(DIMENSIONS), st.text(max_size=5)), anything, max_size=4), groups
+)
 def test_anything_is_accepted_with_the_right_types_or_refused(mapping: dict[str, Any], group: Any) -> None:
     for dimensions in (None, group):
         try:

@@ -21,21 +21,39 @@ from butler_model.universe import DimensionUniverse
 
 UNIVERSE = DimensionUniverse()
 GROUP = UNIVERSE.conform(["exposure", "visit", "detector", "patch", "subfilter"])
-ROOT = "/the/root/of/a/store"
+ROOT = "/the/home/of/a/store"
 EVERYTHING = (
     "{run:/}/{datasetType}/{component:?/}/{band:/}/{physical_filter:?}/{detector.full_name:/}_{detector.raft:?}/"
     "{instrument}.{skymap:?}/{group}/{exposure.obs_id:?/}"
 )
 TEMPLATES = [PathTemplate(template) for template in (DEFAULT_TEMPLATE, EVERYTHING)]
 
-NASTY = ["..", ".", "/", "../..", "/etc/passwd", "a/../b", "~", "C:\\x", "-rf", "%2e%2e", "a//b", "#", ".#", " ", "\n"]
+NASTY = [
+    "..",
+    ".",
+    "/",
+    "../..",
+    "/etc/passwd",
+    "a/../b",
+    "~",
+    "C:\\x",
+    "-rf",
+    "%2e%2e",
+    "a//b",
+    "#",
+    ".#",
+    " ",
+    "\n",
+]
 NAMES = ["con", "$(x)", "`x`", "‮", "．．", "́", "x" * 32, "." * 32, "/" * 32, "a/" * 16, ""]
 
 
 def text(length: int) -> st.SearchStrategy[str]:
     """Return strings of at most this length that a dimension may have as a value."""
     plain = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
-    return st.one_of(st.sampled_from(NASTY + NAMES), st.text(plain, max_size=length)).map(lambda s: s[:length])
+    return st.one_of(st.sampled_from(NASTY + NAMES), st.text(plain, max_size=length)).map(
+        lambda s: s[:length]
+    )
 
 
 numbers = st.integers(-(2**63), 2**63 - 1)
@@ -56,7 +74,9 @@ def refs(draw: st.DrawFn) -> DatasetRef:
     instrument, skymap, band = draw(text(32)), draw(text(64)), draw(text(32))
     name, group = draw(text(32)), draw(text(64))
     of = {"instrument": instrument}
-    numbered = {key: draw(numbers) for key in ("detector", "visit", "exposure", "tract", "patch", "subfilter")}
+    numbered = {
+        key: draw(numbers) for key in ("detector", "visit", "exposure", "tract", "patch", "subfilter")
+    }
     night = draw(numbers)
     fields: dict[str, dict[str, Any]] = {
         "instrument": {"name": instrument},
@@ -77,7 +97,13 @@ def refs(draw: st.DrawFn) -> DatasetRef:
             "group": group,
         },
         "tract": {"skymap": skymap, "id": numbered["tract"]},
-        "patch": {"skymap": skymap, "tract": numbered["tract"], "id": numbered["patch"], "cell_x": 0, "cell_y": 0},
+        "patch": {
+            "skymap": skymap,
+            "tract": numbered["tract"],
+            "id": numbered["patch"],
+            "cell_x": 0,
+            "cell_y": 0,
+        },
     }
     records: dict[str, DimensionRecord | None] = {
         element: UNIVERSE[element].RecordClass(**values) for element, values in fields.items()

@@ -290,8 +290,8 @@ def square(ra: float, dec: float) -> lsst.sphgeom.ConvexPolygon:
 def insert_camera(setup: RegistrySetup) -> None:
     """Insert a camera with four detectors and three filters of two bands, two nights, and a sky map.
 
-    Visits 1 to 3 are exposures 11 to 13. Visit 1 is in the first night, the others are in the second. Visit 4 is all that
-    visit 2 is, without being defined by its exposure.
+    Visits 1 to 3 are exposures 11 to 13. Visit 1 is in the first night, the others are in the second. Visit 4 is
+    all that visit 2 is, without being defined by its exposure.
     """
     cam = {"instrument": "Cam1"}
     setup.insert("instrument", {"name": "Cam1", "detector_max": 4, "visit_max": 100, "exposure_max": 100})
@@ -300,7 +300,14 @@ def insert_camera(setup: RegistrySetup) -> None:
     setup.insert(
         "detector",
         *(
-            {**cam, "id": i, "full_name": name, "raft": name[0], "name_in_raft": name[1], "purpose": "SCIENCE"}
+            {
+                **cam,
+                "id": i,
+                "full_name": name,
+                "raft": name[0],
+                "name_in_raft": name[1],
+                "purpose": "SCIENCE",
+            }
             for i, name in enumerate(("Aa", "Ab", "Ba", "Bb"), start=1)
         ),
     )

@@ -60,7 +60,19 @@ def test_numpy_integers_are_integers_and_strings_are_not() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["7", 7.0, True, b"7", [7], np.float64(7), np.array([7, 8]), 2**63, -(2**63) - 1, 10**5000, Timespan.EMPTY],
+    [
+        "7",
+        7.0,
+        True,
+        b"7",
+        [7],
+        np.float64(7),
+        np.array([7, 8]),
+        2**63,
+        -(2**63) - 1,
+        10**5000,
+        Timespan.EMPTY,
+    ],
     ids=lambda value: repr(value)[:20] if not isinstance(value, int) else f"{value.bit_length()} bits",
 )
 def test_a_value_of_the_wrong_type_is_refused_and_named(value: Any) -> None:
@@ -168,7 +180,9 @@ def test_a_union_has_the_dimensions_of_both() -> None:
 def records() -> dict[str, DimensionRecord | None]:
     made: dict[str, DimensionRecord | None] = {
         "instrument": UNIVERSE["instrument"].RecordClass(name="HSC"),
-        "day_obs": UNIVERSE["day_obs"].RecordClass(instrument="HSC", id=20200101, timespan=Timespan.from_nsec(0, 100)),
+        "day_obs": UNIVERSE["day_obs"].RecordClass(
+            instrument="HSC", id=20200101, timespan=Timespan.from_nsec(0, 100)
+        ),
         "physical_filter": UNIVERSE["physical_filter"].RecordClass(instrument="HSC", name="HSC-R", band="r"),
         "band": UNIVERSE["band"].RecordClass(name="r"),
         "visit": UNIVERSE["visit"].RecordClass(
@@ -220,5 +234,9 @@ def test_it_can_be_pickled(form: str) -> None:
     copy = pickle.loads(pickle.dumps(made))
     assert copy == made
     assert hash(copy) == hash(made)
-    assert (copy.hasFull(), copy.hasRecords(), copy.mapping) == (made.hasFull(), made.hasRecords(), made.mapping)
+    assert (copy.hasFull(), copy.hasRecords(), copy.mapping) == (
+        made.hasFull(),
+        made.hasRecords(),
+        made.mapping,
+    )
     assert copy.dimensions is made.dimensions

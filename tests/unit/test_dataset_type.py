@@ -142,7 +142,7 @@ def test_a_ref_is_unresolved_or_has_id_and_run() -> None:
 
 
 def test_a_run_must_have_a_name_that_can_be() -> None:
-    with pytest.raises(InvalidNameError, match="'../x'"):
+    with pytest.raises(InvalidNameError, match=r"'\.\./x'"):
         DatasetRef(CALEXP, DATA_ID, "../x")
 
 

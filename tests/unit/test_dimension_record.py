@@ -97,7 +97,14 @@ def test_a_value_of_the_wrong_type_or_length_is_refused_and_named(field: str, va
 
 
 def test_flags_are_flags() -> None:
-    exposure = {"instrument": "HSC", "id": 1, "obs_id": "o", "physical_filter": "R", "day_obs": 1, "group": "g"}
+    exposure = {
+        "instrument": "HSC",
+        "id": 1,
+        "obs_id": "o",
+        "physical_filter": "R",
+        "day_obs": 1,
+        "group": "g",
+    }
     assert record("exposure", **exposure, has_simulated=np.True_).has_simulated is True
     for value in (1, "true", 0.0):
         with pytest.raises(DimensionValueError, match="has_simulated"):
@@ -153,7 +160,9 @@ def test_equal_regions_do_not_differ(encoded: str) -> None:
         centre = lsst.sphgeom.UnitVector3d(lsst.sphgeom.LonLat.fromDegrees(10, 20))
         circle = lsst.sphgeom.Circle(centre, lsst.sphgeom.Angle(0.01))
         box = lsst.sphgeom.Box.fromDegrees(1, 2, 3, 4)
-        corners = [lsst.sphgeom.UnitVector3d(lsst.sphgeom.LonLat.fromDegrees(*p)) for p in ((0, 0), (1, 0), (0, 1))]
+        corners = [
+            lsst.sphgeom.UnitVector3d(lsst.sphgeom.LonLat.fromDegrees(*p)) for p in ((0, 0), (1, 0), (0, 1))
+        ]
         kinds = {
             "circle": circle,
             "box": box,

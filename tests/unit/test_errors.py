@@ -52,7 +52,11 @@ def test_the_catalogue_is_flat_and_public() -> None:
 
 
 def test_every_name_that_is_public_is_there() -> None:
-    assert set(errors.__all__) == {error.__name__ for error in CLASSES} | {"CATALOGUE", "ButlerError", "Status"}
+    assert set(errors.__all__) == {error.__name__ for error in CLASSES} | {
+        "CATALOGUE",
+        "ButlerError",
+        "Status",
+    }
 
 
 @pytest.mark.parametrize(("name", "builtin"), BUILTINS.items())
@@ -64,7 +68,9 @@ def test_an_error_is_also_what_people_expect(name: str, builtin: type[Exception]
 def test_an_error_keeps_its_message_and_facts(error: type[ButlerError]) -> None:
     raised = error("'é' is wrong; do this.", name="é", id="5")
     copies = [raised, copy.copy(raised)]
-    copies += [pickle.loads(pickle.dumps(raised, protocol)) for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)]
+    copies += [
+        pickle.loads(pickle.dumps(raised, protocol)) for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)
+    ]
     for each in copies:
         assert type(each) is error
         assert str(each) == each.message == "'é' is wrong; do this."

@@ -14,7 +14,16 @@ from butler_model.grants import TokenSigner
 
 OLD, NEW = b"the older of the two secret keys.", b"the newer of the two secret keys."
 GRANT = Grant(
-    Operation.READ, "main", "store", "run/type/k.json", uuid.uuid4(), "wcs", 2**40, "sha256:" + "0" * 64, 1_000, "me é"
+    Operation.READ,
+    "main",
+    "store",
+    "run/type/k.json",
+    uuid.uuid4(),
+    "wcs",
+    2**40,
+    "sha256:" + "0" * 64,
+    1_000,
+    "me é",
 )
 RECEIPT = Receipt("main", "store", "run/type/k.json", uuid.uuid4(), "", 0, "sha256:" + "f" * 64)
 

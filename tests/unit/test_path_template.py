@@ -104,7 +104,16 @@ def test_a_field_without_a_value_must_be_optional(template: str) -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["", "x", "{run}", "{datasetType}", "{run}/{datasetType", "{run}/datasetType}", "{run!r}/{datasetType}", "{run:d}/{datasetType}"],
+    [
+        "",
+        "x",
+        "{run}",
+        "{datasetType}",
+        "{run}/{datasetType",
+        "{run}/datasetType}",
+        "{run!r}/{datasetType}",
+        "{run:d}/{datasetType}",
+    ],
 )
 def test_a_malformed_template_is_refused(template: str) -> None:
     with pytest.raises(ConfigurationError):
@@ -123,8 +132,32 @@ def test_a_plain_relative_path_is_a_key(key: str) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["", "/", "/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/../b", "a/./b", ".a", "a/.b", "~/a b", "a\\b", "a\0", "a\n"]
-    + ["a b", "é", "x" * 256, "/".join(["x" * 64] * 16), "a;b", "$HOME", "a*"],
+    [
+        "",
+        "/",
+        "/a",
+        "a/",
+        "a//b",
+        ".",
+        "..",
+        "a/..",
+        "../a",
+        "a/../b",
+        "a/./b",
+        ".a",
+        "a/.b",
+        "~/a b",
+        "a\\b",
+        "a\x00",
+        "a\n",
+        "a b",
+        "é",
+        "x" * 256,
+        "/".join(["x" * 64] * 16),
+        "a;b",
+        "$HOME",
+        "a*",
+    ],
 )
 def test_anything_else_is_no_key(key: str) -> None:
     with pytest.raises(InvalidNameError):

@@ -139,7 +139,7 @@ def test_a_component_cannot_be_both_stored_and_derived() -> None:
 
 def test_storage_classes_are_values(factory: StorageClassFactory) -> None:
     parent = factory.getStorageClass("Parent")
-    copy = pickle.loads(pickle.dumps(parent))  # noqa: S301 (bytes made here)
+    copy = pickle.loads(pickle.dumps(parent))
     assert copy == parent
     assert hash(copy) == hash(parent)
     assert copy.knownParameters() == parent.knownParameters()

@@ -22,7 +22,12 @@ V8, V0 = DimensionUniverse(), DimensionUniverse(version=0)
 # For each element: keys, what it requires, what it implies, metadata; a number is the length of a string.
 Table = dict[str, tuple[str, str, str, str]]
 TABLE_8: Table = {
-    "instrument": ("name:32", "", "", "visit_max:i visit_system:i exposure_max:i detector_max:i class_name:64"),
+    "instrument": (
+        "name:32",
+        "",
+        "",
+        "visit_max:i visit_system:i exposure_max:i detector_max:i class_name:64",
+    ),
     "band": ("name:32", "", "", ""),
     "physical_filter": ("name:32", "instrument", "band", ""),
     "subfilter": ("id:i", "band", "", ""),
@@ -39,9 +44,11 @@ TABLE_8: Table = {
         "id:i obs_id:64",
         "instrument",
         "physical_filter group day_obs",
-        "exposure_time:f dark_time:f observation_type:16 observation_reason:68 seq_num:i seq_start:i seq_end:i "
-        "target_name:64 science_program:64 tracking_ra:f tracking_dec:f sky_angle:f azimuth:f zenith_angle:f "
-        "has_simulated:b can_see_sky:b",
+        (
+            "exposure_time:f dark_time:f observation_type:16 observation_reason:68 seq_num:i seq_start:i seq_end:i "
+            "target_name:64 science_program:64 tracking_ra:f tracking_dec:f sky_angle:f azimuth:f zenith_angle:f "
+            "has_simulated:b can_see_sky:b"
+        ),
     ),
     "skymap": ("name:64 hash:h40", "", "", "tract_max:i patch_nx_max:i patch_ny_max:i"),
     "tract": ("id:i", "skymap", "", ""),
@@ -72,8 +79,10 @@ TABLE_0: Table = {
         "id:i obs_id:64",
         "instrument",
         "physical_filter",
-        "exposure_time:f dark_time:f observation_type:16 observation_reason:32 day_obs:i seq_num:i group_name:64 "
-        "group_id:i target_name:64 science_program:64 tracking_ra:f tracking_dec:f sky_angle:f zenith_angle:f",
+        (
+            "exposure_time:f dark_time:f observation_type:16 observation_reason:32 day_obs:i seq_num:i group_name:64 "
+            "group_id:i target_name:64 science_program:64 tracking_ra:f tracking_dec:f sky_angle:f zenith_angle:f"
+        ),
     ),
     "tract": TABLE_8["tract"],
     "patch": TABLE_8["patch"],
@@ -116,7 +125,10 @@ def test_a_shipped_universe_has_the_elements_of_its_table(universe: DimensionUni
 )
 def test_a_shipped_universe_has_its_families(universe: DimensionUniverse, temporal: tuple[str, ...]) -> None:
     assert universe.families == {
-        "spatial": {"observation_regions": ("visit_detector_region", "visit"), "skymap_regions": ("patch", "tract")},
+        "spatial": {
+            "observation_regions": ("visit_detector_region", "visit"),
+            "skymap_regions": ("patch", "tract"),
+        },
         "temporal": {"observation_timespans": temporal},
     }
     assert {e.name for e in universe if e.temporal} == set(temporal)
@@ -133,7 +145,9 @@ def test_a_shipped_universe_has_its_families(universe: DimensionUniverse, tempor
 
 
 def test_skypix_levels_and_the_common_one() -> None:
-    assert {e.name for e in V8 if e.skypix} == {f"htm{i}" for i in range(25)} | {f"healpix{i}" for i in range(18)}
+    assert {e.name for e in V8 if e.skypix} == {f"htm{i}" for i in range(25)} | {
+        f"healpix{i}" for i in range(18)
+    }
     assert {e.name for e in V0 if e.skypix} == {f"htm{i}" for i in range(25)}
     assert V8.commonSkyPix.name == V0.commonSkyPix.name == "htm7"
 
@@ -211,7 +225,13 @@ def test_a_group_has_the_elements_that_relate_its_members() -> None:
 
 def test_groups_of_the_same_dimensions_are_one_object() -> None:
     group = V8.conform(["visit", "detector"])
-    for same in (["detector", "visit"], ("visit", "detector", "band"), group.names, group, {"detector", "visit"}):
+    for same in (
+        ["detector", "visit"],
+        ("visit", "detector", "band"),
+        group.names,
+        group,
+        {"detector", "visit"},
+    ):
         assert V8.conform(same) is group
     assert pickle.loads(pickle.dumps(group)) is group
     assert V8.conform(()) is V8.empty
@@ -227,9 +247,13 @@ def test_threads_that_make_a_group_at_once_get_one_object() -> None:
             found: list[DimensionGroup] = []
             barrier = threading.Barrier(4)
 
-            def make(universe: DimensionUniverse = universe, found: Any = found, barrier: Any = barrier) -> None:
+            def make(
+                universe: DimensionUniverse = universe, found: Any = found, barrier: Any = barrier
+            ) -> None:
                 barrier.wait()
-                found.extend(universe.conform(names) for names in (["visit", "detector"], ["tract"], ["exposure"]))
+                found.extend(
+                    universe.conform(names) for names in (["visit", "detector"], ["tract"], ["exposure"])
+                )
 
             threads = [threading.Thread(target=make) for _ in range(4)]
             for thread in threads:
@@ -307,7 +331,10 @@ KEY = {"name": "id", "type": "int"}
         (element(keys=[KEY], metadata=[{"name": "a b", "type": "int"}]), "a b"),
         (element(keys=[KEY], metadata=[{"name": 'x"; --', "type": "int"}]), "x"),
         (element(keys=[KEY], metadata=[{"name": "id", "type": "int"}]), "id"),
-        (element(keys=[KEY], requires=["instrument"], metadata=[{"name": "instrument", "type": "int"}]), "instrument"),
+        (
+            element(keys=[KEY], requires=["instrument"], metadata=[{"name": "instrument", "type": "int"}]),
+            "instrument",
+        ),
         (element(keys=[KEY], metadata=[{"name": "region", "type": "int"}]), "region"),
         (element(keys=[KEY], metadata=[{"name": "timespan", "type": "int"}]), "timespan"),
         (element(keys=[KEY], metadata=[{"name": "a", "type": "int"}, {"name": "a", "type": "int"}]), "a"),

@@ -11,6 +11,7 @@ from enum import IntEnum
 
 from .errors import InvalidNameError
 from .text import unfit_text
+
 MAX_COLLECTION_NAME = 255
 _NAME = re.compile(r"[A-Za-z0-9_+\-@][A-Za-z0-9_+\-@.,:=]*(/[A-Za-z0-9_+\-@][A-Za-z0-9_+\-@.,:=]*)*")
 

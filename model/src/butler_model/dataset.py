@@ -299,7 +299,8 @@ def _storage_class_name(storage_class: StorageClass | str) -> str:
     name = storage_class if isinstance(storage_class, str) else storage_class.name
     if len(name) > MAX_STORAGE_CLASS_NAME or not name.isidentifier() or not name.isascii():
         raise InvalidNameError(
-            f"{name!r:.200} is no storage class name: use an identifier of {MAX_STORAGE_CLASS_NAME} characters at most.",
+            f"{name!r:.200} is no storage class name: use an identifier of {MAX_STORAGE_CLASS_NAME} characters at "
+            "most.",
             name=name[:MAX_STORAGE_CLASS_NAME],
         )
     return name

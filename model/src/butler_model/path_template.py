@@ -27,6 +27,7 @@ MAX_KEY_BYTES = 1024
 _MAX_PART_BYTES = 255
 _MAX_PART_CHARACTERS = 190  # leaves room for the end of a UUID and an extension
 _UUID_DIGITS = 12
+_SEPARATORS = "_-."
 _UNSAFE = re.compile(r"[^A-Za-z0-9_+\-@.,:=]")
 _PART = re.compile(r"[A-Za-z0-9_+\-@,:=][A-Za-z0-9_+\-@.,:=]*")
 
@@ -47,7 +48,7 @@ def check_key(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    separator: str
+    literal: str
     name: str
     optional: bool
     slashes: bool
@@ -88,16 +89,17 @@ class PathTemplate:
 
     def _render(self, part: Iterable[_Field], ref: DatasetRef, component: str) -> str:
         text = ""
-        for field in part:
+        for i, field in enumerate(part):
             value = _value(field.name, ref, component) if field.name else ""
-            if value is None or (value == "" and field.name):
-                if field.optional:
-                    continue
+            missing = value is None or (value == "" and field.name != "")
+            if missing and not field.optional:
                 raise ConfigurationError(
                     f"The path template {self.template!r} needs {field.name!r}, which datasets of type "
                     f"{ref.datasetType.name!r} do not have; mark it as optional: {{{field.name}:?}}."
                 )
-            text += (field.separator if text or not field.optional else "") + _safe(str(value), field.slashes)
+            # A separator goes with the field after it, and none begins a name because the one before is absent.
+            literal = field.literal.lstrip(_SEPARATORS) if i and not text else field.literal
+            text += literal.rstrip(_SEPARATORS) if missing else literal + _safe(str(value), field.slashes)
         return text
 
 

@@ -3,7 +3,14 @@
 
 from __future__ import annotations
 
-__all__ = ["DEFAULT_TEMPLATE", "Limits", "RepositoryInfo", "Store", "check_repository_name", "is_repository_name"]
+__all__ = [
+    "DEFAULT_TEMPLATE",
+    "Limits",
+    "RepositoryInfo",
+    "Store",
+    "check_repository_name",
+    "is_repository_name",
+]
 
 import re
 from dataclasses import dataclass

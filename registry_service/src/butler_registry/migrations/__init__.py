@@ -7,10 +7,10 @@ __all__ = ["alembic_config", "upgrade"]
 
 from pathlib import Path
 from threading import Lock
+
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
-
 
 _one_at_a_time = Lock()
 """Alembic hands its context to ``env.py`` in a global variable."""

@@ -164,5 +164,6 @@ def _translated(error: DBAPIError) -> ButlerError:
     identifier = uuid4().hex
     _LOGGER.error("The database refused a statement (%s).", identifier, exc_info=error)
     return InternalError(
-        f"The registry's database refused a statement; the log has the details under {identifier}.", id=identifier
+        f"The registry's database refused a statement; the log has the details under {identifier}.",
+        id=identifier,
     )
