@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from butler_model.errors import (
     MissingCollectionError,
     MissingDatasetTypeError,
 )
-from butler_model.ports import DatasetLookup
+from butler_model.ports import DatasetLookup, FoundDataset
 from tests.support.registries import (  # noqa: F401 - fixtures
     LIMITS,
     RegistryHome,
@@ -219,7 +220,11 @@ def test_many_are_found_in_the_order_asked_with_repeats(filled: RegistrySetup) -
 
 
 def test_data_ids_of_one_call_may_be_written_differently(filled: RegistrySetup) -> None:
-    data_ids = [{**CAM, "detector": 1}, {**CAM, "full_name": "Ab"}, {"instrument": "Cam2", "detector": "Aa"}]
+    data_ids: list[dict[str, Any]] = [
+        {**CAM, "detector": 1},
+        {**CAM, "full_name": "Ab"},
+        {"instrument": "Cam2", "detector": "Aa"},
+    ]
     found = filled.registry.datasets.find(DatasetLookup("note", data_ids, ("r1", "r2")))
     assert [dict(each.ref.dataId) for each in found if each] == [
         {**CAM, "detector": 1},
@@ -275,10 +280,11 @@ def test_datasets_are_found_by_id_in_the_order_asked(filled: RegistrySetup) -> N
 def test_more_than_the_limit_is_split_or_refused(filled: RegistrySetup) -> None:
     n = LIMITS.batch_items + 1
     lookup = DatasetLookup("note", [{**CAM, "detector": 1}] * n, ("r1",))
-    for call in (
+    calls: list[Callable[[], list[FoundDataset | None]]] = [
         lambda: filled.registry.datasets.find(lookup),
         lambda: filled.registry.datasets.get([uuid.uuid4()] * n),
-    ):
+    ]
+    for call in calls:
         try:
             answered = len(call())
         except LimitExceededError:

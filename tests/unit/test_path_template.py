@@ -74,7 +74,12 @@ def test_a_dataset_of_no_dimensions_lies_under_run_and_type() -> None:
         ("{run:/}/{datasetType}/{detector.full_name}", {}, "u/me/run/calexp/1_36_T"),
         ("{run:/}/{datasetType}/{detector.raft:?}/x", {}, "u/me/run/calexp/x_T"),
         ("{run:/}/{datasetType}/{detector.raft:?}/x", {"raft": "R2"}, "u/me/run/calexp/R2/x_T"),
-        ("{run:/}/{datasetType}/a_{detector.raft:?}_{visit}", {}, "u/me/run/calexp/a_7_T"),
+        ("{run:/}/{datasetType}/{visit}_{detector.raft:?}_{band}", {}, "u/me/run/calexp/7_r_T"),
+        (
+            "{run:/}/{datasetType}/{visit}_{detector.raft:?}_{band}",
+            {"raft": "R2"},
+            "u/me/run/calexp/7_R2_r_T",
+        ),
         ("{run:/}/{datasetType}/{tract:?}", {}, "u/me/run/calexp_T"),
         ("{run:/}/{datasetType}/{band}", {"band": "a b/c#d"}, "u/me/run/calexp/a_b_cHASHd_T"),
         ("{run:/}/{datasetType}/{band:/}", {"band": "a/b"}, "u/me/run/calexp/a/b_T"),
