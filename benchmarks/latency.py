@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repetitions", type=int, default=300, metavar="N", help="of each call (300)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here, too")
     options = parser.parse_args(arguments)
-    console = Console()
+    # In a pipe nobody knows the width; columns that are cut would say nothing.
+    console = Console() if sys.stdout.isatty() else Console(width=120)
     with tempfile.TemporaryDirectory(prefix="butler-bench-") as folder:
         measurements = _all(console, Path(folder), options.repetitions)
     console.print(as_table(measurements))

@@ -239,6 +239,20 @@ def test_of_many_who_sync_different_records_one_wins_and_the_others_learn_of_it(
     assert results[int(winner[1:])] is True
 
 
+def test_those_who_insert_the_same_records_in_any_order_do_not_block_each_other(setup: RegistrySetup) -> None:
+    def insert(rows: list[dict[str, Any]], skip_existing: bool) -> Callable[[], int]:
+        return lambda: setup.insert("group", *rows, skip_existing=skip_existing)
+
+    for turn in range(4):
+        rows = [{**CAM, "name": f"turn{turn}_{i}"} for i in range(100)]
+        others = [insert(rows[::-1], True), insert(rows[50:] + rows[:50], False)]
+        results = at_once(insert(rows, True), *others)
+        counts = [result for result in results if isinstance(result, int)]
+        conflicts = [result for result in results if isinstance(result, ConflictingDefinitionError)]
+        assert len(counts) + len(conflicts) == 3, results
+        assert sum(counts) == 100, results
+
+
 def test_expanding_gives_implied_values_and_all_records(shared: RegistrySetup) -> None:
     data_id = expand(shared, "visit", "detector", **CAM, visit=2, detector=np.int64(3))
     assert dict(data_id.full) == {

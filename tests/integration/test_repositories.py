@@ -18,6 +18,7 @@ from butler_model.errors import (
     ButlerError,
     ConfigurationError,
     IncompatibleVersionError,
+    InconsistentDataIdError,
     InvalidNameError,
     MissingCollectionError,
     RepositoryExistsError,
@@ -132,6 +133,25 @@ def test_a_malformed_name_is_refused(application: RegistryApplication, name: str
             call()
         assert repr(name)[:40] in str(caught.value)
     assert application.names() == []
+
+
+def test_in_the_first_universe_too_a_visit_and_an_exposure_must_belong_together(
+    application: RegistryApplication,
+) -> None:
+    # Behaviour D60; there visit_definition also has the visit system.
+    application.create("main", DimensionUniverse(version=0), request_id=uuid.uuid4())
+    setup, cam = RegistrySetup(application.open("main"), "main", SIGNER), {"instrument": "Cam1"}
+    setup.insert("instrument", {"name": "Cam1"})
+    setup.insert("physical_filter", {**cam, "name": "R", "band": "r"})
+    setup.insert("visit_system", {**cam, "id": 0, "name": "one-to-one"})
+    setup.insert("exposure", {**cam, "id": 1, "obs_id": "e1", "physical_filter": "R"})
+    setup.insert("visit", {**cam, "id": 2, "name": "v2", "physical_filter": "R", "visit_system": 0})
+    group, data_id = setup.universe.conform(["visit", "exposure"]), {**cam, "visit": 2, "exposure": 1}
+    with pytest.raises(InconsistentDataIdError, match="visit_definition"):
+        setup.registry.dimension_records.expand(group, [data_id])
+    setup.insert("visit_definition", {**cam, "exposure": 1, "visit_system": 0, "visit": 2})
+    (expanded,) = setup.registry.dimension_records.expand(group, [data_id])
+    assert expanded.full["visit_system"] == 0
 
 
 def test_names_are_listed_ascending(application: RegistryApplication, other: RegistryApplication) -> None:

@@ -70,7 +70,11 @@ class RepositoryRegistry:
     @property
     def info(self) -> RepositoryInfo:
         with self._database.reading() as connection:
-            return replace(self._info, revision=self._definitions.attributes.revision(connection))
+            return replace(self._info, revision=self._definitions.snapshot(connection).revision)
+
+    @property
+    def revision(self) -> int:
+        return self._definitions.observed_revision
 
     def close(self) -> None:
         """Do nothing: connections belong to the application, which others use too."""

@@ -49,6 +49,11 @@ class RemoteRegistry:
         """What the repository is; ``datastore_endpoint`` is complete, with a host."""
         return self._session.info
 
+    @property
+    def revision(self) -> int:
+        """The latest revision that any answer told."""
+        return self._session.revision
+
     def close(self) -> None:
         """Give back the connection; the next use takes a new one."""
         self._session.connection.close()

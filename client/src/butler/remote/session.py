@@ -46,6 +46,11 @@ class RepositorySession:
         return replace(self._loaded(), revision=self._revision)
 
     @property
+    def revision(self) -> int:
+        """The latest revision that any answer told."""
+        return self._revision
+
+    @property
     def universe(self) -> DimensionUniverse:
         """The dimensions of the repository."""
         return self._loaded().universe

@@ -47,10 +47,9 @@ class CollectionServicer(CollectionServiceServicer):
         self, request: pb.ListCollectionsRequest, context: grpc.ServicerContext
     ) -> pb.ListCollectionsResponse:
         opened = self._repositories.open(request.repository)
-        revision = opened.revision
         types = frozenset(map(collection_type_from_proto, request.types)) or None
         found = opened.registry.collections.find(request.patterns, types)
         page, next_token = page_of_names(found, request, opened.limits)
         return pb.ListCollectionsResponse(
-            collections=map(collection_to_proto, page), next_page_token=next_token, revision=revision
+            collections=map(collection_to_proto, page), next_page_token=next_token, revision=opened.revision
         )

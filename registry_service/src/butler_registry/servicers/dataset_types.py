@@ -36,17 +36,19 @@ class DatasetTypeServicer(DatasetTypeServiceServicer):
         self, request: pb.GetDatasetTypeRequest, context: grpc.ServicerContext
     ) -> pb.GetDatasetTypeResponse:
         opened = self._repositories.open(request.repository)
-        revision = opened.revision
         dataset_type = opened.registry.dataset_types.get(request.name)
-        return pb.GetDatasetTypeResponse(dataset_type=dataset_type_to_proto(dataset_type), revision=revision)
+        return pb.GetDatasetTypeResponse(
+            dataset_type=dataset_type_to_proto(dataset_type), revision=opened.revision
+        )
 
     def ListDatasetTypes(
         self, request: pb.ListDatasetTypesRequest, context: grpc.ServicerContext
     ) -> pb.ListDatasetTypesResponse:
         opened = self._repositories.open(request.repository)
-        revision = opened.revision
         found = opened.registry.dataset_types.find(request.patterns)
         page, next_token = page_of_names(found, request, opened.limits)
         return pb.ListDatasetTypesResponse(
-            dataset_types=map(dataset_type_to_proto, page), next_page_token=next_token, revision=revision
+            dataset_types=map(dataset_type_to_proto, page),
+            next_page_token=next_token,
+            revision=opened.revision,
         )

@@ -30,7 +30,6 @@ class DatasetServicer(DatasetServiceServicer):
         self, request: pb.FindDatasetsRequest, context: grpc.ServicerContext
     ) -> pb.FindDatasetsResponse:
         opened = self._repositories.open(request.repository)
-        revision = opened.revision
         lookup = DatasetLookup(
             request.dataset_type,
             data_ids_from_proto(request.data_ids, opened.limits.batch_items),
@@ -41,20 +40,19 @@ class DatasetServicer(DatasetServiceServicer):
         found = opened.registry.datasets.find(lookup)
         dataset_type = next(map(dataset_type_to_proto, types_of(found)), None)
         return pb.FindDatasetsResponse(
-            dataset_type=dataset_type, datasets=map(found_to_proto, found), revision=revision
+            dataset_type=dataset_type, datasets=map(found_to_proto, found), revision=opened.revision
         )
 
     def GetDatasets(
         self, request: pb.GetDatasetsRequest, context: grpc.ServicerContext
     ) -> pb.GetDatasetsResponse:
         opened = self._repositories.open(request.repository)
-        revision = opened.revision
         ids = uuids_from_proto(request.ids, "ids")
         found = opened.registry.datasets.get(ids, want_artifacts=request.want_artifacts)
         return pb.GetDatasetsResponse(
             dataset_types=map(dataset_type_to_proto, types_of(found)),
             datasets=map(found_to_proto, found),
-            revision=revision,
+            revision=opened.revision,
         )
 
     def BeginPut(self, request: pb.BeginPutRequest, context: grpc.ServicerContext) -> pb.BeginPutResponse:

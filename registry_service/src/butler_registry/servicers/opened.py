@@ -22,8 +22,8 @@ class Opened:
 
     @property
     def revision(self) -> int:
-        """Revision of the registry now."""
-        return self.registry.info.revision
+        """Revision that the call just made in this thread saw or made; it costs no question to the database."""
+        return self.registry.revision
 
 
 class OpenedRepositories:

@@ -32,8 +32,9 @@ class CollectionService:
             )
         with self._database.writing() as connection:
             if self._definitions.collections.insert(connection, collection):
-                self._definitions.attributes.advance(connection)
+                self._definitions.advance(connection)
                 return True
+            self._definitions.snapshot(connection)
             existing = self._definitions.collections.by_name(connection, [collection.name])[collection.name]
         if existing.collection.type is not collection.type:
             raise ConflictingDefinitionError(
@@ -52,6 +53,7 @@ class CollectionService:
     ) -> list[Collection]:
         check_patterns(patterns)
         with self._database.reading() as connection:
+            self._definitions.snapshot(connection)
             everything = self._definitions.collections.all(connection)
         return [
             collection

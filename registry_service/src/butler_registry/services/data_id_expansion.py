@@ -38,7 +38,7 @@ def expand(
     known = [{name: values[name] for name in group.required} for values in data_ids]
     records: list[dict[str, DimensionRecord | None]] = [{} for _ in data_ids]
     for element in group.lookup_order:
-        found = _records_of(snapshot, element, known)
+        found = _records_of(snapshot, group, element, known)
         for values, given, row_records in zip(known, data_ids, records, strict=True):
             key = tuple(values[name] for name in element.required)
             record = found.get(key)
@@ -55,13 +55,19 @@ def expand(
 
 
 def _records_of(
-    snapshot: Snapshot, element: DimensionElement, known: Sequence[dict[str, DataIdValue]]
+    snapshot: Snapshot,
+    group: DimensionGroup,
+    element: DimensionElement,
+    known: Sequence[dict[str, DataIdValue]],
 ) -> dict[tuple[Any, ...], DimensionRecord]:
     keys = dict.fromkeys(tuple(values[name] for name in element.required) for values in known)
     if element.skypix:
         return {}
     if element.view_of is not None:
-        existing = snapshot.existing_values(element, {key[-1] for key in keys})
+        existing = {key[-1] for key in keys}
+        if element.name in group.required:
+            # An implied value was just read from the record that has it.
+            existing = snapshot.existing_values(element, existing)
         return {key: DimensionRecord.from_values(element, key) for key in keys if key[-1] in existing}
     return snapshot.records(element, keys)
 
@@ -73,7 +79,7 @@ def _refuse_missing(element: DimensionElement, key: tuple[Any, ...]) -> None:
             f"There is no {element} {shown}; insert its record with registry.insertDimensionData first.",
             dimension=element.name,
         )
-    if element.always_join and element.populated_by is not None:
+    if element.always_join:
         raise InconsistentDataIdError(
             f"{', '.join(element.required)} do not belong together: no {element} record for {shown}.",
             element=element.name,

@@ -34,8 +34,9 @@ class DatasetTypeService:
         store = self._definitions.dataset_types
         with self._database.writing() as connection:
             if store.insert(connection, dataset_type):
-                self._definitions.attributes.advance(connection)
+                self._definitions.advance(connection)
                 return True
+            self._definitions.snapshot(connection)
             existing = store.by_name(connection, [dataset_type.name])[dataset_type.name].dataset_type
         if existing != dataset_type:
             raise ConflictingDefinitionError(
@@ -51,5 +52,6 @@ class DatasetTypeService:
     def find(self, patterns: Sequence[str]) -> list[DatasetType]:
         check_patterns(patterns)
         with self._database.reading() as connection:
+            self._definitions.snapshot(connection)
             everything = self._definitions.dataset_types.all(connection)
         return [t for t in everything if any(fnmatchcase(t.name, pattern) for pattern in patterns)]

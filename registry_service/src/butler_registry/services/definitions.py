@@ -11,6 +11,7 @@ __all__ = ["Definitions", "Snapshot"]
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from threading import local
 from typing import Any
 
 from butler_model.dimensions import DimensionElement
@@ -36,7 +37,10 @@ class _Cache:
     collections_by_id: dict[int, CollectionRow] = field(default_factory=dict)
     dataset_types: dict[str, DatasetTypeRow] = field(default_factory=dict)
     dataset_types_by_id: dict[int, DatasetTypeRow] = field(default_factory=dict)
-    records: dict[tuple[str, tuple[Any, ...]], DimensionRecord] = field(default_factory=dict)
+    records: dict[tuple[str, tuple[Any, ...]], DimensionRecord | None] = field(default_factory=dict)
+    """`None` for a record that was looked for and does not exist."""
+    values: dict[str, set[Any]] = field(default_factory=dict)
+    """Values that dimensions without a table of their own are known to have."""
 
 
 class Definitions:
@@ -55,7 +59,8 @@ class Definitions:
         self.collections = collections
         self.dataset_types = dataset_types
         self.dimensions = dimensions
-        self._cache = _Cache(-1)
+        self._cache = _Cache(0)
+        self._observed = local()
 
     def snapshot(self, connection: Connection) -> Snapshot:
         """Read the revision and return the definitions at it, for use with this connection."""
@@ -63,11 +68,22 @@ class Definitions:
         cache = self._cache
         if cache.revision != revision:
             cache = self._cache = _Cache(revision)
+        self._observed.revision = revision
         return Snapshot(self, connection, cache)
 
     def unchecked(self, connection: Connection) -> Snapshot:
         """Return definitions without reading the revision: enough to look things up by id, which never changes."""
+        self._observed.revision = self._cache.revision
         return Snapshot(self, connection, self._cache)
+
+    def advance(self, connection: Connection) -> None:
+        """Count one change of definitions; call it last, since others wait for the row until the commit."""
+        self._observed.revision = self.attributes.advance(connection)
+
+    @property
+    def observed_revision(self) -> int:
+        """The revision that this thread last read or made."""
+        return getattr(self._observed, "revision", 0)
 
 
 class Snapshot:
@@ -141,21 +157,16 @@ class Snapshot:
         self, element: DimensionElement, keys: Iterable[tuple[Any, ...]]
     ) -> dict[tuple[Any, ...], DimensionRecord]:
         """Return those records that exist, by the values of the required dimensions."""
-        cached = self._cache.records
-        found: dict[tuple[Any, ...], DimensionRecord] = {}
-        missing = []
-        for key in keys:
-            record = cached.get((element.name, key))
-            if record is None:
-                missing.append(key)
-            else:
-                found[key] = record
+        cached, name = self._cache.records, element.name
+        wanted = list(keys)
+        missing = [key for key in wanted if (name, key) not in cached]
+        fetched: dict[tuple[Any, ...], DimensionRecord] = {}
         if missing:
             fetched = self._definitions.dimensions.fetch(self.connection, element, missing)
-            if len(cached) + len(fetched) <= _MAX_CACHED_RECORDS:
-                cached.update({(element.name, key): record for key, record in fetched.items()})
-            found.update(fetched)
-        return found
+            if len(cached) + len(missing) <= _MAX_CACHED_RECORDS:
+                cached.update({(name, key): fetched.get(key) for key in missing})
+        found = {key: fetched.get(key) or cached.get((name, key)) for key in wanted}
+        return {key: record for key, record in found.items() if record is not None}
 
     def matching_records(
         self, element: DimensionElement, fields: dict[str, Any], limit: int
@@ -165,4 +176,8 @@ class Snapshot:
 
     def existing_values(self, element: DimensionElement, values: set[Any]) -> set[Any]:
         """Return which values a dimension without a table of its own has."""
-        return self._definitions.dimensions.existing_values(self.connection, element, values)
+        known = self._cache.values.setdefault(element.name, set())
+        missing = values - known
+        if missing:
+            known |= self._definitions.dimensions.existing_values(self.connection, element, missing)
+        return values & known

@@ -45,19 +45,21 @@ class DimensionRecordService:
             if record.definition is not definition:
                 raise InvalidRequestError(f"A record of {record.definition} was given as one of {element!r}.")
         with self._database.writing() as connection:
+            self._definitions.snapshot(connection)
             inserted = self._definitions.dimensions.insert(connection, definition, records, skip_existing)
             if inserted:
-                self._definitions.attributes.advance(connection)
+                self._definitions.advance(connection)
         return inserted
 
     def sync(self, record: DimensionRecord, *, request_id: UUID) -> bool:
         definition = self._stored_element(record.definition.name)
         with self._database.writing() as connection:
+            self._definitions.snapshot(connection)
             inserted = self._definitions.dimensions.insert(
                 connection, definition, [record], skip_existing=True
             )
             if inserted:
-                self._definitions.attributes.advance(connection)
+                self._definitions.advance(connection)
                 return True
             existing = self._definitions.dimensions.fetch(connection, definition, [record.key])[record.key]
         differences = record.differences(existing)

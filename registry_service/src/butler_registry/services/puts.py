@@ -83,8 +83,8 @@ class PutService:
                     rows.append(row)
                     data_ids.append(data_id)
             new = [row for row in rows if row.dataset_id not in committed]
-            self._refuse_taken_ids(connection, new)
             if not self._intents.upsert(connection, new, request.lease_seconds):
+                self._refuse_taken_ids(connection, new)
                 raise self._others_intent(connection, new)
         return [
             PutIntent(row.dataset_id, data_id, self._write_grants(row, request.lease_seconds))
@@ -260,6 +260,7 @@ class PutService:
     def abort(self, dataset_ids: Sequence[UUID], *, request_id: UUID) -> list[bytes]:
         check_batch(len(dataset_ids), self._limits, "datasets")
         with self._database.writing() as connection:
+            self._definitions.unchecked(connection)
             intents = self._intents.select(connection, dataset_ids, lock=True)
             for dataset_id in self._datasets.type_ids(connection, dataset_ids):
                 raise IntentError(
@@ -277,6 +278,7 @@ class PutService:
     def finish_abort(self, dataset_ids: Sequence[UUID], *, request_id: UUID) -> None:
         check_batch(len(dataset_ids), self._limits, "datasets")
         with self._database.writing() as connection:
+            self._definitions.unchecked(connection)
             self._intents.delete(connection, dataset_ids, IntentState.ABORTED)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, select, tuple_
+from sqlalchemy import Connection, Insert, Row, Select, Table, bindparam, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from butler_model.artifact import ArtifactLayout, ArtifactRecord
@@ -58,6 +58,8 @@ class DatasetStore:
         self._type_ids = select(datasets.c.id, datasets.c.dataset_type_id).where(
             datasets.c.id.in_(bindparam("ids", expanding=True))
         )
+        self._insert_artifact = tables.artifact_record.insert()
+        self._insert_places: dict[Table, Insert] = {}
         self._searches: dict[tuple[Table, bool, bool], Select[Any]] = {}
 
     def insert(self, connection: Connection, row: DatasetTypeRow, datasets: Sequence[NewDataset]) -> None:
@@ -81,14 +83,20 @@ class DatasetStore:
         ]
         try:
             execute_many(connection, self._insert_dataset, ids)
-            execute_many(connection, row.tags.insert(), places)
+            execute_many(connection, self._insert_place(row.tags), places)
         except IntegrityError as error:
             raise ConflictingDefinitionError(
                 f"Another dataset of type {row.dataset_type.name!r} with one of these data IDs or ids was put first.",
                 dataset_type=row.dataset_type.name,
             ) from error
         artifacts = [_artifact_values(a) for d in datasets for a in d.artifacts]
-        execute_many(connection, self._artifacts.insert(), artifacts)
+        execute_many(connection, self._insert_artifact, artifacts)
+
+    def _insert_place(self, tags: Table) -> Insert:
+        statement = self._insert_places.get(tags)
+        if statement is None:
+            statement = self._insert_places[tags] = tags.insert()
+        return statement
 
     def find(
         self,

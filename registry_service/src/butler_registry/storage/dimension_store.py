@@ -42,6 +42,8 @@ class DimensionStore:
         if not records:
             return 0
         table = self._tables[element.name]
+        # In one order, so that of two transactions with the same records one waits for the other, and not both.
+        records = sorted(records, key=lambda record: record.key)
         rows = [record_to_row(record) for record in records]
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         if not skip_existing:

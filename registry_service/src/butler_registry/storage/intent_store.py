@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Row, and_, bindparam, select
+from sqlalchemy import BigInteger, Connection, Row, Table, and_, bindparam, cast, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from butler_model.artifact import ArtifactLayout
@@ -66,22 +66,21 @@ class IntentStore:
         ).where(table.c.dataset_id.in_(bindparam("ids", expanding=True)))
         # Rows are locked in one order, so that two transactions never wait for each other.
         self._select_locked = self._select.order_by(table.c.dataset_id).with_for_update()
+        self._upserts = {
+            "postgresql": _upsert(postgresql.insert(table), table, tables.dataset),
+            "sqlite": _upsert(sqlite.insert(table), table, tables.dataset),
+        }
+        self._delete = table.delete().where(
+            table.c.dataset_id.in_(bindparam("ids", expanding=True)), table.c.state == bindparam("of_state")
+        )
 
     def upsert(self, connection: Connection, intents: Sequence[IntentRow], lease_seconds: int) -> bool:
         """Write intents; one that is there already from the same request gets a new lease.
 
-        Returns whether all could be written; false if one is there from another request, or was given up.
+        Returns whether all could be written; false if one is there from another request, or was given up, or if
+        there is a dataset with its id.
         """
-        table = self._table
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        lease = database_time() + bindparam("lease_nsec", type_=BigInteger)
-        insert = dialect.insert(table).values(lease_expires_nsec=lease)
-        same = [table.c[name] == insert.excluded[name] for name in _IDENTITY]
-        statement = insert.on_conflict_do_update(
-            index_elements=["dataset_id"],
-            set_={"lease_expires_nsec": insert.excluded.lease_expires_nsec},
-            where=and_(*same),
-        )
+        statement = self._upserts[connection.dialect.name]
         rows = [{**_values(intent), "lease_nsec": lease_seconds * _NSEC_PER_SECOND} for intent in intents]
         return execute_many(connection, statement, rows) == len(rows)
 
@@ -104,11 +103,25 @@ class IntentStore:
 
     def delete(self, connection: Connection, dataset_ids: Sequence[UUID], state: IntentState) -> None:
         """Remove intents of a state."""
-        table = self._table
-        statement = table.delete().where(
-            table.c.dataset_id.in_(bindparam("ids", expanding=True)), table.c.state == int(state)
-        )
-        connection.execute(statement, {"ids": list(dataset_ids)})
+        connection.execute(self._delete, {"ids": list(dataset_ids), "of_state": int(state)})
+
+
+def _upsert(
+    insert: postgresql.Insert | sqlite.Insert, table: Table, datasets: Table
+) -> postgresql.Insert | sqlite.Insert:
+    """Return the statement that writes an intent unless there is a dataset, or a different intent, with its id."""
+    given = {c.name: bindparam(c.name, type_=c.type) for c in table.c if c.name != "lease_expires_nsec"}
+    lease = database_time() + bindparam("lease_nsec", type_=BigInteger)
+    free = ~exists().where(datasets.c.id == given["dataset_id"])
+    # The casts tell PostgreSQL the types, which it does not take from the columns of an INSERT from SELECT.
+    values = [cast(value, value.type).label(name) for name, value in given.items()]
+    source = select(*values, lease.label("lease_expires_nsec")).where(free)
+    insert = insert.from_select([*given, "lease_expires_nsec"], source)
+    return insert.on_conflict_do_update(
+        index_elements=["dataset_id"],
+        set_={"lease_expires_nsec": insert.excluded.lease_expires_nsec},
+        where=and_(*(table.c[name] == insert.excluded[name] for name in _IDENTITY)),
+    )
 
 
 def _values(intent: IntentRow) -> dict[str, Any]:
