@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
-__all__ = ["DATASTORES", "LIMITS", "DatastoreSetup", "embedded_datastore"]
+__all__ = ["DATASTORES", "LIMITS", "DatastoreSetup", "embedded_datastore", "remote_datastore"]
 
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from butler.remote import RemoteDatastore
+from butler_api.server import build_server
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.config import StoreConfig
+from butler_datastore.servicers import datastore_services
 from butler_model.artifact import Grant, Operation, Receipt
 from butler_model.grants import TokenSigner
 from butler_model.ports import Datastore
@@ -89,7 +92,22 @@ def embedded_datastore(folder: Path) -> Iterator[DatastoreSetup]:
     datastore.close()
 
 
+@contextmanager
+def remote_datastore(folder: Path) -> Iterator[DatastoreSetup]:
+    """Give the datastore service behind a server on a loopback port."""
+    with embedded_datastore(folder) as setup:
+        server = build_server(datastore_services(setup.datastore, LIMITS), "127.0.0.1:0")
+        server.start()
+        datastore = RemoteDatastore(server.address)
+        try:
+            yield replace(setup, datastore=datastore)
+        finally:
+            datastore.close()
+            server.stop(grace=0)
+
+
 DATASTORES: dict[str, Callable[[Path], AbstractContextManager[DatastoreSetup]]] = {
-    "embedded": embedded_datastore
+    "embedded": embedded_datastore,
+    "grpc": remote_datastore,
 }
 """Gives each implementation of `butler_model.ports.Datastore`, with its files in a folder."""

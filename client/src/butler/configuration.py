@@ -82,7 +82,7 @@ class RepositoryConfiguration:
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             raise RepositoryNotFoundError(
-                f"There is no repository at {str(file.parent)!r} (no file {file.name}); make one with "
+                f"There is no repository at {str(path)!r} (no file {str(file)!r}); make one with "
                 "Butler.makeRepo, or give the address of a service, grpc://HOST:PORT/REPOSITORY.",
                 path=str(file),
             ) from None

@@ -9,7 +9,8 @@ import os
 import re
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,10 +111,10 @@ def connect(config: str | os.PathLike[str]) -> Connection:
     address = RemoteAddress.parse(text)
     if address is not None:
         return _connect_remote(text, address)
-    # The libraries of a service are loaded only where one is embedded.
-    from .embedded import EmbeddedRepository
-
-    embedded = EmbeddedRepository(RepositoryConfiguration.read(text))
+    configuration = RepositoryConfiguration.read(text)
+    with _services_needed():
+        from .embedded import EmbeddedRepository
+    embedded = EmbeddedRepository(configuration)
     return Connection(
         os.path.abspath(text), embedded.registry, embedded.datastore, embedded.locate, embedded.close
     )
@@ -130,8 +131,8 @@ def make_repository(
     universe = load_universe(dimension_config)
     address = RemoteAddress.parse(os.fspath(root))
     if address is None:
-        from .embedded import create_embedded
-
+        with _services_needed():
+            from .embedded import create_embedded
         return create_embedded(root, universe, database, overwrite=overwrite)
     if database is not None or overwrite:
         raise InvalidRequestError(
@@ -145,6 +146,18 @@ def make_repository(
     finally:
         repositories.close()
     return None
+
+
+@contextmanager
+def _services_needed() -> Iterator[None]:
+    """Say what to install if the libraries of the services, which are loaded where one is embedded, are missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"A repository in a directory needs the services in this process, and they are not installed ({error}); "
+            "pip install 'butler-grpc-client[embedded]', or open a service at grpc://HOST:PORT/REPOSITORY."
+        ) from error
 
 
 def _connect_remote(text: str, address: RemoteAddress) -> Connection:

@@ -108,7 +108,8 @@ class DatasetWriting(DatasetAccess):
 
     @property
     def _put_protocol(self) -> PutProtocol:
-        return PutProtocol(self._connection)
+        connection = self._connection
+        return PutProtocol(connection.registry, connection.datastore, connection.info.limits)
 
     def _run_for(self, run: str | None) -> str:
         check_writeable(self._writeable, "put datasets")

@@ -5,35 +5,41 @@ from __future__ import annotations
 
 __all__ = ["ExportPuts"]
 
-import logging
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID, uuid4, uuid5
+from typing import Any
+from uuid import UUID, uuid5
 
+from butler_model.artifact import ArtifactLayout
 from butler_model.data_id import DataCoordinate
-from butler_model.dataset import DatasetRef
-from butler_model.errors import (
-    ButlerError,
-    ConflictingDefinitionError,
-    DeadlineExceededError,
-    InternalError,
-    OverloadedError,
-    ServiceUnavailableError,
-)
-from butler_model.ports import BeginPut, Datastore, PutBatch, PutIntent, Registry
+from butler_model.dataset import DatasetRef, DatasetType
+from butler_model.errors import ConflictingDefinitionError
+from butler_model.ports import Datastore, Registry
 from butler_model.repository import Limits
 
 from .export_datasets import DatasetBatch, PlannedDataset
-
-_LOG = logging.getLogger(__name__)
-
-_PAUSES = (0.1, 0.5, 2.0, 5.0)
-"""Seconds to wait before each repeat of a commit whose outcome is unknown."""
-_REPEATABLE = (ServiceUnavailableError, DeadlineExceededError, OverloadedError)
+from .putting import PutProtocol
 
 _NAMESPACE = UUID("5b8f7d1c-3c0e-4f6e-9f3b-6f1d0c9b7a52")
+
+
+@dataclass(frozen=True, slots=True)
+class _DatasetOfFile:
+    """A dataset whose bytes are a file, or that has none; a `butler.putting.DatasetToPut`."""
+
+    dataset_type: DatasetType
+    data_id: Mapping[str, Any]
+    id: UUID
+    layout: ArtifactLayout | None
+    size: int
+    path: Path | None
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        if self.path is not None:
+            with self.path.open("rb") as file:
+                while chunk := file.read(size):
+                    yield chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,79 +85,16 @@ class ExportPuts:
         return [dataset for dataset, there in zip(datasets, found, strict=True) if there is None]
 
     def _put(self, batch: DatasetBatch, datasets: Sequence[PlannedDataset]) -> None:
-        ids = [dataset.id for dataset in datasets]
-        put_batch = PutBatch(
-            batch.dataset_type.name,
-            batch.dataset_type.storageClass_name,
-            [dataset.data_id for dataset in datasets],
-            ids,
-            () if batch.layout is None else (batch.layout,),
-        )
         # The same batch is always the same request, so an import that was killed can be taken up again.
         request_id = uuid5(_NAMESPACE, " ".join(str(dataset.id) for dataset in batch.datasets))
-        intents = self.registry.puts.begin(BeginPut(request_id, batch.run, (put_batch,)))
-        try:
-            receipts = [] if batch.layout is None else self._write(datasets, intents)
-        except BaseException:
-            self._take_back(ids)
-            raise
-        self._commit(ids, receipts)
-
-    def _write(self, datasets: Sequence[PlannedDataset], intents: Sequence[PutIntent]) -> list[bytes]:
-        limits = self.limits
-        receipts: list[bytes] = []
-        batch: list[tuple[bytes, bytes]] = []
-        batch_size = 0
-        for dataset, intent in zip(datasets, intents, strict=True):
-            assert dataset.path is not None
-            (grant,) = intent.grants
-            if dataset.size > limits.inline_bytes:
-                chunks = _chunks(dataset.path, limits.chunk_bytes)
-                receipts.append(self.datastore.write(grant.token, chunks).token)
-                continue
-            if batch_size + dataset.size > limits.batch_bytes or len(batch) == limits.batch_items:
-                receipts += [receipt.token for receipt in self.datastore.write_batch(batch)]
-                batch, batch_size = [], 0
-            batch.append((grant.token, dataset.path.read_bytes()))
-            batch_size += dataset.size
-        if batch:
-            receipts += [receipt.token for receipt in self.datastore.write_batch(batch)]
-        return receipts
-
-    def _commit(self, ids: Sequence[UUID], receipts: Sequence[bytes]) -> None:
-        request_id = uuid4()
-        for pause in (*_PAUSES, None):
-            try:
-                self.registry.puts.commit(ids, receipts, request_id=request_id)
-                return
-            except _REPEATABLE:
-                # The outcome is unknown: nothing may be deleted now.
-                if pause is None:
-                    raise
-                time.sleep(pause)
-            except InternalError:
-                raise
-            except ButlerError:
-                self._take_back(ids)
-                raise
-
-    def _take_back(self, ids: Sequence[UUID]) -> None:
-        try:
-            grants = self.registry.puts.abort(ids, request_id=uuid4())
-            if grants:
-                self.datastore.discard(grants)
-            self.registry.puts.finish_abort(ids, request_id=uuid4())
-        except ButlerError as error:
-            _LOG.warning("An import of %d datasets that failed could not be taken back: %s", len(ids), error)
+        files = [
+            _DatasetOfFile(batch.dataset_type, d.data_id, d.id, batch.layout, d.size, d.path)
+            for d in datasets
+        ]
+        PutProtocol(self.registry, self.datastore, self.limits).put(batch.run, files, request_id=request_id)
 
 
 def _is_same(batch: DatasetBatch, dataset: PlannedDataset, there: DatasetRef) -> bool:
     data_id = DataCoordinate.standardize(dataset.data_id, dimensions=batch.dataset_type.dimensions)
     mine = (batch.dataset_type.name, batch.run, data_id)
     return mine == (there.datasetType.name, there.run, there.dataId)
-
-
-def _chunks(path: Path, size: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(size):
-            yield chunk

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FormattedDataset", "PutProtocol", "format_dataset"]
+__all__ = ["DatasetToPut", "FormattedDataset", "PutProtocol", "format_dataset"]
 
 import io
 import logging
@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Protocol, cast
 from uuid import UUID, uuid4
 
 from butler_model.artifact import ArtifactLayout
@@ -23,9 +23,9 @@ from butler_model.errors import (
     OverloadedError,
     ServiceUnavailableError,
 )
-from butler_model.ports import BeginPut, PutBatch, PutIntent
+from butler_model.ports import BeginPut, Datastore, PutBatch, PutIntent, Registry
+from butler_model.repository import Limits
 
-from .connect import Connection
 from .formatters import default_formatters
 from .storage_classes import check_instance, default_storage_classes
 
@@ -59,6 +59,12 @@ class FormattedDataset:
     content: BinaryIO
     size: int
 
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield its bytes from the first on, in pieces of at most ``size``."""
+        self.content.seek(0)
+        while chunk := self.content.read(size):
+            yield chunk
+
 
 def format_dataset(obj: object, dataset_type: DatasetType, data_id: Mapping[str, Any]) -> FormattedDataset:
     """Format an object; what is large goes to a temporary file.
@@ -86,24 +92,56 @@ def format_dataset(obj: object, dataset_type: DatasetType, data_id: Mapping[str,
     return FormattedDataset(dataset_type, data_id, new_dataset_id(), layout, content, size)
 
 
+class DatasetToPut(Protocol):
+    """A dataset with its bytes at hand.
+
+    Attributes
+    ----------
+    layout
+        `None` to register it without bytes.
+    size
+        Length of the bytes.
+    """
+
+    @property
+    def dataset_type(self) -> DatasetType: ...
+    @property
+    def data_id(self) -> Mapping[str, Any]: ...
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def layout(self) -> ArtifactLayout | None: ...
+    @property
+    def size(self) -> int: ...
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield its bytes from the first on, in pieces of at most ``size``."""
+        ...
+
+
 class PutProtocol:
     """Puts datasets so that each is wholly there or wholly absent, whatever fails on the way.
 
-    What is known to have failed is taken back. After a commit of unknown outcome nothing is: the service may
-    have made the datasets visible, so deleting their bytes could lose data.
+    What is known to have failed is taken back. What has an unknown outcome is not: a commit may have made the
+    datasets visible, a write may still be under way. Then the intents say what may be there, until their lease ends.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._registry = connection.registry
-        self._datastore = connection.datastore
-        self._limits = connection.info.limits
+    def __init__(self, registry: Registry, datastore: Datastore, limits: Limits) -> None:
+        self._registry = registry
+        self._datastore = datastore
+        self._limits = limits
 
-    def put(self, run: str, datasets: Sequence[FormattedDataset]) -> list[DatasetRef]:
-        """Put datasets, all or none; return their refs in order."""
+    def put(
+        self, run: str, datasets: Sequence[DatasetToPut], *, request_id: UUID | None = None
+    ) -> list[DatasetRef]:
+        """Put datasets, all or none; return their refs in order.
+
+        A put that was interrupted can be taken up again by the same datasets under the same ``request_id``.
+        """
         batches = _batches(datasets)
         ordered = [dataset for members in batches.values() for dataset in members]
         ids = [dataset.id for dataset in ordered]
-        begin = BeginPut(uuid4(), run, tuple(_put_batch(members) for members in batches.values()))
+        begin = BeginPut(request_id or uuid4(), run, tuple(_put_batch(m) for m in batches.values()))
         try:
             intents = self._registry.puts.begin(begin)
         except BaseException as error:
@@ -112,6 +150,8 @@ class PutProtocol:
             raise
         try:
             receipts = self._write(ordered, intents)
+        except _UNKNOWN:
+            raise
         except BaseException:
             self._take_back(ids)
             raise
@@ -122,29 +162,27 @@ class PutProtocol:
         }
         return [refs[dataset.id] for dataset in datasets]
 
-    def _write(self, datasets: Sequence[FormattedDataset], intents: Sequence[PutIntent]) -> list[bytes]:
+    def _write(self, datasets: Sequence[DatasetToPut], intents: Sequence[PutIntent]) -> list[bytes]:
+        limits = self._limits
         receipts: list[bytes] = []
         batch: list[tuple[bytes, bytes]] = []
         batch_size = 0
         for dataset, intent in zip(datasets, intents, strict=True):
-            (grant,) = intent.grants
-            if dataset.size > self._limits.inline_bytes:
-                receipts.append(self._datastore.write(grant.token, self._chunks(dataset)).token)
+            if dataset.layout is None:
                 continue
-            if batch_size + dataset.size > self._limits.batch_bytes or len(batch) == self._limits.batch_items:
+            (grant,) = intent.grants
+            chunks = dataset.chunks(limits.chunk_bytes)
+            if dataset.size > limits.inline_bytes:
+                receipts.append(self._datastore.write(grant.token, chunks).token)
+                continue
+            if batch_size + dataset.size > limits.batch_bytes or len(batch) == limits.batch_items:
                 receipts += [receipt.token for receipt in self._datastore.write_batch(batch)]
                 batch, batch_size = [], 0
-            dataset.content.seek(0)
-            batch.append((grant.token, dataset.content.read()))
+            batch.append((grant.token, b"".join(chunks)))
             batch_size += dataset.size
         if batch:
             receipts += [receipt.token for receipt in self._datastore.write_batch(batch)]
         return receipts
-
-    def _chunks(self, dataset: FormattedDataset) -> Iterator[bytes]:
-        dataset.content.seek(0)
-        while chunk := dataset.content.read(self._limits.chunk_bytes):
-            yield chunk
 
     def _commit(self, ids: Sequence[UUID], receipts: Sequence[bytes]) -> None:
         request_id = uuid4()
@@ -170,28 +208,28 @@ class PutProtocol:
             self._registry.puts.finish_abort(ids, request_id=uuid4())
         except ButlerError as error:
             _LOG.warning(
-                "A failed put of %d datasets could not be taken back now (%s); the reaper will do it when "
-                "its lease ends.",
+                "A failed put of %d datasets could not be taken back (%s); their intents stay until somebody "
+                "discards what they wrote.",
                 len(ids),
                 error,
             )
 
 
-def _batches(datasets: Sequence[FormattedDataset]) -> dict[tuple[object, ...], list[FormattedDataset]]:
+def _batches(datasets: Sequence[DatasetToPut]) -> dict[tuple[object, ...], list[DatasetToPut]]:
     """Group what can travel as one batch: the same type, layout and keys."""
-    batches: dict[tuple[object, ...], list[FormattedDataset]] = {}
+    batches: dict[tuple[object, ...], list[DatasetToPut]] = {}
     for dataset in datasets:
         key = (dataset.dataset_type.name, dataset.layout, frozenset(dataset.data_id))
         batches.setdefault(key, []).append(dataset)
     return batches
 
 
-def _put_batch(members: Sequence[FormattedDataset]) -> PutBatch:
+def _put_batch(members: Sequence[DatasetToPut]) -> PutBatch:
     first = members[0]
     return PutBatch(
         first.dataset_type.name,
         first.dataset_type.storageClass_name,
         [dataset.data_id for dataset in members],
         [dataset.id for dataset in members],
-        (first.layout,),
+        () if first.layout is None else (first.layout,),
     )
