@@ -80,13 +80,14 @@ class Streams(DatastoreServiceServicer):
     def __init__(self) -> None:
         self.ended = threading.Event()
         self.failure: BaseException | None = None
+        self.saw_end = False
 
     def Write(
         self, requests: Iterator[datastore_service_pb2.WriteRequest], context: grpc.ServicerContext
     ) -> datastore_service_pb2.WriteResponse:
         try:
-            for _ in requests:
-                pass
+            for request in requests:
+                self.saw_end = self.saw_end or request.HasField("trailer")
         except BaseException as error:
             self.failure = error
             raise
@@ -323,7 +324,8 @@ def test_a_failure_while_sending_is_raised_as_it_was_and_the_service_sees_no_end
         with pytest.raises(FileNotFoundError, match="the file that was to be sent"):
             connection.send(connection.stub(DatastoreServiceStub).Write, requests())
         assert streams.ended.wait(10)
-        assert isinstance(streams.failure, grpc.RpcError)
+        # gRPC ends the stream in the service with an error or, under load, quietly: only a trailer is an end.
+        assert not streams.saw_end
         connection.close()
 
 
