@@ -35,6 +35,7 @@ from .storage.dimension_tables import DimensionTables
 from .storage.intent_store import IntentStore
 from .storage.repositories import open_databases
 from .storage.schema import SCHEMA_REVISION, StaticTables
+from .storage.single_commit import SingleCommit
 
 
 class RepositoryRegistry:
@@ -61,7 +62,14 @@ class RepositoryRegistry:
         self.dataset_types = DatasetTypeService(database, definitions)
         self.datasets = DatasetService(database, definitions, datasets, grants, info.limits)
         self.puts = PutService(
-            database, definitions, datasets, IntentStore(static), grants, info.stores[0], info.limits
+            database,
+            definitions,
+            datasets,
+            IntentStore(static),
+            SingleCommit(static),
+            grants,
+            info.stores[0],
+            info.limits,
         )
         self.queries = QueryService(
             database, definitions, static, dimension_tables, PageTokens(signer), info.limits

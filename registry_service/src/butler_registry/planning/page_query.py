@@ -126,8 +126,11 @@ def plan_datasets(
         found, where = inner, inner.c.search_order == 1
     joined = _Join(tables)
     joined.start(found, {name: found.c[name] for name in group.required})
-    if group.implied or not set(data_id) <= set(group.names):
+    restricted_elsewhere = not set(data_id) <= set(group.names)
+    if restricted_elsewhere:
         joined.add_group(_related(group, data_id, by_datasets=True))
+    else:
+        joined.add_implied(group)
     dataset, runs = static.dataset, static.collection
     joined.join(dataset, dataset.c.id == found.c.dataset_id)
     joined.join(runs, runs.c.id == dataset.c.run_id)
@@ -140,7 +143,8 @@ def plan_datasets(
         PlannedColumn("run", ResultType.STRING),
     )
     key = (*range(len(group.required)), len(group.names) + 1)
-    return PagePlan(statement.distinct(), columns, key)
+    # A dataset is in one run, so its row comes once unless other dimensions multiply it.
+    return PagePlan(statement.distinct() if restricted_elsewhere else statement, columns, key)
 
 
 class _Join:
@@ -168,6 +172,12 @@ class _Join:
         for name in group.names:
             if name not in self.columns:
                 self._add_value_source(universe[name])
+
+    def add_implied(self, group: DimensionGroup) -> None:
+        """Join only the tables that tell the values of implied dimensions."""
+        for element in group.lookup_order:
+            if element.has_table and any(name not in self.columns for name in element.implied):
+                self._add(element, group)
 
     def _add(self, element: DimensionElement, group: DimensionGroup) -> None:
         table = self._tables[element.name]

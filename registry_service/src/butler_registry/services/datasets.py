@@ -47,25 +47,38 @@ class DatasetService:
         if len(lookup.collections) > MAX_COLLECTIONS:
             raise LimitExceededError(f"At most {MAX_COLLECTIONS} collections can be searched in one call.")
         with self._database.reading() as connection:
-            snapshot = self._definitions.snapshot(connection)
-            row = snapshot.dataset_type(lookup.dataset_type)
-            group = row.dataset_type.dimensions
-            collections = snapshot.collections(lookup.collections)
-            values = required_values(snapshot, group, lookup.data_ids)
-            data_ids = [tuple(v[name] for name in group.required) for v in values]
-            if not collections or not data_ids:
-                return [None] * len(data_ids)
-            rank = {collection.id: i for i, collection in reversed(list(enumerate(collections)))}
-            rows = self._datasets.find(
-                connection, row, data_ids, list(rank), want_artifacts=lookup.want_artifacts
-            )
-            first: dict[tuple[Any, ...], tuple[int, UUID]] = {}
-            for r in rows:
-                candidate = (rank[r.collection_id], r.dataset_id)
-                first[r.data_id] = min(first.get(r.data_id, candidate), candidate)
-            chosen = [r for r in rows if first[r.data_id] == (rank[r.collection_id], r.dataset_id)]
-            by_id = self._found(snapshot, row, chosen)
-        return [by_id[first[data_id][1]] if data_id in first else None for data_id in data_ids]
+            # What is cached is mostly still true, and the rows tell whether it was: that spares a round trip.
+            snapshot = self._definitions.unchecked(connection)
+            found, revision = self._find(snapshot, lookup)
+            if revision is None:
+                revision = self._definitions.snapshot(connection).revision
+            if revision != snapshot.revision:
+                found, _ = self._find(self._definitions.snapshot(connection), lookup)
+            return found
+
+    def _find(
+        self, snapshot: Snapshot, lookup: DatasetLookup
+    ) -> tuple[list[FoundDataset | None], int | None]:
+        """Return what a snapshot gives, and the revision at which the rows were read, `None` if there are none."""
+        row = snapshot.dataset_type(lookup.dataset_type)
+        group = row.dataset_type.dimensions
+        collections = snapshot.collections(lookup.collections)
+        values = required_values(snapshot, group, lookup.data_ids)
+        data_ids = [tuple(v[name] for name in group.required) for v in values]
+        if not collections or not data_ids:
+            return [None] * len(data_ids), None
+        rank = {collection.id: i for i, collection in reversed(list(enumerate(collections)))}
+        rows = self._datasets.find(
+            snapshot.connection, row, data_ids, list(rank), want_artifacts=lookup.want_artifacts
+        )
+        first: dict[tuple[Any, ...], tuple[int, UUID]] = {}
+        for r in rows:
+            candidate = (rank[r.collection_id], r.dataset_id)
+            first[r.data_id] = min(first.get(r.data_id, candidate), candidate)
+        chosen = [r for r in rows if first[r.data_id] == (rank[r.collection_id], r.dataset_id)]
+        by_id = self._found(snapshot, row, chosen)
+        found = [by_id[first[data_id][1]] if data_id in first else None for data_id in data_ids]
+        return found, rows[0].revision if rows else None
 
     def get(self, dataset_ids: Sequence[UUID], *, want_artifacts: bool = False) -> list[FoundDataset | None]:
         check_batch(len(dataset_ids), self._limits, "dataset ids")

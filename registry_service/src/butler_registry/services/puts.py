@@ -32,6 +32,7 @@ from butler_registry.storage.dataset_store import DatasetStore, NewDataset
 from butler_registry.storage.dataset_type_store import DatasetTypeRow
 from butler_registry.storage.intent_store import IntendedArtifact, IntentRow, IntentStore
 from butler_registry.storage.schema import IntentState
+from butler_registry.storage.single_commit import SingleCommit
 
 from .data_id_expansion import expand
 from .data_id_rewriting import required_values
@@ -51,6 +52,7 @@ class PutService:
         definitions: Definitions,
         datasets: DatasetStore,
         intents: IntentStore,
+        single_commit: SingleCommit,
         grants: GrantOffice,
         store: Store,
         limits: Limits,
@@ -59,6 +61,7 @@ class PutService:
         self._definitions = definitions
         self._datasets = datasets
         self._intents = intents
+        self._single_commit = single_commit
         self._grants = grants
         self._store = store
         self._template = PathTemplate(store.template)
@@ -236,6 +239,9 @@ class PutService:
                 for i in intents.values()
                 if i.dataset_type_id == row.id
             ]
+            if self._database.is_postgresql and len(intents) == 1 and len(datasets[0].artifacts) == 1:
+                self._single_commit.insert(connection, row, datasets[0], datasets[0].artifacts[0])
+                return
             self._datasets.insert(connection, row, datasets)
         if intents:
             self._intents.delete(connection, list(intents), IntentState.ACTIVE)

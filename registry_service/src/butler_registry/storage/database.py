@@ -48,6 +48,7 @@ def connect_postgresql(url: str, pool_size: int) -> Engine:
         pool_timeout=_POOL_TIMEOUT_SECONDS,
         pool_pre_ping=False,
         pool_recycle=1800,
+        pool_use_lifo=True,  # the connection used last has its statements prepared
         connect_args={"application_name": "butler-registry", "connect_timeout": 10},
     )
 

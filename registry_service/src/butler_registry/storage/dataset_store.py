@@ -3,14 +3,22 @@
 
 from __future__ import annotations
 
-__all__ = ["DatasetRow", "DatasetStore", "NewDataset"]
+__all__ = [
+    "DatasetRow",
+    "DatasetStore",
+    "NewDataset",
+    "already_there",
+    "artifact_values",
+    "ingest_time",
+    "place_values",
+]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Insert, Row, Select, Table, bindparam, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, Table, bindparam, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from butler_model.artifact import ArtifactLayout, ArtifactRecord
@@ -28,12 +36,19 @@ _TAI_MINUS_UNIX_NSEC = 37 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class DatasetRow:
-    """A dataset that was found, in one of the collections searched, with one of its artifacts."""
+    """A dataset that was found, in one of the collections searched, with one of its artifacts.
+
+    Attributes
+    ----------
+    revision
+        Revision of the definitions when it was found.
+    """
 
     dataset_id: UUID
     dataset_type_id: int
     run_id: int
     collection_id: int
+    revision: int
     data_id: tuple[Any, ...]
     artifact: ArtifactRecord | None
 
@@ -54,10 +69,11 @@ class DatasetStore:
     def __init__(self, tables: StaticTables) -> None:
         self._datasets = datasets = tables.dataset
         self._artifacts = tables.artifact_record
-        self._insert_dataset = datasets.insert().values(ingest_nsec=database_time() + _TAI_MINUS_UNIX_NSEC)
+        self._insert_dataset = datasets.insert().values(ingest_nsec=ingest_time())
         self._type_ids = select(datasets.c.id, datasets.c.dataset_type_id).where(
             datasets.c.id.in_(bindparam("ids", expanding=True))
         )
+        self._revision = select(tables.revision.c.value).scalar_subquery().label("revision")
         self._insert_artifact = tables.artifact_record.insert()
         self._insert_places: dict[Table, Insert] = {}
         self._searches: dict[tuple[Table, bool, bool], Select[Any]] = {}
@@ -68,28 +84,15 @@ class DatasetStore:
         Raises `ConflictingDefinitionError` if a run has a dataset of that data ID, or an id is taken; the
         transaction is then of no use.
         """
-        required = row.dataset_type.dimensions.required
         # In one order, so that of two transactions with the same data IDs one waits for the other, and not both.
         datasets = sorted(datasets, key=lambda d: (d.run_id, d.data_id))
         ids = [{"id": d.dataset_id, "dataset_type_id": row.id, "run_id": d.run_id} for d in datasets]
-        places = [
-            {
-                "dataset_type_id": row.id,
-                "collection_id": d.run_id,
-                "dataset_id": d.dataset_id,
-                **dict(zip(required, d.data_id, strict=True)),
-            }
-            for d in datasets
-        ]
         try:
             execute_many(connection, self._insert_dataset, ids)
-            execute_many(connection, self._insert_place(row.tags), places)
+            execute_many(connection, self._insert_place(row.tags), [place_values(row, d) for d in datasets])
         except IntegrityError as error:
-            raise ConflictingDefinitionError(
-                f"Another dataset of type {row.dataset_type.name!r} with one of these data IDs or ids was put first.",
-                dataset_type=row.dataset_type.name,
-            ) from error
-        artifacts = [_artifact_values(a) for d in datasets for a in d.artifacts]
+            raise already_there(row) from error
+        artifacts = [artifact_values(a) for d in datasets for a in d.artifacts]
         execute_many(connection, self._insert_artifact, artifacts)
 
     def _insert_place(self, tags: Table) -> Insert:
@@ -167,6 +170,7 @@ class DatasetStore:
             self._datasets.c.dataset_type_id,
             self._datasets.c.run_id,
             tags.c.collection_id,
+            self._revision,
             *(tags.c[name] for name in row.dataset_type.dimensions.required),
         )
         source = tags.join(self._datasets, tags.c.dataset_id == self._datasets.c.id)
@@ -176,7 +180,31 @@ class DatasetStore:
         return query.select_from(source)
 
 
-def _artifact_values(record: ArtifactRecord) -> dict[str, Any]:
+def ingest_time() -> ColumnElement[int]:
+    """Return the time of the database as TAI nanoseconds since 1970."""
+    return database_time() + _TAI_MINUS_UNIX_NSEC
+
+
+def place_values(row: DatasetTypeRow, dataset: NewDataset) -> dict[str, Any]:
+    """Return the row of a tag table that says that a dataset is in its run."""
+    return {
+        "dataset_type_id": row.id,
+        "collection_id": dataset.run_id,
+        "dataset_id": dataset.dataset_id,
+        **dict(zip(row.dataset_type.dimensions.required, dataset.data_id, strict=True)),
+    }
+
+
+def already_there(row: DatasetTypeRow) -> ConflictingDefinitionError:
+    """Return the error for a data ID or an id that a dataset has already."""
+    return ConflictingDefinitionError(
+        f"Another dataset of type {row.dataset_type.name!r} with one of these data IDs or ids was put first.",
+        dataset_type=row.dataset_type.name,
+    )
+
+
+def artifact_values(record: ArtifactRecord) -> dict[str, Any]:
+    """Return the row of an artifact record."""
     return {
         "dataset_id": record.dataset_id,
         "component": record.layout.component,
@@ -192,11 +220,11 @@ def _artifact_values(record: ArtifactRecord) -> dict[str, Any]:
 
 def _dataset_row(row: Row[Any], n_required: int, want_artifacts: bool) -> DatasetRow:
     values = tuple(row)
-    dataset_id, type_id, run_id, collection_id = values[:4]
-    end = 4 + n_required
+    dataset_id, type_id, run_id, collection_id, revision = values[:5]
+    end = 5 + n_required
     artifact = None
     if want_artifacts and values[end] is not None:
         component, store, key, formatter, extension, storage_class, size, checksum = values[end : end + 8]
         layout = ArtifactLayout(formatter, extension, storage_class, component)
         artifact = ArtifactRecord(dataset_id, store, key, layout, size, checksum)
-    return DatasetRow(dataset_id, type_id, run_id, collection_id, values[4:end], artifact)
+    return DatasetRow(dataset_id, type_id, run_id, collection_id, revision, values[5:end], artifact)
