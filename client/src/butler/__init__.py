@@ -27,7 +27,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from butler_model import errors
     from butler_model.collection import CollectionType
     from butler_model.data_id import DataCoordinate
     from butler_model.dataset import DatasetRef, DatasetType
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from butler_model.timespan import Timespan
     from butler_model.universe import DimensionGroup, DimensionUniverse
 
+    from . import errors
     from .butler import Butler
     from .datasets import DeferredDatasetHandle
 
@@ -57,7 +57,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     # Imported when first used: the command line answers --help without geometry, arrays and gRPC.
     if name == "errors":
-        value: Any = importlib.import_module("butler_model.errors")
+        value: Any = importlib.import_module("butler.errors")
     elif name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
     else:

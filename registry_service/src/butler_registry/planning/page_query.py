@@ -36,7 +36,10 @@ class PlannedColumn:
 
 @dataclass(frozen=True, slots=True)
 class PagePlan:
-    """A statement without limits, the columns of its rows, and the positions of the columns that order them."""
+    """A statement without limits, the columns of its rows, and the positions of the columns that order them.
+
+    The statement may select more than the columns of the result, after these, for the order.
+    """
 
     statement: Select[Any]
     columns: tuple[PlannedColumn, ...]
@@ -122,7 +125,7 @@ def plan_datasets(
     if find_first and len(ranks) > 1:
         rank = case(*((tags.c.collection_id == i, r) for i, r in ranks.items()))
         order = func.row_number().over(partition_by=names, order_by=rank).label("search_order")
-        inner = select(tags.c.dataset_id, *names, order).where(where).subquery("ranked")
+        inner = select(tags.c.dataset_id, tags.c.collection_id, *names, order).where(where).subquery("ranked")
         found, where = inner, inner.c.search_order == 1
     joined = _Join(tables)
     joined.start(found, {name: found.c[name] for name in group.required})
@@ -134,15 +137,16 @@ def plan_datasets(
     dataset, runs = static.dataset, static.collection
     joined.join(dataset, dataset.c.id == found.c.dataset_id)
     joined.join(runs, runs.c.id == dataset.c.run_id)
-    selected = [joined.columns[name].label(name) for name in group.names]
-    selected += [dataset.c.id.label("id"), runs.c.name.label("run")]
+    selected: list[ColumnElement[Any]] = [joined.columns[name].label(name) for name in group.names]
+    selected += [dataset.c.id.label("id"), runs.c.name.label("run"), found.c.collection_id]
     statement = _restricted(joined.select(selected).where(where), joined.columns, data_id, group)
     columns = (
         *_dimension_columns(group),
         PlannedColumn("id", ResultType.UUID),
         PlannedColumn("run", ResultType.STRING),
     )
-    key = (*range(len(group.required)), len(group.names) + 1)
+    # All in the tag table, so that a page starts where its index says and not with the first row.
+    key = (*range(len(group.required)), len(selected) - 1)
     # A dataset is in one run, so its row comes once unless other dimensions multiply it.
     return PagePlan(statement.distinct() if restricted_elsewhere else statement, columns, key)
 

@@ -270,7 +270,7 @@ class PutService:
             intents = self._intents.select(connection, dataset_ids, lock=True)
             for dataset_id in self._datasets.type_ids(connection, dataset_ids):
                 raise IntentError(
-                    f"Dataset {dataset_id} was committed; remove it with pruneDatasets instead.",
+                    f"Dataset {dataset_id} was committed, so it cannot be given up.",
                     dataset_id=str(dataset_id),
                 )
             if intents:
@@ -347,7 +347,7 @@ def _conflict(
 ) -> ConflictingDefinitionError:
     return ConflictingDefinitionError(
         f"Run {run!r} has a dataset of type {row.dataset_type.name!r} with data ID {data_id} already ({existing}); "
-        "use another run, or prune that dataset first.",
+        "use another run.",
         dataset_type=row.dataset_type.name,
         run=run,
         existing_id=str(existing),
