@@ -3,5 +3,9 @@
 
 from __future__ import annotations
 
+__all__: list[str] = []
+
+from butler_model import errors as _catalogue
 from butler_model.errors import *  # noqa: F403 - the same names, all of them
-from butler_model.errors import __all__ as __all__
+
+__all__ += _catalogue.__all__
