@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = ["DEFAULT_UNIVERSE_VERSION", "DimensionGroup", "DimensionUniverse", "shipped_universe_versions"]
 
+import difflib
 import hashlib
 import json
 import re
@@ -91,8 +92,10 @@ class DimensionUniverse:
         try:
             return self.elements[name]
         except KeyError:
+            near = difflib.get_close_matches(str(name), self.elements, 1)
+            hint = f"did you mean {near[0]!r}? It" if near else "it"
             raise DimensionNameError(
-                f"There is no dimension or element {name!r} in {self}; it has "
+                f"There is no dimension or element {name!r} in {self}; {hint} has "
                 f"{', '.join(n for n in self.elements if not self.elements[n].skypix)} and skypix levels.",
                 name=str(name),
             ) from None
