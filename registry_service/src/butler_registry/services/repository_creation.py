@@ -36,9 +36,7 @@ def create_repository(
         upgrade(connection, schema)
         static = StaticTables.declare(schema)
         dimension_tables = DimensionTables(static.metadata, universe)
-        static.metadata.create_all(
-            connection, tables=list(dimension_tables.tables.values()), checkfirst=False
-        )
+        static.metadata.create_all(connection, tables=dimension_tables.all, checkfirst=False)
         AttributeStore(static).initialise(
             connection,
             {

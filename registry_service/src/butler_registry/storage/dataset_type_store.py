@@ -22,11 +22,12 @@ from .tag_tables import TagTables
 
 @dataclass(frozen=True, slots=True)
 class DatasetTypeRow:
-    """A dataset type, the integer that stands for it, and the table that says where its datasets are."""
+    """A dataset type, the integer that stands for it, and the tables that say where its datasets are."""
 
     id: int
     dataset_type: DatasetType
     tags: Table
+    calibrations: Table
 
 
 class DatasetTypeStore:
@@ -41,10 +42,13 @@ class DatasetTypeStore:
     def insert(self, connection: Connection, dataset_type: DatasetType) -> bool:
         """Insert a dataset type unless there is one of that name; return whether it is new.
 
-        Makes the table for its group of dimensions if it is the first with that group.
+        Makes the tables for its group of dimensions if it is the first with that group.
         """
         group_id = self._group_id(connection, dataset_type.dimensions)
-        self._tags.declare(group_id, dataset_type.dimensions).create(connection, checkfirst=True)
+        places = self._tags.declare(group_id, dataset_type.dimensions)
+        places.tags.create(connection, checkfirst=True)
+        if dataset_type.isCalibration():
+            places.calibrations.create(connection, checkfirst=True)
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         statement = (
             dialect.insert(self._types)
@@ -97,4 +101,5 @@ class DatasetTypeStore:
     def _row(self, row: Row[Any]) -> DatasetTypeRow:
         group = self._universe.conform(row.names.split(",") if row.names else ())
         dataset_type = DatasetType(row.name, group, row.storage_class, isCalibration=row.is_calibration)
-        return DatasetTypeRow(row.id, dataset_type, self._tags.declare(row.required_dimensions_id, group))
+        places = self._tags.declare(row.required_dimensions_id, group)
+        return DatasetTypeRow(row.id, dataset_type, places.tags, places.calibrations)

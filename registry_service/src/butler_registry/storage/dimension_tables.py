@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKeyConstraint,
+    Index,
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
@@ -37,16 +38,36 @@ def key_type(column: ModelColumn) -> TypeEngine[Any]:
 
 
 class DimensionTables:
-    """One table ``dimension_<element>`` for each element that has records of its own."""
+    """The tables of a universe.
+
+    Attributes
+    ----------
+    tables
+        ``dimension_<element>`` for each element that has records of its own.
+    overlaps
+        ``overlap_<element>`` for each of these that has regions: which pixels of the common skypix dimension a record's
+        region may touch (its envelope), in the column of the dimension's name.
+    """
 
     def __init__(self, metadata: MetaData, universe: DimensionUniverse) -> None:
         self.universe = universe
         self.tables: Mapping[str, Table] = {}
+        self.overlaps: Mapping[str, Table] = {}
         tables: dict[str, Table] = {}
         for element in universe:
             if element.has_table:
                 tables[element.name] = _declare(metadata, element, tables)
         self.tables = tables
+        self.overlaps = {
+            element.name: _declare_overlaps(metadata, element, tables[element.name])
+            for element in universe
+            if element.has_table and element.spatial
+        }
+
+    @property
+    def all(self) -> list[Table]:
+        """All tables, parents first."""
+        return [*self.tables.values(), *self.overlaps.values()]
 
     def __getitem__(self, element: str) -> Table:
         return self.tables[element]
@@ -68,6 +89,23 @@ def _declare(metadata: MetaData, element: DimensionElement, tables: Mapping[str,
     constraints += [UniqueConstraint(*keys[:-1], alternate.name) for alternate in element.alternate_keys]
     constraints += _foreign_keys(element, tables)
     return Table(f"dimension_{element.name}", metadata, *columns, *constraints)
+
+
+def _declare_overlaps(metadata: MetaData, element: DimensionElement, records: Table) -> Table:
+    skypix = element.universe.commonSkyPix.name
+    fields = [element.field_name(name) for name in element.required]
+    keys = [Column(name, records.c[field].type) for name, field in zip(element.required, fields, strict=True)]
+    return Table(
+        f"overlap_{element.name}",
+        metadata,
+        Column(skypix, BigInteger),
+        *keys,
+        PrimaryKeyConstraint(skypix, *element.required),
+        ForeignKeyConstraint(
+            list(element.required), [records.c[field] for field in fields], ondelete="CASCADE"
+        ),
+        Index(None, *element.required),
+    )
 
 
 def _sql_columns(column: ModelColumn) -> list[Column[Any]]:

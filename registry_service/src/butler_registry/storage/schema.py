@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["SCHEMA_REVISION", "IntentState", "StaticTables"]
+__all__ = ["SCHEMA_REVISION", "EventKind", "IntentState", "StaticTables"]
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -24,7 +25,7 @@ from sqlalchemy import (
 
 from .column_types import UuidBytes, name_column_type
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The Alembic revision that this software works with; a test compares it with the newest migration."""
 
 NAMING = {
@@ -33,6 +34,13 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+class EventKind(IntEnum):
+    """What happened to datasets."""
+
+    APPEARED = 1
+    REMOVED = 2
 
 
 class IntentState(IntEnum):
@@ -47,19 +55,25 @@ class StaticTables:
     """The tables, bound to the database schema of one repository.
 
     ``attribute``: versions, the universe and the stores. ``revision``: one row that counts changes of definitions.
-    ``artifact_record``: what is stored where; a dataset without one is registered only. ``put_intent``: puts that were
-    begun, with everything that committing or discarding them needs.
+    ``collection_chain``: the members of chains, in search order. ``collection_summary``: an upper bound of what a
+    collection holds; it only grows, so that whoever knows a row never needs to write it again, and an exact answer
+    checks its rows. ``artifact_record``: what is stored where; a dataset without one is registered only.
+    ``put_intent``: puts that were begun, with everything that committing or discarding them needs. ``outbox``: what
+    appeared and what was removed, for those who watch.
     """
 
     metadata: MetaData
     attribute: Table
     revision: Table
     collection: Table
+    collection_chain: Table
+    collection_summary: Table
     required_dimensions: Table
     dataset_type: Table
     dataset: Table
     artifact_record: Table
     put_intent: Table
+    outbox: Table
 
     @classmethod
     def declare(cls, schema: str | None) -> StaticTables:
@@ -80,15 +94,9 @@ class StaticTables:
                 Column("id", SmallInteger, primary_key=True, autoincrement=False),
                 Column("value", BigInteger, nullable=False),
             ),
-            collection=Table(
-                "collection",
-                metadata,
-                Column("id", Integer, primary_key=True),
-                Column("name", name_column_type(255), nullable=False, unique=True),
-                Column("type", SmallInteger, nullable=False),
-                Column("doc", Text, nullable=False),
-                sqlite_autoincrement=True,  # an id is never given twice
-            ),
+            collection=_collection_table(metadata),
+            collection_chain=_collection_chain_table(metadata, prefix),
+            collection_summary=_collection_summary_table(metadata, prefix),
             required_dimensions=Table(
                 "required_dimensions",
                 metadata,
@@ -96,22 +104,66 @@ class StaticTables:
                 Column("names", Text, nullable=False, unique=True),
                 sqlite_autoincrement=True,  # an id is never given twice
             ),
-            dataset_type=Table(
-                "dataset_type",
-                metadata,
-                Column("id", Integer, primary_key=True),
-                Column("name", name_column_type(128), nullable=False, unique=True),
-                Column("storage_class", String(128), nullable=False),
-                Column("is_calibration", Boolean, nullable=False),
-                Column(
-                    "required_dimensions_id", ForeignKey(f"{prefix}required_dimensions.id"), nullable=False
-                ),
-                sqlite_autoincrement=True,  # an id is never given twice
-            ),
+            dataset_type=_dataset_type_table(metadata, prefix),
             dataset=_dataset_table(metadata, prefix),
             artifact_record=_artifact_record_table(metadata, prefix),
             put_intent=_put_intent_table(metadata, prefix),
+            outbox=_outbox_table(metadata),
         )
+
+
+def _collection_table(metadata: MetaData) -> Table:
+    return Table(
+        "collection",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("name", name_column_type(255), nullable=False, unique=True),
+        Column("type", SmallInteger, nullable=False),
+        Column("doc", Text, nullable=False),
+        sqlite_autoincrement=True,  # an id is never given twice
+    )
+
+
+def _collection_chain_table(metadata: MetaData, prefix: str) -> Table:
+    return Table(
+        "collection_chain",
+        metadata,
+        Column("parent_id", ForeignKey(f"{prefix}collection.id", ondelete="CASCADE"), primary_key=True),
+        Column("position", Integer, primary_key=True, autoincrement=False),
+        # A collection that is in a chain cannot be removed.
+        Column("child_id", ForeignKey(f"{prefix}collection.id"), nullable=False, index=True),
+    )
+
+
+def _collection_summary_table(metadata: MetaData, prefix: str) -> Table:
+    return Table(
+        "collection_summary",
+        metadata,
+        Column("collection_id", ForeignKey(f"{prefix}collection.id", ondelete="CASCADE"), primary_key=True),
+        Column(
+            "dataset_type_id", ForeignKey(f"{prefix}dataset_type.id", ondelete="CASCADE"), primary_key=True
+        ),
+        Column(
+            "governors",
+            name_column_type(1024),
+            primary_key=True,
+            comment="JSON list of the values of the type's governor dimensions, in the order of its dimensions",
+        ),
+        Index(None, "dataset_type_id"),
+    )
+
+
+def _dataset_type_table(metadata: MetaData, prefix: str) -> Table:
+    return Table(
+        "dataset_type",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("name", name_column_type(128), nullable=False, unique=True),
+        Column("storage_class", String(128), nullable=False),
+        Column("is_calibration", Boolean, nullable=False),
+        Column("required_dimensions_id", ForeignKey(f"{prefix}required_dimensions.id"), nullable=False),
+        sqlite_autoincrement=True,  # an id is never given twice
+    )
 
 
 def _dataset_table(metadata: MetaData, prefix: str) -> Table:
@@ -159,4 +211,27 @@ def _put_intent_table(metadata: MetaData, prefix: str) -> Table:
         Column("state", SmallInteger, nullable=False),
         Column("lease_expires_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
         Index(None, "lease_expires_nsec"),
+    )
+
+
+def _outbox_table(metadata: MetaData) -> Table:
+    """Return the table of events: one row for all datasets of one type and run that one transaction touched.
+
+    On PostgreSQL ids are given before the commit, so a reader could pass over one that is committed late. It reads up
+    to the oldest transaction that is still open, in the order of (transaction, id); SQLite has one writer, and 0 there.
+    """
+    return Table(
+        "outbox",
+        metadata,
+        Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+        Column("transaction_id", BigInteger, nullable=False),
+        Column("kind", SmallInteger, nullable=False),
+        # Names, not ids: an event outlives what it speaks of.
+        Column("dataset_type", name_column_type(128), nullable=False),
+        Column("run", name_column_type(255), nullable=False),
+        Column("dataset_ids", LargeBinary, nullable=False, comment="UUIDs, 16 bytes each"),
+        Column("time_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
+        Index(None, "transaction_id", "id"),
+        Index(None, "time_nsec"),
+        sqlite_autoincrement=True,  # an id is never given twice
     )
