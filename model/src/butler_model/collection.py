@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Collection", "CollectionType", "check_collection_name"]
+__all__ = ["ChainEdit", "Collection", "CollectionSummary", "CollectionType", "check_collection_name"]
 
+import hashlib
 import re
-from dataclasses import dataclass
-from enum import IntEnum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
 
 from .errors import InvalidNameError
 from .text import unfit_text
@@ -37,6 +39,19 @@ class CollectionType(IntEnum):
             raise InvalidNameError(
                 f"Unknown collection type {name!r}; use one of {', '.join(t.name for t in cls)}.", name=name
             ) from None
+
+
+class ChainEdit(Enum):
+    """What to do with the members of a chain."""
+
+    SET = "set"
+    """Replace all by the given ones."""
+    PREPEND = "prepend"
+    """Move or add the given ones to the front, in their order."""
+    EXTEND = "extend"
+    """Move or add the given ones to the end, in their order."""
+    REMOVE = "remove"
+    """Take the given ones out; absent ones are none."""
 
 
 def check_collection_name(name: str) -> str:
@@ -75,3 +90,24 @@ class Collection:
         check_collection_name(self.name)
         if why := unfit_text(self.doc):
             raise InvalidNameError(f"The description of collection {self.name!r} {why}.", name=self.name)
+
+    @property
+    def etag(self) -> str:
+        """Digest of the members: an edit that gives it is refused if the chain has changed since."""
+        return hashlib.sha256("\n".join(self.children).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSummary:
+    """What a collection holds now; of a chain, what its members hold.
+
+    Attributes
+    ----------
+    dataset_types
+        Names of the types of its datasets, ascending.
+    governors
+        For each governor dimension of these types, the values that datasets have, ascending.
+    """
+
+    dataset_types: tuple[str, ...] = ()
+    governors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

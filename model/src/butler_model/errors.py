@@ -17,7 +17,9 @@ __all__ = [
     "ArtifactIntegrityError",
     "ArtifactNotFoundError",
     "ButlerError",
+    "CalibrationTypeError",
     "ChecksumMismatchError",
+    "CollectionCycleError",
     "CollectionTypeError",
     "ConfigurationError",
     "ConflictingDefinitionError",
@@ -42,11 +44,13 @@ __all__ = [
     "MissingDatasetTypeError",
     "MissingParentError",
     "NoDefaultCollectionError",
+    "OrphanedRecordError",
     "OverloadedError",
     "ReadOnlyError",
     "RepositoryExistsError",
     "RepositoryNotFoundError",
     "ServiceUnavailableError",
+    "StaleEditError",
     "Status",
     "StorageClassError",
     "StorageClassTypeError",
@@ -161,6 +165,34 @@ class CollectionTypeError(ButlerError, TypeError):
 
     reason = "COLLECTION_TYPE"
     status = Status.FAILED_PRECONDITION
+
+
+class CollectionCycleError(ButlerError, ValueError):
+    """A chain would contain itself."""
+
+    reason = "COLLECTION_CYCLE"
+    status = Status.FAILED_PRECONDITION
+
+
+class StaleEditError(ButlerError, RuntimeError):
+    """Something was changed by another since it was read; read it again and repeat the edit."""
+
+    reason = "STALE_EDIT"
+    status = Status.ABORTED
+
+
+class OrphanedRecordError(ButlerError, RuntimeError):
+    """Something cannot be removed while others depend on it."""
+
+    reason = "ORPHANED_RECORD"
+    status = Status.FAILED_PRECONDITION
+
+
+class CalibrationTypeError(ButlerError, TypeError):
+    """A dataset type is no calibration type where one is needed."""
+
+    reason = "CALIBRATION_TYPE"
+    status = Status.INVALID_ARGUMENT
 
 
 class NoDefaultCollectionError(ButlerError, TypeError):

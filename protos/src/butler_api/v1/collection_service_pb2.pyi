@@ -9,6 +9,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ChainEdit:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChainEditEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChainEdit.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHAIN_EDIT_UNSPECIFIED: _ChainEdit.ValueType  # 0
+    """Not given."""
+    CHAIN_EDIT_SET: _ChainEdit.ValueType  # 1
+    """Replace all by the given ones."""
+    CHAIN_EDIT_PREPEND: _ChainEdit.ValueType  # 2
+    """Move or add the given ones to the front, in their order."""
+    CHAIN_EDIT_EXTEND: _ChainEdit.ValueType  # 3
+    """Move or add the given ones to the end, in their order."""
+    CHAIN_EDIT_REMOVE: _ChainEdit.ValueType  # 4
+    """Take the given ones out; absent ones are none."""
+
+class ChainEdit(_ChainEdit, metaclass=_ChainEditEnumTypeWrapper):
+    """What to do with the members of a chain."""
+
+CHAIN_EDIT_UNSPECIFIED: ChainEdit.ValueType  # 0
+"""Not given."""
+CHAIN_EDIT_SET: ChainEdit.ValueType  # 1
+"""Replace all by the given ones."""
+CHAIN_EDIT_PREPEND: ChainEdit.ValueType  # 2
+"""Move or add the given ones to the front, in their order."""
+CHAIN_EDIT_EXTEND: ChainEdit.ValueType  # 3
+"""Move or add the given ones to the end, in their order."""
+CHAIN_EDIT_REMOVE: ChainEdit.ValueType  # 4
+"""Take the given ones out; absent ones are none."""
+Global___ChainEdit: _TypeAlias = ChainEdit  # noqa: Y015
 
 @_typing.final
 class RegisterCollectionRequest(_message.Message):
@@ -205,3 +238,293 @@ class ListCollectionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListCollectionsResponse: _TypeAlias = ListCollectionsResponse  # noqa: Y015
+
+@_typing.final
+class RemoveCollectionRequest(_message.Message):
+    """Request of RemoveCollection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    repository: _builtins.str
+    """Name of the repository."""
+    request_id: _builtins.bytes
+    """UUID of this mutation, 16 bytes."""
+    name: _builtins.str
+    """Name of the collection."""
+    def __init__(
+        self,
+        *,
+        repository: _builtins.str = ...,
+        request_id: _builtins.bytes = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "repository", b"repository", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveCollectionRequest: _TypeAlias = RemoveCollectionRequest  # noqa: Y015
+
+@_typing.final
+class RemoveCollectionResponse(_message.Message):
+    """Response of RemoveCollection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """Revision of the registry."""
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveCollectionResponse: _TypeAlias = RemoveCollectionResponse  # noqa: Y015
+
+@_typing.final
+class SetCollectionDocRequest(_message.Message):
+    """Request of SetCollectionDoc."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DOC_FIELD_NUMBER: _builtins.int
+    repository: _builtins.str
+    """Name of the repository."""
+    request_id: _builtins.bytes
+    """UUID of this mutation, 16 bytes."""
+    name: _builtins.str
+    """Name of the collection."""
+    doc: _builtins.str
+    """The description; may be empty."""
+    def __init__(
+        self,
+        *,
+        repository: _builtins.str = ...,
+        request_id: _builtins.bytes = ...,
+        name: _builtins.str = ...,
+        doc: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["doc", b"doc", "name", b"name", "repository", b"repository", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetCollectionDocRequest: _TypeAlias = SetCollectionDocRequest  # noqa: Y015
+
+@_typing.final
+class SetCollectionDocResponse(_message.Message):
+    """Response of SetCollectionDoc."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """Revision of the registry."""
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetCollectionDocResponse: _TypeAlias = SetCollectionDocResponse  # noqa: Y015
+
+@_typing.final
+class EditChainRequest(_message.Message):
+    """Request of EditChain."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    EDIT_FIELD_NUMBER: _builtins.int
+    CHILDREN_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    repository: _builtins.str
+    """Name of the repository."""
+    request_id: _builtins.bytes
+    """UUID of this mutation, 16 bytes."""
+    name: _builtins.str
+    """Name of the chain."""
+    edit: Global___ChainEdit.ValueType
+    """What to do."""
+    etag: _builtins.str
+    """Collection.etag as it was read: the edit is refused if the chain has changed since. Empty: no check."""
+    @_builtins.property
+    def children(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of members, at most 1,000. Of one given twice the first place counts."""
+
+    def __init__(
+        self,
+        *,
+        repository: _builtins.str = ...,
+        request_id: _builtins.bytes = ...,
+        name: _builtins.str = ...,
+        edit: Global___ChainEdit.ValueType = ...,
+        children: _abc.Iterable[_builtins.str] | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["children", b"children", "edit", b"edit", "etag", b"etag", "name", b"name", "repository", b"repository", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditChainRequest: _TypeAlias = EditChainRequest  # noqa: Y015
+
+@_typing.final
+class EditChainResponse(_message.Message):
+    """Response of EditChain."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """Revision of the registry."""
+    @_builtins.property
+    def collection(self) -> _models_pb2.Collection:
+        """The chain as it is now."""
+
+    def __init__(
+        self,
+        *,
+        collection: _models_pb2.Collection | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditChainResponse: _TypeAlias = EditChainResponse  # noqa: Y015
+
+@_typing.final
+class ListParentsRequest(_message.Message):
+    """Request of ListParents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    repository: _builtins.str
+    """Name of the repository."""
+    name: _builtins.str
+    """Name of the collection."""
+    def __init__(
+        self,
+        *,
+        repository: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "repository", b"repository"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListParentsRequest: _TypeAlias = ListParentsRequest  # noqa: Y015
+
+@_typing.final
+class ListParentsResponse(_message.Message):
+    """Response of ListParents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENTS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """Revision of the registry."""
+    @_builtins.property
+    def parents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of chains, ascending."""
+
+    def __init__(
+        self,
+        *,
+        parents: _abc.Iterable[_builtins.str] | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parents", b"parents", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListParentsResponse: _TypeAlias = ListParentsResponse  # noqa: Y015
+
+@_typing.final
+class GetCollectionSummariesRequest(_message.Message):
+    """Request of GetCollectionSummaries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    repository: _builtins.str
+    """Name of the repository."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the collections."""
+
+    def __init__(
+        self,
+        *,
+        repository: _builtins.str = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names", "repository", b"repository"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCollectionSummariesRequest: _TypeAlias = GetCollectionSummariesRequest  # noqa: Y015
+
+@_typing.final
+class GetCollectionSummariesResponse(_message.Message):
+    """Response of GetCollectionSummaries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUMMARIES_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """Revision of the registry."""
+    @_builtins.property
+    def summaries(self) -> _containers.RepeatedCompositeFieldContainer[_models_pb2.CollectionSummary]:
+        """One per name, in order."""
+
+    def __init__(
+        self,
+        *,
+        summaries: _abc.Iterable[_models_pb2.CollectionSummary] | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "summaries", b"summaries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCollectionSummariesResponse: _TypeAlias = GetCollectionSummariesResponse  # noqa: Y015

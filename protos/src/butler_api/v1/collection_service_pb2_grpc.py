@@ -51,6 +51,31 @@ class CollectionServiceStub:
                 request_serializer=butler__api_dot_v1_dot_collection__service__pb2.ListCollectionsRequest.SerializeToString,
                 response_deserializer=butler__api_dot_v1_dot_collection__service__pb2.ListCollectionsResponse.FromString,
                 _registered_method=True)
+        self.RemoveCollection = channel.unary_unary(
+                '/butler_api.v1.CollectionService/RemoveCollection',
+                request_serializer=butler__api_dot_v1_dot_collection__service__pb2.RemoveCollectionRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_collection__service__pb2.RemoveCollectionResponse.FromString,
+                _registered_method=True)
+        self.SetCollectionDoc = channel.unary_unary(
+                '/butler_api.v1.CollectionService/SetCollectionDoc',
+                request_serializer=butler__api_dot_v1_dot_collection__service__pb2.SetCollectionDocRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_collection__service__pb2.SetCollectionDocResponse.FromString,
+                _registered_method=True)
+        self.EditChain = channel.unary_unary(
+                '/butler_api.v1.CollectionService/EditChain',
+                request_serializer=butler__api_dot_v1_dot_collection__service__pb2.EditChainRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_collection__service__pb2.EditChainResponse.FromString,
+                _registered_method=True)
+        self.ListParents = channel.unary_unary(
+                '/butler_api.v1.CollectionService/ListParents',
+                request_serializer=butler__api_dot_v1_dot_collection__service__pb2.ListParentsRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_collection__service__pb2.ListParentsResponse.FromString,
+                _registered_method=True)
+        self.GetCollectionSummaries = channel.unary_unary(
+                '/butler_api.v1.CollectionService/GetCollectionSummaries',
+                request_serializer=butler__api_dot_v1_dot_collection__service__pb2.GetCollectionSummariesRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_collection__service__pb2.GetCollectionSummariesResponse.FromString,
+                _registered_method=True)
 
 
 class CollectionServiceServicer:
@@ -78,6 +103,43 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RemoveCollection(self, request, context):
+        """Removes a collection; the datasets of a RUN with it. NOT_FOUND if there is none of that name; FAILED_PRECONDITION
+        (ORPHANED_RECORD) if it is in a chain, or is a RUN of which datasets are still stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCollectionDoc(self, request, context):
+        """Sets the description of a collection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EditChain(self, request, context):
+        """Edits the members of a chain, atomically. FAILED_PRECONDITION (COLLECTION_CYCLE) if the chain would contain itself;
+        ABORTED (STALE_EDIT) if an etag is given and the chain has changed since.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListParents(self, request, context):
+        """Returns the names of the chains that a collection is a member of.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCollectionSummaries(self, request, context):
+        """Returns what collections hold, exactly; at most 1,000. NOT_FOUND if one does not exist.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CollectionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +157,31 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.ListCollections,
                     request_deserializer=butler__api_dot_v1_dot_collection__service__pb2.ListCollectionsRequest.FromString,
                     response_serializer=butler__api_dot_v1_dot_collection__service__pb2.ListCollectionsResponse.SerializeToString,
+            ),
+            'RemoveCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveCollection,
+                    request_deserializer=butler__api_dot_v1_dot_collection__service__pb2.RemoveCollectionRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_collection__service__pb2.RemoveCollectionResponse.SerializeToString,
+            ),
+            'SetCollectionDoc': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCollectionDoc,
+                    request_deserializer=butler__api_dot_v1_dot_collection__service__pb2.SetCollectionDocRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_collection__service__pb2.SetCollectionDocResponse.SerializeToString,
+            ),
+            'EditChain': grpc.unary_unary_rpc_method_handler(
+                    servicer.EditChain,
+                    request_deserializer=butler__api_dot_v1_dot_collection__service__pb2.EditChainRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_collection__service__pb2.EditChainResponse.SerializeToString,
+            ),
+            'ListParents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListParents,
+                    request_deserializer=butler__api_dot_v1_dot_collection__service__pb2.ListParentsRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_collection__service__pb2.ListParentsResponse.SerializeToString,
+            ),
+            'GetCollectionSummaries': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCollectionSummaries,
+                    request_deserializer=butler__api_dot_v1_dot_collection__service__pb2.GetCollectionSummariesRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_collection__service__pb2.GetCollectionSummariesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +266,141 @@ class CollectionService:
             '/butler_api.v1.CollectionService/ListCollections',
             butler__api_dot_v1_dot_collection__service__pb2.ListCollectionsRequest.SerializeToString,
             butler__api_dot_v1_dot_collection__service__pb2.ListCollectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.CollectionService/RemoveCollection',
+            butler__api_dot_v1_dot_collection__service__pb2.RemoveCollectionRequest.SerializeToString,
+            butler__api_dot_v1_dot_collection__service__pb2.RemoveCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCollectionDoc(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.CollectionService/SetCollectionDoc',
+            butler__api_dot_v1_dot_collection__service__pb2.SetCollectionDocRequest.SerializeToString,
+            butler__api_dot_v1_dot_collection__service__pb2.SetCollectionDocResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EditChain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.CollectionService/EditChain',
+            butler__api_dot_v1_dot_collection__service__pb2.EditChainRequest.SerializeToString,
+            butler__api_dot_v1_dot_collection__service__pb2.EditChainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListParents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.CollectionService/ListParents',
+            butler__api_dot_v1_dot_collection__service__pb2.ListParentsRequest.SerializeToString,
+            butler__api_dot_v1_dot_collection__service__pb2.ListParentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCollectionSummaries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.CollectionService/GetCollectionSummaries',
+            butler__api_dot_v1_dot_collection__service__pb2.GetCollectionSummariesRequest.SerializeToString,
+            butler__api_dot_v1_dot_collection__service__pb2.GetCollectionSummariesResponse.FromString,
             options,
             channel_credentials,
             insecure,

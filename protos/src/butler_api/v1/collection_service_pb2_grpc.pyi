@@ -23,6 +23,20 @@ class CollectionServiceStub:
     """Returns a collection. NOT_FOUND (MISSING_COLLECTION) if there is none of that name."""
     ListCollections: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.ListCollectionsRequest, _collection_service_pb2.ListCollectionsResponse]
     """Lists collections by name, a page at a time."""
+    RemoveCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.RemoveCollectionRequest, _collection_service_pb2.RemoveCollectionResponse]
+    """Removes a collection; the datasets of a RUN with it. NOT_FOUND if there is none of that name; FAILED_PRECONDITION
+    (ORPHANED_RECORD) if it is in a chain, or is a RUN of which datasets are still stored.
+    """
+    SetCollectionDoc: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.SetCollectionDocRequest, _collection_service_pb2.SetCollectionDocResponse]
+    """Sets the description of a collection."""
+    EditChain: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.EditChainRequest, _collection_service_pb2.EditChainResponse]
+    """Edits the members of a chain, atomically. FAILED_PRECONDITION (COLLECTION_CYCLE) if the chain would contain itself;
+    ABORTED (STALE_EDIT) if an etag is given and the chain has changed since.
+    """
+    ListParents: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.ListParentsRequest, _collection_service_pb2.ListParentsResponse]
+    """Returns the names of the chains that a collection is a member of."""
+    GetCollectionSummaries: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetCollectionSummariesRequest, _collection_service_pb2.GetCollectionSummariesResponse]
+    """Returns what collections hold, exactly; at most 1,000. NOT_FOUND if one does not exist."""
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Collections."""
@@ -50,5 +64,49 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _grpc.ServicerContext,
     ) -> _collection_service_pb2.ListCollectionsResponse:
         """Lists collections by name, a page at a time."""
+
+    @_abc_1.abstractmethod
+    def RemoveCollection(
+        self,
+        request: _collection_service_pb2.RemoveCollectionRequest,
+        context: _grpc.ServicerContext,
+    ) -> _collection_service_pb2.RemoveCollectionResponse:
+        """Removes a collection; the datasets of a RUN with it. NOT_FOUND if there is none of that name; FAILED_PRECONDITION
+        (ORPHANED_RECORD) if it is in a chain, or is a RUN of which datasets are still stored.
+        """
+
+    @_abc_1.abstractmethod
+    def SetCollectionDoc(
+        self,
+        request: _collection_service_pb2.SetCollectionDocRequest,
+        context: _grpc.ServicerContext,
+    ) -> _collection_service_pb2.SetCollectionDocResponse:
+        """Sets the description of a collection."""
+
+    @_abc_1.abstractmethod
+    def EditChain(
+        self,
+        request: _collection_service_pb2.EditChainRequest,
+        context: _grpc.ServicerContext,
+    ) -> _collection_service_pb2.EditChainResponse:
+        """Edits the members of a chain, atomically. FAILED_PRECONDITION (COLLECTION_CYCLE) if the chain would contain itself;
+        ABORTED (STALE_EDIT) if an etag is given and the chain has changed since.
+        """
+
+    @_abc_1.abstractmethod
+    def ListParents(
+        self,
+        request: _collection_service_pb2.ListParentsRequest,
+        context: _grpc.ServicerContext,
+    ) -> _collection_service_pb2.ListParentsResponse:
+        """Returns the names of the chains that a collection is a member of."""
+
+    @_abc_1.abstractmethod
+    def GetCollectionSummaries(
+        self,
+        request: _collection_service_pb2.GetCollectionSummariesRequest,
+        context: _grpc.ServicerContext,
+    ) -> _collection_service_pb2.GetCollectionSummariesResponse:
+        """Returns what collections hold, exactly; at most 1,000. NOT_FOUND if one does not exist."""
 
 def add_CollectionServiceServicer_to_server(servicer: CollectionServiceServicer, server: _grpc.Server) -> None: ...

@@ -51,6 +51,11 @@ class DatasetTypeServiceStub:
                 request_serializer=butler__api_dot_v1_dot_dataset__type__service__pb2.ListDatasetTypesRequest.SerializeToString,
                 response_deserializer=butler__api_dot_v1_dot_dataset__type__service__pb2.ListDatasetTypesResponse.FromString,
                 _registered_method=True)
+        self.RemoveDatasetTypes = channel.unary_unary(
+                '/butler_api.v1.DatasetTypeService/RemoveDatasetTypes',
+                request_serializer=butler__api_dot_v1_dot_dataset__type__service__pb2.RemoveDatasetTypesRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_dataset__type__service__pb2.RemoveDatasetTypesResponse.FromString,
+                _registered_method=True)
 
 
 class DatasetTypeServiceServicer:
@@ -78,6 +83,13 @@ class DatasetTypeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RemoveDatasetTypes(self, request, context):
+        """Removes dataset types. FAILED_PRECONDITION (ORPHANED_RECORD) if there are datasets of one of them; then none goes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DatasetTypeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +107,11 @@ def add_DatasetTypeServiceServicer_to_server(servicer, server):
                     servicer.ListDatasetTypes,
                     request_deserializer=butler__api_dot_v1_dot_dataset__type__service__pb2.ListDatasetTypesRequest.FromString,
                     response_serializer=butler__api_dot_v1_dot_dataset__type__service__pb2.ListDatasetTypesResponse.SerializeToString,
+            ),
+            'RemoveDatasetTypes': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveDatasetTypes,
+                    request_deserializer=butler__api_dot_v1_dot_dataset__type__service__pb2.RemoveDatasetTypesRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_dataset__type__service__pb2.RemoveDatasetTypesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +196,33 @@ class DatasetTypeService:
             '/butler_api.v1.DatasetTypeService/ListDatasetTypes',
             butler__api_dot_v1_dot_dataset__type__service__pb2.ListDatasetTypesRequest.SerializeToString,
             butler__api_dot_v1_dot_dataset__type__service__pb2.ListDatasetTypesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveDatasetTypes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.DatasetTypeService/RemoveDatasetTypes',
+            butler__api_dot_v1_dot_dataset__type__service__pb2.RemoveDatasetTypesRequest.SerializeToString,
+            butler__api_dot_v1_dot_dataset__type__service__pb2.RemoveDatasetTypesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -23,6 +23,8 @@ class DatasetTypeServiceStub:
     """Returns a dataset type. NOT_FOUND (MISSING_DATASET_TYPE) if there is none of that name."""
     ListDatasetTypes: _grpc.UnaryUnaryMultiCallable[_dataset_type_service_pb2.ListDatasetTypesRequest, _dataset_type_service_pb2.ListDatasetTypesResponse]
     """Lists dataset types by name, a page at a time."""
+    RemoveDatasetTypes: _grpc.UnaryUnaryMultiCallable[_dataset_type_service_pb2.RemoveDatasetTypesRequest, _dataset_type_service_pb2.RemoveDatasetTypesResponse]
+    """Removes dataset types. FAILED_PRECONDITION (ORPHANED_RECORD) if there are datasets of one of them; then none goes."""
 
 class DatasetTypeServiceServicer(metaclass=_abc_1.ABCMeta):
     """Dataset types."""
@@ -50,5 +52,13 @@ class DatasetTypeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _grpc.ServicerContext,
     ) -> _dataset_type_service_pb2.ListDatasetTypesResponse:
         """Lists dataset types by name, a page at a time."""
+
+    @_abc_1.abstractmethod
+    def RemoveDatasetTypes(
+        self,
+        request: _dataset_type_service_pb2.RemoveDatasetTypesRequest,
+        context: _grpc.ServicerContext,
+    ) -> _dataset_type_service_pb2.RemoveDatasetTypesResponse:
+        """Removes dataset types. FAILED_PRECONDITION (ORPHANED_RECORD) if there are datasets of one of them; then none goes."""
 
 def add_DatasetTypeServiceServicer_to_server(servicer: DatasetTypeServiceServicer, server: _grpc.Server) -> None: ...

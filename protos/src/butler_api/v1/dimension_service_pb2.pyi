@@ -31,12 +31,15 @@ class InsertDimensionRecordsRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
     SKIP_EXISTING_FIELD_NUMBER: _builtins.int
+    REPLACE_FIELD_NUMBER: _builtins.int
     repository: _builtins.str
     """Name of the repository."""
     request_id: _builtins.bytes
     """UUID of this mutation, 16 bytes."""
     skip_existing: _builtins.bool
     """Leave records alone whose key exists already."""
+    replace: _builtins.bool
+    """Replace records whose key exists already; not together with skip_existing."""
     @_builtins.property
     def records(self) -> _models_pb2.DimensionRecordTable:
         """The records."""
@@ -48,10 +51,11 @@ class InsertDimensionRecordsRequest(_message.Message):
         request_id: _builtins.bytes = ...,
         records: _models_pb2.DimensionRecordTable | None = ...,
         skip_existing: _builtins.bool = ...,
+        replace: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["records", b"records"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records", "repository", b"repository", "request_id", b"request_id", "skip_existing", b"skip_existing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records", "replace", b"replace", "repository", b"repository", "request_id", b"request_id", "skip_existing", b"skip_existing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -92,10 +96,13 @@ class SyncDimensionRecordRequest(_message.Message):
     REPOSITORY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     RECORD_FIELD_NUMBER: _builtins.int
+    UPDATE_FIELD_NUMBER: _builtins.int
     repository: _builtins.str
     """Name of the repository."""
     request_id: _builtins.bytes
     """UUID of this mutation, 16 bytes."""
+    update: _builtins.bool
+    """Replace a record that differs instead of refusing."""
     @_builtins.property
     def record(self) -> _models_pb2.DimensionRecordTable:
         """A table of exactly one record."""
@@ -106,10 +113,11 @@ class SyncDimensionRecordRequest(_message.Message):
         repository: _builtins.str = ...,
         request_id: _builtins.bytes = ...,
         record: _models_pb2.DimensionRecordTable | None = ...,
+        update: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "repository", b"repository", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "repository", b"repository", "request_id", b"request_id", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -124,7 +132,7 @@ class SyncDimensionRecordResponse(_message.Message):
     INSERTED_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     inserted: _builtins.bool
-    """Whether the record is new."""
+    """Whether the record is new, or replaced one that differed."""
     revision: _builtins.int
     """Revision of the registry."""
     def __init__(

@@ -26,35 +26,43 @@ _sym_db = _symbol_database.Default()
 from butler_api.v1 import values_pb2 as butler__api_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62utler_api/v1/models.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/values.proto\"f\n\nCollection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x04type\x18\x02 \x01(\x0e\x32\x1d.butler_api.v1.CollectionType\x12\x0b\n\x03\x64oc\x18\x03 \x01(\t\x12\x10\n\x08\x63hildren\x18\x04 \x03(\t\"z\n\x0b\x44\x61tasetType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\ndimensions\x18\x02 \x03(\t\x12\x15\n\rstorage_class\x18\x03 \x01(\t\x12\x16\n\x0eis_calibration\x18\x04 \x01(\x08\x12\x1a\n\x12implied_dimensions\x18\x05 \x03(\t\"b\n\nDatasetRef\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x14\n\x0c\x64\x61taset_type\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12%\n\x07\x64\x61ta_id\x18\x04 \x03(\x0b\x32\x14.butler_api.v1.Value\"N\n\x14\x44imensionRecordTable\x12\x0f\n\x07\x65lement\x18\x01 \x01(\t\x12%\n\x07records\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Table\"o\n\x0f\x45xpandedDataIds\x12&\n\x08\x64\x61ta_ids\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Table\x12\x34\n\x07records\x18\x02 \x03(\x0b\x32#.butler_api.v1.DimensionRecordTable\"`\n\x0e\x41rtifactLayout\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x11\n\tformatter\x18\x02 \x01(\t\x12\x11\n\textension\x18\x03 \x01(\t\x12\x15\n\rstorage_class\x18\x04 \x01(\t\"{\n\x0e\x41rtifactRecord\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12-\n\x06layout\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.ArtifactLayout\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x05 \x01(\t\"M\n\x08\x41rtifact\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.butler_api.v1.ArtifactRecord\x12\x12\n\nread_grant\x18\x02 \x01(\x0c\"\x8f\x01\n\x07Receipt\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x12\n\ndataset_id\x18\x03 \x01(\x0c\x12\x11\n\tcomponent\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x06 \x01(\t\x12\r\n\x05token\x18\x07 \x01(\x0c\x12\x12\n\nrepository\x18\x08 \x01(\t\"\'\n\x05Store\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08template\x18\x02 \x01(\t\"\xa2\x01\n\x06Limits\x12\x13\n\x0b\x62\x61tch_items\x18\x01 \x01(\x05\x12\x11\n\tpage_rows\x18\x02 \x01(\x05\x12\x19\n\x11\x64\x65\x66\x61ult_page_rows\x18\x03 \x01(\x05\x12\x14\n\x0cinline_bytes\x18\x04 \x01(\x05\x12\x13\n\x0b\x62\x61tch_bytes\x18\x05 \x01(\x05\x12\x13\n\x0b\x63hunk_bytes\x18\x06 \x01(\x05\x12\x15\n\rmessage_bytes\x18\x07 \x01(\x05*\xa4\x01\n\x0e\x43ollectionType\x12\x1f\n\x1b\x43OLLECTION_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OLLECTION_TYPE_RUN\x10\x01\x12\x1a\n\x16\x43OLLECTION_TYPE_TAGGED\x10\x02\x12\x1b\n\x17\x43OLLECTION_TYPE_CHAINED\x10\x03\x12\x1f\n\x1b\x43OLLECTION_TYPE_CALIBRATION\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62utler_api/v1/models.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/values.proto\"t\n\nCollection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x04type\x18\x02 \x01(\x0e\x32\x1d.butler_api.v1.CollectionType\x12\x0b\n\x03\x64oc\x18\x03 \x01(\t\x12\x10\n\x08\x63hildren\x18\x04 \x03(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"\xbf\x01\n\x11\x43ollectionSummary\x12\x15\n\rdataset_types\x18\x01 \x03(\t\x12\x42\n\tgovernors\x18\x02 \x03(\x0b\x32/.butler_api.v1.CollectionSummary.GovernorsEntry\x1aO\n\x0eGovernorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.butler_api.v1.GovernorValues:\x02\x38\x01\" \n\x0eGovernorValues\x12\x0e\n\x06values\x18\x01 \x03(\t\"z\n\x0b\x44\x61tasetType\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\ndimensions\x18\x02 \x03(\t\x12\x15\n\rstorage_class\x18\x03 \x01(\t\x12\x16\n\x0eis_calibration\x18\x04 \x01(\x08\x12\x1a\n\x12implied_dimensions\x18\x05 \x03(\t\"b\n\nDatasetRef\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x14\n\x0c\x64\x61taset_type\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12%\n\x07\x64\x61ta_id\x18\x04 \x03(\x0b\x32\x14.butler_api.v1.Value\"N\n\x14\x44imensionRecordTable\x12\x0f\n\x07\x65lement\x18\x01 \x01(\t\x12%\n\x07records\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Table\"o\n\x0f\x45xpandedDataIds\x12&\n\x08\x64\x61ta_ids\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Table\x12\x34\n\x07records\x18\x02 \x03(\x0b\x32#.butler_api.v1.DimensionRecordTable\"`\n\x0e\x41rtifactLayout\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x11\n\tformatter\x18\x02 \x01(\t\x12\x11\n\textension\x18\x03 \x01(\t\x12\x15\n\rstorage_class\x18\x04 \x01(\t\"{\n\x0e\x41rtifactRecord\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12-\n\x06layout\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.ArtifactLayout\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x05 \x01(\t\"M\n\x08\x41rtifact\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.butler_api.v1.ArtifactRecord\x12\x12\n\nread_grant\x18\x02 \x01(\x0c\"\x8f\x01\n\x07Receipt\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x12\n\ndataset_id\x18\x03 \x01(\x0c\x12\x11\n\tcomponent\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x06 \x01(\t\x12\r\n\x05token\x18\x07 \x01(\x0c\x12\x12\n\nrepository\x18\x08 \x01(\t\"\'\n\x05Store\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08template\x18\x02 \x01(\t\"\xa2\x01\n\x06Limits\x12\x13\n\x0b\x62\x61tch_items\x18\x01 \x01(\x05\x12\x11\n\tpage_rows\x18\x02 \x01(\x05\x12\x19\n\x11\x64\x65\x66\x61ult_page_rows\x18\x03 \x01(\x05\x12\x14\n\x0cinline_bytes\x18\x04 \x01(\x05\x12\x13\n\x0b\x62\x61tch_bytes\x18\x05 \x01(\x05\x12\x13\n\x0b\x63hunk_bytes\x18\x06 \x01(\x05\x12\x15\n\rmessage_bytes\x18\x07 \x01(\x05*\xa4\x01\n\x0e\x43ollectionType\x12\x1f\n\x1b\x43OLLECTION_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OLLECTION_TYPE_RUN\x10\x01\x12\x1a\n\x16\x43OLLECTION_TYPE_TAGGED\x10\x02\x12\x1b\n\x17\x43OLLECTION_TYPE_CHAINED\x10\x03\x12\x1f\n\x1b\x43OLLECTION_TYPE_CALIBRATION\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.models_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COLLECTIONTYPE']._serialized_start=1249
-  _globals['_COLLECTIONTYPE']._serialized_end=1413
+  _globals['_COLLECTIONSUMMARY_GOVERNORSENTRY']._loaded_options = None
+  _globals['_COLLECTIONSUMMARY_GOVERNORSENTRY']._serialized_options = b'8\001'
+  _globals['_COLLECTIONTYPE']._serialized_start=1491
+  _globals['_COLLECTIONTYPE']._serialized_end=1655
   _globals['_COLLECTION']._serialized_start=73
-  _globals['_COLLECTION']._serialized_end=175
-  _globals['_DATASETTYPE']._serialized_start=177
-  _globals['_DATASETTYPE']._serialized_end=299
-  _globals['_DATASETREF']._serialized_start=301
-  _globals['_DATASETREF']._serialized_end=399
-  _globals['_DIMENSIONRECORDTABLE']._serialized_start=401
-  _globals['_DIMENSIONRECORDTABLE']._serialized_end=479
-  _globals['_EXPANDEDDATAIDS']._serialized_start=481
-  _globals['_EXPANDEDDATAIDS']._serialized_end=592
-  _globals['_ARTIFACTLAYOUT']._serialized_start=594
-  _globals['_ARTIFACTLAYOUT']._serialized_end=690
-  _globals['_ARTIFACTRECORD']._serialized_start=692
-  _globals['_ARTIFACTRECORD']._serialized_end=815
-  _globals['_ARTIFACT']._serialized_start=817
-  _globals['_ARTIFACT']._serialized_end=894
-  _globals['_RECEIPT']._serialized_start=897
-  _globals['_RECEIPT']._serialized_end=1040
-  _globals['_STORE']._serialized_start=1042
-  _globals['_STORE']._serialized_end=1081
-  _globals['_LIMITS']._serialized_start=1084
-  _globals['_LIMITS']._serialized_end=1246
+  _globals['_COLLECTION']._serialized_end=189
+  _globals['_COLLECTIONSUMMARY']._serialized_start=192
+  _globals['_COLLECTIONSUMMARY']._serialized_end=383
+  _globals['_COLLECTIONSUMMARY_GOVERNORSENTRY']._serialized_start=304
+  _globals['_COLLECTIONSUMMARY_GOVERNORSENTRY']._serialized_end=383
+  _globals['_GOVERNORVALUES']._serialized_start=385
+  _globals['_GOVERNORVALUES']._serialized_end=417
+  _globals['_DATASETTYPE']._serialized_start=419
+  _globals['_DATASETTYPE']._serialized_end=541
+  _globals['_DATASETREF']._serialized_start=543
+  _globals['_DATASETREF']._serialized_end=641
+  _globals['_DIMENSIONRECORDTABLE']._serialized_start=643
+  _globals['_DIMENSIONRECORDTABLE']._serialized_end=721
+  _globals['_EXPANDEDDATAIDS']._serialized_start=723
+  _globals['_EXPANDEDDATAIDS']._serialized_end=834
+  _globals['_ARTIFACTLAYOUT']._serialized_start=836
+  _globals['_ARTIFACTLAYOUT']._serialized_end=932
+  _globals['_ARTIFACTRECORD']._serialized_start=934
+  _globals['_ARTIFACTRECORD']._serialized_end=1057
+  _globals['_ARTIFACT']._serialized_start=1059
+  _globals['_ARTIFACT']._serialized_end=1136
+  _globals['_RECEIPT']._serialized_start=1139
+  _globals['_RECEIPT']._serialized_end=1282
+  _globals['_STORE']._serialized_start=1284
+  _globals['_STORE']._serialized_end=1323
+  _globals['_LIMITS']._serialized_start=1326
+  _globals['_LIMITS']._serialized_end=1488
 # @@protoc_insertion_point(module_scope)

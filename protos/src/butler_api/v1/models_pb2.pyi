@@ -63,12 +63,15 @@ class Collection(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     DOC_FIELD_NUMBER: _builtins.int
     CHILDREN_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Parts of letters, digits and _+-@.,:= separated by "/"; at most 255 characters."""
     type: Global___CollectionType.ValueType
     """What it holds."""
     doc: _builtins.str
     """Description for people."""
+    etag: _builtins.str
+    """Digest of the members of a CHAINED collection, for EditChain; set by the service."""
     @_builtins.property
     def children(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Members of a CHAINED collection, in search order."""
@@ -80,14 +83,88 @@ class Collection(_message.Message):
         type: Global___CollectionType.ValueType = ...,
         doc: _builtins.str = ...,
         children: _abc.Iterable[_builtins.str] | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["children", b"children", "doc", b"doc", "name", b"name", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["children", b"children", "doc", b"doc", "etag", b"etag", "name", b"name", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Collection: _TypeAlias = Collection  # noqa: Y015
+
+@_typing.final
+class CollectionSummary(_message.Message):
+    """What a collection holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class GovernorsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___GovernorValues: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___GovernorValues | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    DATASET_TYPES_FIELD_NUMBER: _builtins.int
+    GOVERNORS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def dataset_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the types of its datasets, ascending."""
+
+    @_builtins.property
+    def governors(self) -> _containers.MessageMap[_builtins.str, Global___GovernorValues]:
+        """Values that datasets have, by governor dimension."""
+
+    def __init__(
+        self,
+        *,
+        dataset_types: _abc.Iterable[_builtins.str] | None = ...,
+        governors: _abc.Mapping[_builtins.str, Global___GovernorValues] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_types", b"dataset_types", "governors", b"governors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CollectionSummary: _TypeAlias = CollectionSummary  # noqa: Y015
+
+@_typing.final
+class GovernorValues(_message.Message):
+    """Values of one governor dimension, ascending."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GovernorValues: _TypeAlias = GovernorValues  # noqa: Y015
 
 @_typing.final
 class DatasetType(_message.Message):

@@ -21,6 +21,398 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class DatasetSearch(_message.Message):
+    """A dataset that there must be for each row."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_TYPE_FIELD_NUMBER: _builtins.int
+    COLLECTIONS_FIELD_NUMBER: _builtins.int
+    dataset_type: _builtins.str
+    """Name of the dataset type, without component; its dimensions take part in the query."""
+    @_builtins.property
+    def collections(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Collections, at most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        dataset_type: _builtins.str = ...,
+        collections: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collections", b"collections", "dataset_type", b"dataset_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DatasetSearch: _TypeAlias = DatasetSearch  # noqa: Y015
+
+@_typing.final
+class BindValue(_message.Message):
+    """One value of a name in an expression."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    UUID_FIELD_NUMBER: _builtins.int
+    TIME_NSEC_FIELD_NUMBER: _builtins.int
+    LIST_FIELD_NUMBER: _builtins.int
+    uuid: _builtins.bytes
+    """A UUID, 16 bytes."""
+    time_nsec: _builtins.int
+    """An instant, TAI nanoseconds."""
+    @_builtins.property
+    def value(self) -> _values_pb2.Value:
+        """A number, text, truth value, region or range of time."""
+
+    @_builtins.property
+    def list(self) -> Global___BindValueList:
+        """Values for the right side of IN, at most 100,000."""
+
+    def __init__(
+        self,
+        *,
+        value: _values_pb2.Value | None = ...,
+        uuid: _builtins.bytes = ...,
+        time_nsec: _builtins.int = ...,
+        list: Global___BindValueList | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "list", b"list", "time_nsec", b"time_nsec", "uuid", b"uuid", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "list", b"list", "time_nsec", b"time_nsec", "uuid", b"uuid", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["value", "uuid", "time_nsec", "list"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___BindValue: _TypeAlias = BindValue  # noqa: Y015
+
+@_typing.final
+class BindValueList(_message.Message):
+    """Values that are all of one kind, and no lists."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___BindValue]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[Global___BindValue] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BindValueList: _TypeAlias = BindValueList  # noqa: Y015
+
+@_typing.final
+class QueryFilter(_message.Message):
+    """What every kind of query can be restricted and ordered by."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class BindEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___BindValue: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___BindValue | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class DefaultDataIdEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _values_pb2.Value: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _values_pb2.Value | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    WHERE_FIELD_NUMBER: _builtins.int
+    BIND_FIELD_NUMBER: _builtins.int
+    DEFAULT_DATA_ID_FIELD_NUMBER: _builtins.int
+    SKIP_CHECK_FIELD_NUMBER: _builtins.int
+    JOINS_FIELD_NUMBER: _builtins.int
+    UPLOADS_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    where: _builtins.str
+    """An expression, at most 100,000 characters; empty for none."""
+    skip_check: _builtins.bool
+    """Do not ask that the expression gives the governor dimensions of the dimensions it uses."""
+    limit: _builtins.int
+    """Most rows of the whole result; not set for all."""
+    @_builtins.property
+    def bind(self) -> _containers.MessageMap[_builtins.str, Global___BindValue]:
+        """Values of the names in the expression."""
+
+    @_builtins.property
+    def default_data_id(self) -> _containers.MessageMap[_builtins.str, _values_pb2.Value]:
+        """Values of governor dimensions where neither the expression nor the data ID gives one."""
+
+    @_builtins.property
+    def joins(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatasetSearch]:
+        """Datasets that there must be."""
+
+    @_builtins.property
+    def uploads(self) -> _containers.RepeatedCompositeFieldContainer[_values_pb2.Table]:
+        """Data IDs that each row must be among, 100,000 rows at most; a column per dimension."""
+
+    @_builtins.property
+    def order_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names to order by ("visit", "visit.exposure_time", "timespan.begin"), "-" in front for descending. Rows that agree
+        in all come in the order of their keys.
+        """
+
+    def __init__(
+        self,
+        *,
+        where: _builtins.str = ...,
+        bind: _abc.Mapping[_builtins.str, Global___BindValue] | None = ...,
+        default_data_id: _abc.Mapping[_builtins.str, _values_pb2.Value] | None = ...,
+        skip_check: _builtins.bool = ...,
+        joins: _abc.Iterable[Global___DatasetSearch] | None = ...,
+        uploads: _abc.Iterable[_values_pb2.Table] | None = ...,
+        order_by: _abc.Iterable[_builtins.str] | None = ...,
+        limit: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "bind", b"bind", "default_data_id", b"default_data_id", "joins", b"joins", "limit", b"limit", "order_by", b"order_by", "skip_check", b"skip_check", "uploads", b"uploads", "where", b"where"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+Global___QueryFilter: _TypeAlias = QueryFilter  # noqa: Y015
+
+@_typing.final
+class Query(_message.Message):
+    """A query of any kind; paging is not used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_IDS_FIELD_NUMBER: _builtins.int
+    DIMENSION_RECORDS_FIELD_NUMBER: _builtins.int
+    DATASETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data_ids(self) -> Global___QueryDataIdsRequest:
+        """For data IDs."""
+
+    @_builtins.property
+    def dimension_records(self) -> Global___QueryDimensionRecordsRequest:
+        """For dimension records."""
+
+    @_builtins.property
+    def datasets(self) -> Global___QueryDatasetsRequest:
+        """For datasets."""
+
+    def __init__(
+        self,
+        *,
+        data_ids: Global___QueryDataIdsRequest | None = ...,
+        dimension_records: Global___QueryDimensionRecordsRequest | None = ...,
+        datasets: Global___QueryDatasetsRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data_ids", b"data_ids", "datasets", b"datasets", "dimension_records", b"dimension_records", "kind", b"kind"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_ids", b"data_ids", "datasets", b"datasets", "dimension_records", b"dimension_records", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["data_ids", "dimension_records", "datasets"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___Query: _TypeAlias = Query  # noqa: Y015
+
+@_typing.final
+class StreamQueryRequest(_message.Message):
+    """Request of StreamQuery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most rows of one message; 0 for the service's default, at most 10,000."""
+    @_builtins.property
+    def query(self) -> Global___Query:
+        """The query."""
+
+    def __init__(
+        self,
+        *,
+        query: Global___Query | None = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamQueryRequest: _TypeAlias = StreamQueryRequest  # noqa: Y015
+
+@_typing.final
+class StreamQueryResponse(_message.Message):
+    """Response of StreamQuery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def page(self) -> Global___Page:
+        """The next rows; the last page has no token, nor has any other."""
+
+    def __init__(
+        self,
+        *,
+        page: Global___Page | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamQueryResponse: _TypeAlias = StreamQueryResponse  # noqa: Y015
+
+@_typing.final
+class CountQueryRequest(_message.Message):
+    """Request of CountQuery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    INEXACT_FIELD_NUMBER: _builtins.int
+    inexact: _builtins.bool
+    """Return an upper bound that is cheaper: regions count as overlapping if they share pixels."""
+    @_builtins.property
+    def query(self) -> Global___Query:
+        """The query."""
+
+    def __init__(
+        self,
+        *,
+        query: Global___Query | None = ...,
+        inexact: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inexact", b"inexact", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountQueryRequest: _TypeAlias = CountQueryRequest  # noqa: Y015
+
+@_typing.final
+class CountQueryResponse(_message.Message):
+    """Response of CountQuery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    rows: _builtins.int
+    """Number of rows."""
+    revision: _builtins.int
+    """Revision of the registry."""
+    def __init__(
+        self,
+        *,
+        rows: _builtins.int = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision", b"revision", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountQueryResponse: _TypeAlias = CountQueryResponse  # noqa: Y015
+
+@_typing.final
+class ExplainQueryRequest(_message.Message):
+    """Request of ExplainQuery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def query(self) -> Global___Query:
+        """The query."""
+
+    def __init__(
+        self,
+        *,
+        query: Global___Query | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainQueryRequest: _TypeAlias = ExplainQueryRequest  # noqa: Y015
+
+@_typing.final
+class ExplainQueryResponse(_message.Message):
+    """Response of ExplainQuery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASONS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """Revision of the registry."""
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Reasons, the most telling first; none if the query has rows, or nobody knows why it has none."""
+
+    def __init__(
+        self,
+        *,
+        reasons: _abc.Iterable[_builtins.str] | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasons", b"reasons", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainQueryResponse: _TypeAlias = ExplainQueryResponse  # noqa: Y015
+
+@_typing.final
 class Paging(_message.Message):
     """Which page of a result is wanted."""
 
@@ -109,6 +501,7 @@ class QueryDataIdsRequest(_message.Message):
     DIMENSIONS_FIELD_NUMBER: _builtins.int
     DATA_ID_FIELD_NUMBER: _builtins.int
     PAGING_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     repository: _builtins.str
     """Name of the repository."""
     @_builtins.property
@@ -123,6 +516,10 @@ class QueryDataIdsRequest(_message.Message):
     def paging(self) -> Global___Paging:
         """Which page."""
 
+    @_builtins.property
+    def filter(self) -> Global___QueryFilter:
+        """Further restrictions, and the order."""
+
     def __init__(
         self,
         *,
@@ -130,10 +527,11 @@ class QueryDataIdsRequest(_message.Message):
         dimensions: _abc.Iterable[_builtins.str] | None = ...,
         data_id: _abc.Mapping[_builtins.str, _values_pb2.Value] | None = ...,
         paging: Global___Paging | None = ...,
+        filter: Global___QueryFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["paging", b"paging"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "paging", b"paging"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_id", b"data_id", "dimensions", b"dimensions", "paging", b"paging", "repository", b"repository"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_id", b"data_id", "dimensions", b"dimensions", "filter", b"filter", "paging", b"paging", "repository", b"repository"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -194,6 +592,8 @@ class QueryDimensionRecordsRequest(_message.Message):
     ELEMENT_FIELD_NUMBER: _builtins.int
     DATA_ID_FIELD_NUMBER: _builtins.int
     PAGING_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
     repository: _builtins.str
     """Name of the repository."""
     element: _builtins.str
@@ -206,6 +606,14 @@ class QueryDimensionRecordsRequest(_message.Message):
     def paging(self) -> Global___Paging:
         """Which page."""
 
+    @_builtins.property
+    def filter(self) -> Global___QueryFilter:
+        """Further restrictions, and the order."""
+
+    @_builtins.property
+    def dimensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Dimensions that take part besides those of the element."""
+
     def __init__(
         self,
         *,
@@ -213,10 +621,12 @@ class QueryDimensionRecordsRequest(_message.Message):
         element: _builtins.str = ...,
         data_id: _abc.Mapping[_builtins.str, _values_pb2.Value] | None = ...,
         paging: Global___Paging | None = ...,
+        filter: Global___QueryFilter | None = ...,
+        dimensions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["paging", b"paging"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "paging", b"paging"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_id", b"data_id", "element", b"element", "paging", b"paging", "repository", b"repository"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_id", b"data_id", "dimensions", b"dimensions", "element", b"element", "filter", b"filter", "paging", b"paging", "repository", b"repository"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -279,6 +689,9 @@ class QueryDatasetsRequest(_message.Message):
     FIND_FIRST_FIELD_NUMBER: _builtins.int
     DATA_ID_FIELD_NUMBER: _builtins.int
     PAGING_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    DATASET_FIELDS_FIELD_NUMBER: _builtins.int
     repository: _builtins.str
     """Name of the repository."""
     dataset_type: _builtins.str
@@ -297,6 +710,20 @@ class QueryDatasetsRequest(_message.Message):
     def paging(self) -> Global___Paging:
         """Which page."""
 
+    @_builtins.property
+    def filter(self) -> Global___QueryFilter:
+        """Further restrictions, and the order."""
+
+    @_builtins.property
+    def dimensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Dimensions that take part besides those of the dataset type."""
+
+    @_builtins.property
+    def dataset_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Further columns, not with find_first: "collection" (where it was found, a row for each), "timespan" (of validity,
+        unbounded unless in a CALIBRATION collection), "ingest_date" (an int column of TAI nanoseconds).
+        """
+
     def __init__(
         self,
         *,
@@ -306,10 +733,13 @@ class QueryDatasetsRequest(_message.Message):
         find_first: _builtins.bool = ...,
         data_id: _abc.Mapping[_builtins.str, _values_pb2.Value] | None = ...,
         paging: Global___Paging | None = ...,
+        filter: Global___QueryFilter | None = ...,
+        dimensions: _abc.Iterable[_builtins.str] | None = ...,
+        dataset_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["paging", b"paging"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "paging", b"paging"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collections", b"collections", "data_id", b"data_id", "dataset_type", b"dataset_type", "find_first", b"find_first", "paging", b"paging", "repository", b"repository"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collections", b"collections", "data_id", b"data_id", "dataset_fields", b"dataset_fields", "dataset_type", b"dataset_type", "dimensions", b"dimensions", "filter", b"filter", "find_first", b"find_first", "paging", b"paging", "repository", b"repository"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 
 class QueryServiceStub:
-    """Queries. Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
+    """Queries. An expression (QueryFilter.where) that is malformed gives INVALID_ARGUMENT with the reason EXPRESSION_SYNTAX,
+    EXPRESSION_TYPE or MISSING_GOVERNOR; an unknown name NOT_FOUND (UNKNOWN_NAME). Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
     left out nor repeated while others write. A page token belongs to one query: INVALID_ARGUMENT with another.
     """
 
@@ -52,10 +53,26 @@ class QueryServiceStub:
                 request_serializer=butler__api_dot_v1_dot_query__service__pb2.QueryDatasetsRequest.SerializeToString,
                 response_deserializer=butler__api_dot_v1_dot_query__service__pb2.QueryDatasetsResponse.FromString,
                 _registered_method=True)
+        self.StreamQuery = channel.unary_stream(
+                '/butler_api.v1.QueryService/StreamQuery',
+                request_serializer=butler__api_dot_v1_dot_query__service__pb2.StreamQueryRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_query__service__pb2.StreamQueryResponse.FromString,
+                _registered_method=True)
+        self.CountQuery = channel.unary_unary(
+                '/butler_api.v1.QueryService/CountQuery',
+                request_serializer=butler__api_dot_v1_dot_query__service__pb2.CountQueryRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_query__service__pb2.CountQueryResponse.FromString,
+                _registered_method=True)
+        self.ExplainQuery = channel.unary_unary(
+                '/butler_api.v1.QueryService/ExplainQuery',
+                request_serializer=butler__api_dot_v1_dot_query__service__pb2.ExplainQueryRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_query__service__pb2.ExplainQueryResponse.FromString,
+                _registered_method=True)
 
 
 class QueryServiceServicer:
-    """Queries. Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
+    """Queries. An expression (QueryFilter.where) that is malformed gives INVALID_ARGUMENT with the reason EXPRESSION_SYNTAX,
+    EXPRESSION_TYPE or MISSING_GOVERNOR; an unknown name NOT_FOUND (UNKNOWN_NAME). Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
     left out nor repeated while others write. A page token belongs to one query: INVALID_ARGUMENT with another.
     """
 
@@ -80,6 +97,27 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamQuery(self, request, context):
+        """Returns all pages of a query, of one state of the repository. Cancel it to end the work of the service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountQuery(self, request, context):
+        """Returns the number of rows of a query.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainQuery(self, request, context):
+        """Returns reasons, for people, why a query has no rows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QueryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +136,21 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     request_deserializer=butler__api_dot_v1_dot_query__service__pb2.QueryDatasetsRequest.FromString,
                     response_serializer=butler__api_dot_v1_dot_query__service__pb2.QueryDatasetsResponse.SerializeToString,
             ),
+            'StreamQuery': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamQuery,
+                    request_deserializer=butler__api_dot_v1_dot_query__service__pb2.StreamQueryRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_query__service__pb2.StreamQueryResponse.SerializeToString,
+            ),
+            'CountQuery': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountQuery,
+                    request_deserializer=butler__api_dot_v1_dot_query__service__pb2.CountQueryRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_query__service__pb2.CountQueryResponse.SerializeToString,
+            ),
+            'ExplainQuery': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainQuery,
+                    request_deserializer=butler__api_dot_v1_dot_query__service__pb2.ExplainQueryRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_query__service__pb2.ExplainQueryResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'butler_api.v1.QueryService', rpc_method_handlers)
@@ -107,7 +160,8 @@ def add_QueryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class QueryService:
-    """Queries. Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
+    """Queries. An expression (QueryFilter.where) that is malformed gives INVALID_ARGUMENT with the reason EXPRESSION_SYNTAX,
+    EXPRESSION_TYPE or MISSING_GOVERNOR; an unknown name NOT_FOUND (UNKNOWN_NAME). Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
     left out nor repeated while others write. A page token belongs to one query: INVALID_ARGUMENT with another.
     """
 
@@ -182,6 +236,87 @@ class QueryService:
             '/butler_api.v1.QueryService/QueryDatasets',
             butler__api_dot_v1_dot_query__service__pb2.QueryDatasetsRequest.SerializeToString,
             butler__api_dot_v1_dot_query__service__pb2.QueryDatasetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamQuery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/butler_api.v1.QueryService/StreamQuery',
+            butler__api_dot_v1_dot_query__service__pb2.StreamQueryRequest.SerializeToString,
+            butler__api_dot_v1_dot_query__service__pb2.StreamQueryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountQuery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.QueryService/CountQuery',
+            butler__api_dot_v1_dot_query__service__pb2.CountQueryRequest.SerializeToString,
+            butler__api_dot_v1_dot_query__service__pb2.CountQueryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainQuery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.QueryService/ExplainQuery',
+            butler__api_dot_v1_dot_query__service__pb2.ExplainQueryRequest.SerializeToString,
+            butler__api_dot_v1_dot_query__service__pb2.ExplainQueryResponse.FromString,
             options,
             channel_credentials,
             insecure,

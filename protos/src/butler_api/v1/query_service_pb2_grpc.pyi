@@ -14,7 +14,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class QueryServiceStub:
-    """Queries. Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
+    """Queries. An expression (QueryFilter.where) that is malformed gives INVALID_ARGUMENT with the reason EXPRESSION_SYNTAX,
+    EXPRESSION_TYPE or MISSING_GOVERNOR; an unknown name NOT_FOUND (UNKNOWN_NAME). Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
     left out nor repeated while others write. A page token belongs to one query: INVALID_ARGUMENT with another.
     """
 
@@ -25,9 +26,16 @@ class QueryServiceStub:
     """Returns records of an element: one column per field."""
     QueryDatasets: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.QueryDatasetsRequest, _query_service_pb2.QueryDatasetsResponse]
     """Returns datasets of one type: the columns "id", "run", and one per dimension, required ones and implied."""
+    StreamQuery: _grpc.UnaryStreamMultiCallable[_query_service_pb2.StreamQueryRequest, _query_service_pb2.StreamQueryResponse]
+    """Returns all pages of a query, of one state of the repository. Cancel it to end the work of the service."""
+    CountQuery: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.CountQueryRequest, _query_service_pb2.CountQueryResponse]
+    """Returns the number of rows of a query."""
+    ExplainQuery: _grpc.UnaryUnaryMultiCallable[_query_service_pb2.ExplainQueryRequest, _query_service_pb2.ExplainQueryResponse]
+    """Returns reasons, for people, why a query has no rows."""
 
 class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Queries. Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
+    """Queries. An expression (QueryFilter.where) that is malformed gives INVALID_ARGUMENT with the reason EXPRESSION_SYNTAX,
+    EXPRESSION_TYPE or MISSING_GOVERNOR; an unknown name NOT_FOUND (UNKNOWN_NAME). Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
     left out nor repeated while others write. A page token belongs to one query: INVALID_ARGUMENT with another.
     """
 
@@ -54,5 +62,29 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _grpc.ServicerContext,
     ) -> _query_service_pb2.QueryDatasetsResponse:
         """Returns datasets of one type: the columns "id", "run", and one per dimension, required ones and implied."""
+
+    @_abc_1.abstractmethod
+    def StreamQuery(
+        self,
+        request: _query_service_pb2.StreamQueryRequest,
+        context: _grpc.ServicerContext,
+    ) -> _abc.Iterator[_query_service_pb2.StreamQueryResponse]:
+        """Returns all pages of a query, of one state of the repository. Cancel it to end the work of the service."""
+
+    @_abc_1.abstractmethod
+    def CountQuery(
+        self,
+        request: _query_service_pb2.CountQueryRequest,
+        context: _grpc.ServicerContext,
+    ) -> _query_service_pb2.CountQueryResponse:
+        """Returns the number of rows of a query."""
+
+    @_abc_1.abstractmethod
+    def ExplainQuery(
+        self,
+        request: _query_service_pb2.ExplainQueryRequest,
+        context: _grpc.ServicerContext,
+    ) -> _query_service_pb2.ExplainQueryResponse:
+        """Returns reasons, for people, why a query has no rows."""
 
 def add_QueryServiceServicer_to_server(servicer: QueryServiceServicer, server: _grpc.Server) -> None: ...

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The contracts of the two services, in domain types.
+
+The services implement them; `butler.remote` implements them over gRPC stubs; `butler.Butler` takes either. Every
+mutation carries a ``request_id`` so that it can be repeated when its outcome is unknown.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "Associations",
+    "BeginPut",
+    "Collections",
+    "DatasetEvent",
+    "DatasetEventKind",
+    "DatasetLookup",
+    "DatasetTypes",
+    "Datasets",
+    "Datastore",
+    "DimensionRecords",
+    "Events",
+    "FoundDataset",
+    "PutBatch",
+    "PutIntent",
+    "Puts",
+    "Queries",
+    "Registry",
+    "Repositories",
+    "WriteGrant",
+]
+
+from .datasets import (
+    Associations,
+    BeginPut,
+    DatasetLookup,
+    Datasets,
+    FoundDataset,
+    PutBatch,
+    PutIntent,
+    Puts,
+    WriteGrant,
+)
+from .definitions import Collections, DatasetTypes, DimensionRecords
+from .queries import DatasetEvent, DatasetEventKind, Events, Queries
+from .services import Datastore, Registry, Repositories

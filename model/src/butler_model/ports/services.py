@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The two services as a whole."""
+
+from __future__ import annotations
+
+__all__ = ["Datastore", "Registry", "Repositories"]
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from butler_model.artifact import SignedReceipt
+from butler_model.repository import RepositoryInfo
+from butler_model.universe import DimensionUniverse
+
+from .datasets import Associations, Datasets, Puts
+from .definitions import Collections, DatasetTypes, DimensionRecords
+from .queries import Events, Queries
+
+
+class Registry(Protocol):
+    """The registry of one repository."""
+
+    @property
+    def info(self) -> RepositoryInfo:
+        """What the repository is."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """A revision not later than what the latest call of this thread saw, nor earlier than what it made."""
+        ...
+
+    @property
+    def dimension_records(self) -> DimensionRecords: ...
+    @property
+    def collections(self) -> Collections: ...
+    @property
+    def associations(self) -> Associations: ...
+    @property
+    def dataset_types(self) -> DatasetTypes: ...
+    @property
+    def datasets(self) -> Datasets: ...
+    @property
+    def puts(self) -> Puts: ...
+    @property
+    def queries(self) -> Queries: ...
+    @property
+    def events(self) -> Events: ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+class Repositories(Protocol):
+    """All repositories of a deployment."""
+
+    def create(self, name: str, universe: DimensionUniverse, *, request_id: UUID) -> RepositoryInfo:
+        """Create an empty repository; `RepositoryExistsError` if there is one of that name."""
+        ...
+
+    def open(self, name: str) -> Registry:
+        """Return the registry of a repository, shared by all who open it; safe to use from many threads.
+
+        Raises `RepositoryNotFoundError`, or `IncompatibleVersionError` if its schema is of another version.
+        """
+        ...
+
+    def names(self) -> list[str]:
+        """Return the names of all repositories, ascending."""
+        ...
+
+    def close(self) -> None:
+        """Give back all connections."""
+        ...
+
+
+class Datastore(Protocol):
+    """The datastore: it turns grants into bytes, and bytes into receipts."""
+
+    def write(self, grant: bytes, content: Iterable[bytes]) -> SignedReceipt:
+        """Store an artifact from pieces; nothing is visible until it is whole and durable.
+
+        Raises `GrantError`, `ArtifactExistsError`, `LimitExceededError`, `StoreFullError`.
+        """
+        ...
+
+    def write_batch(self, items: Sequence[tuple[bytes, bytes]]) -> list[SignedReceipt]:
+        """Store small artifacts, given as (grant, content), all or none."""
+        ...
+
+    def read(self, grant: bytes, offset: int = 0, limit: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of an artifact from ``offset`` on, at most ``limit`` of them.
+
+        Raises `GrantError`, `ArtifactNotFoundError`, `ArtifactIntegrityError`.
+        """
+        ...
+
+    def read_batch(self, grants: Sequence[bytes]) -> list[bytes]:
+        """Return the whole contents of small artifacts, in order."""
+        ...
+
+    def exists(self, grants: Sequence[bytes]) -> list[bool]:
+        """Return, for each READ grant, whether the artifact is there with its recorded size."""
+        ...
+
+    def discard(self, grants: Sequence[bytes]) -> None:
+        """Remove what aborted puts may have written; absent artifacts are done already."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held open."""
+        ...
