@@ -27,7 +27,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--no-emit-package butler-api --no-emit-package butler-datastore --no-emit-package butler-grpc-client \
 	--no-emit-package butler-model --no-emit-package butler-registry
 
-.PHONY: help setup demo test lint typing protos protos-check migrations-check bench lock clean
+.PHONY: help setup demo test lint typing protos protos-check migrations-check behaviour-coverage bench bench-scale lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -79,8 +79,14 @@ protos-check: $(READY) ## Check that generated code is current and that the cont
 migrations-check: $(READY) ## Check that the migrations lead to the tables that the code declares
 	@$(PY) -m butler_registry.migrations.check
 
+behaviour-coverage: $(READY) ## Write which test shows which behaviour into the documentation
+	@$(PY) tools/behaviour_coverage.py write
+
 bench: $(READY) ## Measure latency and rates through the services
 	@$(PY) -m benchmarks.latency
+
+bench-scale: $(READY) ## Compare a registry of a million datasets with one of ten thousand
+	@$(PY) -m benchmarks.scale
 
 lock: $(READY) ## Compile the locked requirements from the members' pyproject files
 	@$(COMPILE) $(LOCK_ARGS) --all-extras -o requirements/dev.txt \

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Whether a registry of a million datasets answers as fast as one of ten thousand.
+
+Run it as ``make bench-scale``; it takes some minutes, most of them to fill the registries. The datasets are registered
+without bytes, all in one PostgreSQL server, and asked for through the services.
+"""
+
+from __future__ import annotations
+
+__all__ = ["main"]
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from butler import Butler
+from butler.connect import connect
+from butler_model.dataset import new_dataset_id
+from butler_model.paging import PageRequest
+from butler_model.ports import BeginPut, PutBatch
+from butler_model.query.spec import QuerySpec, ResultKind
+from tools.servers.postgres import own_postgres_server
+from tools.servers.services import own_services
+
+from .filling import DETECTORS, RUN, TYPE, data_id, describe
+from .measuring import Measurement, measure
+
+SMALL, LARGE = 10_000, 1_000_000
+MOST_RATIO = 1.5
+MOST_CLIENT_BYTES = 200_000_000
+LISTED = 10_000
+SELECTED_VISITS = 50
+_BATCH = 5_000
+_TARGETS = {
+    "find_dataset": None,
+    "one page of 2,000": None,
+    f"count of {SELECTED_VISITS * DETECTORS:,}": None,
+    "selective query": 0.004,
+    f"list {LISTED:,}, each": 5e-6,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What reading all datasets in a process of its own took."""
+
+    rows: int
+    seconds: float
+    peak_bytes: int
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure both sizes and print them side by side; return the exit code."""
+    parser = argparse.ArgumentParser("python -m benchmarks.scale", description="Measure a million datasets.")
+    parser.add_argument(
+        "--large", type=int, default=LARGE, metavar="N", help="datasets of the larger (1,000,000)"
+    )
+    parser.add_argument("--repetitions", type=int, default=100, metavar="N", help="of each call (100)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here, too")
+    parser.add_argument("--list", metavar="ADDRESS", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.list:
+        return _list_all(options.list)
+    console = Console() if sys.stdout.isatty() else Console(width=120)
+    with (
+        tempfile.TemporaryDirectory(prefix="butler-scale-") as folder,
+        own_postgres_server() as postgres,
+        own_services(postgres.create_database(), Path(folder)) as address,
+    ):
+        small = _measured(console, f"grpc://{address}/small", SMALL, options.repetitions)
+        large = _measured(console, f"grpc://{address}/large", options.large, options.repetitions)
+        listing = _listing(f"grpc://{address}/large")
+    console.print(_comparison(small, large, options.large))
+    console.print(
+        f"Listing all {listing.rows:,} took {listing.seconds:.1f} s "
+        f"({listing.seconds / listing.rows * 1e6:.1f} us each), and its process {listing.peak_bytes / 1e6:.0f} MB at "
+        f"most ({'met' if listing.peak_bytes <= MOST_CLIENT_BYTES else 'MISSED'}: {MOST_CLIENT_BYTES / 1e6:.0f} MB)."
+    )
+    if options.json:
+        options.json.write_text(json.dumps(_as_json(small, large, listing), indent=1) + "\n")
+    return 0
+
+
+def _measured(console: Console, address: str, datasets: int, repetitions: int) -> list[Measurement]:
+    Butler.makeRepo(address)
+    with Butler(address, run=RUN) as butler, console.status(f"Registering {datasets:,} datasets …"):
+        describe(butler, datasets)
+        began = time.perf_counter()
+        _register(address, datasets)
+        rate = datasets / (time.perf_counter() - began)
+    console.print(f"Registered {datasets:,} datasets without bytes, {rate:,.0f}/s.")
+    with Butler(address, collections=RUN) as butler, console.status("Asking …"):
+        return _questions(butler, address, datasets, repetitions)
+
+
+def _register(address: str, datasets: int) -> None:
+    connection = connect(address)
+    try:
+        puts = connection.registry.puts
+        for first in range(0, datasets, _BATCH):
+            data_ids = [data_id(number) for number in range(first, min(first + _BATCH, datasets))]
+            ids = [new_dataset_id() for _ in data_ids]
+            puts.begin(BeginPut(uuid4(), RUN, (PutBatch(TYPE, "Bytes", data_ids, ids, ()),)))
+            puts.commit(ids, [], request_id=uuid4())
+    finally:
+        connection.release()
+
+
+def _questions(butler: Butler, address: str, datasets: int, repetitions: int) -> list[Measurement]:
+    connection = connect(address)
+    queries = connection.registry.queries
+    everything = QuerySpec(ResultKind.DATASETS, dataset_type=TYPE, collections=(RUN,))
+    visits = datasets // DETECTORS
+    selected = tuple(range(0, visits, max(1, visits // SELECTED_VISITS)))[:SELECTED_VISITS]
+    counted = butler.registry.queryDatasets(
+        TYPE, where="instrument = 'BenchCam' AND visit IN (:visits)", bind={"visits": selected}
+    )
+
+    def find(number: int) -> object:
+        return butler.find_dataset(TYPE, data_id(number * 7919 % datasets))
+
+    def select(number: int) -> object:
+        return list(
+            butler.registry.queryDatasets(
+                TYPE,
+                where="instrument = 'BenchCam' AND visit = :visit AND detector < 10",
+                bind={"visit": number * 31 % visits},
+            )
+        )
+
+    def listed(_: int) -> object:
+        return list(butler.registry.queryDatasets(TYPE).limit(LISTED))
+
+    def page(_: int) -> object:
+        return queries.page(everything, PageRequest(2_000))
+
+    calls: list[tuple[Callable[[int], object], int, int]] = [
+        (find, repetitions, 1),
+        (page, max(10, repetitions // 5), 1),
+        (lambda _: counted.count(), max(10, repetitions // 5), 1),
+        (select, repetitions, 1),
+        (listed, 10, LISTED),
+    ]
+    try:
+        return [
+            measure(f"{datasets:,}", name, call, times, warm_up=5, items=items)
+            for name, (call, times, items) in zip(_TARGETS, calls, strict=True)
+        ]
+    finally:
+        connection.release()
+
+
+def _listing(address: str) -> Listing:
+    """List everything in a process of its own, whose memory nothing else used."""
+    command = [sys.executable, "-m", "benchmarks.scale", "--list", address]
+    finished = subprocess.run(command, check=True, capture_output=True, text=True)
+    rows, seconds, peak = json.loads(finished.stdout)
+    return Listing(rows, seconds, peak)
+
+
+def _list_all(address: str) -> int:
+    with Butler(address, collections=RUN) as butler:
+        began = time.perf_counter()
+        rows = sum(1 for _ in butler.registry.queryDatasets(TYPE))
+        seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps([rows, seconds, peak]))
+    return 0
+
+
+def _comparison(small: list[Measurement], large: list[Measurement], datasets: int) -> Table:
+    table = Table(title="Milliseconds", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Operation", no_wrap=True)
+    for heading in (f"of {SMALL:,}", f"of {datasets:,}", "Ratio", f"<= {MOST_RATIO}", "Target", ""):
+        table.add_column(heading, justify="right")
+    for one, other in zip(small, large, strict=True):
+        ratio, target = other.median / one.median, _TARGETS[one.operation]
+        table.add_row(
+            one.operation,
+            f"{one.median * 1e3:.4f}",
+            f"{other.median * 1e3:.4f}",
+            f"{ratio:.2f}",
+            "met" if ratio <= MOST_RATIO else "MISSED",
+            "" if target is None else f"{target * 1e3:.4f}",
+            "" if target is None else "met" if other.median <= target else "MISSED",
+        )
+    return table
+
+
+def _as_json(small: list[Measurement], large: list[Measurement], listing: Listing) -> dict[str, object]:
+    rows = {
+        one.operation: {"small_ms": one.median * 1e3, "large_ms": other.median * 1e3}
+        for one, other in zip(small, large, strict=True)
+    }
+    return {
+        "operations": rows,
+        "listing": {"rows": listing.rows, "seconds": listing.seconds, "peak_bytes": listing.peak_bytes},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
