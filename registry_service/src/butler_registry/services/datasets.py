@@ -62,7 +62,7 @@ class DatasetService:
         """Return what a snapshot gives, and the revision at which the rows were read, `None` if there are none."""
         row = snapshot.dataset_type(lookup.dataset_type)
         group = row.dataset_type.dimensions
-        collections = snapshot.collections(lookup.collections)
+        collections = snapshot.search(lookup.collections)
         values = required_values(snapshot, group, lookup.data_ids)
         data_ids = [tuple(v[name] for name in group.required) for v in values]
         if not collections or not data_ids:

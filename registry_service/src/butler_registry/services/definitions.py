@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from threading import local
 from typing import Any
 
+from butler_model.collection import CollectionType
 from butler_model.dimensions import DimensionElement
 from butler_model.errors import MissingCollectionError, MissingDatasetTypeError
 from butler_model.records import DimensionRecord
@@ -35,6 +36,7 @@ class _Cache:
     revision: int
     collections: dict[str, CollectionRow] = field(default_factory=dict)
     collections_by_id: dict[int, CollectionRow] = field(default_factory=dict)
+    searches: dict[tuple[str, ...], list[CollectionRow]] = field(default_factory=dict)
     dataset_types: dict[str, DatasetTypeRow] = field(default_factory=dict)
     dataset_types_by_id: dict[int, DatasetTypeRow] = field(default_factory=dict)
     records: dict[tuple[str, tuple[Any, ...]], DimensionRecord | None] = field(default_factory=dict)
@@ -75,6 +77,11 @@ class Definitions:
         """Return definitions without reading the revision: enough to look things up by id, which never changes."""
         self._observed.revision = self._cache.revision
         return Snapshot(self, connection, self._cache)
+
+    def lock(self, connection: Connection) -> Snapshot:
+        """Keep others from changing definitions until the transaction ends, and return them as they are."""
+        self.attributes.lock_revision(connection)
+        return self.snapshot(connection)
 
     def advance(self, connection: Connection) -> None:
         """Count one change of definitions; call it last, since others wait for the row until the commit."""
@@ -121,6 +128,35 @@ class Snapshot:
                 cached.update(found)
             return [found.get(name) or cached[name] for name in names]
         return [cached[name] for name in names]
+
+    def search(self, names: Sequence[str]) -> list[CollectionRow]:
+        """Return the collections that a search visits: chains by their members, depth-first, each once.
+
+        Raises `MissingCollectionError` for a name that does not exist.
+        """
+        key = tuple(names)
+        found = self._cache.searches.get(key)
+        if found is None:
+            found = self._visited(key)
+            if len(self._cache.searches) < _MAX_CACHED_NAMES:
+                self._cache.searches[key] = found
+        return found
+
+    def _visited(self, names: Sequence[str]) -> list[CollectionRow]:
+        seen: set[int] = set()
+        found: list[CollectionRow] = []
+        # A stack, since chains may be nested deeper than Python's calls.
+        waiting = self.collections(names)[::-1]
+        while waiting:
+            row = waiting.pop()
+            if row.id in seen:
+                continue
+            seen.add(row.id)
+            if row.collection.type is CollectionType.CHAINED:
+                waiting += self.collections(row.collection.children)[::-1]
+            else:
+                found.append(row)
+        return found
 
     def run_names(self, ids: Iterable[int]) -> dict[int, str]:
         """Return the names of collections by id."""

@@ -67,7 +67,7 @@ class QueryService:
         if spec.kind is ResultKind.DATA_IDS:
             return plan_data_ids(self._dimension_tables, universe.conform(spec.dimensions), spec.data_id)
         row = snapshot.dataset_type(spec.dataset_type)
-        collections = snapshot.collections(spec.collections)
+        collections = snapshot.search(spec.collections)
         ranks = {c.id: i for i, c in reversed(list(enumerate(collections)))}
         return plan_datasets(
             self._static, self._dimension_tables, row, ranks, spec.data_id, find_first=spec.find_first

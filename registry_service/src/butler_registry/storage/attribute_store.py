@@ -42,6 +42,10 @@ class AttributeStore:
         """Return the revision."""
         return int(connection.execute(self._read_revision).scalar_one())
 
+    def lock_revision(self, connection: Connection) -> None:
+        """Wait until nobody else changes definitions, and keep them from it until the transaction ends."""
+        connection.execute(self._read_revision.with_for_update()).scalar_one()
+
     def advance(self, connection: Connection) -> int:
         """Count one change of definitions; call it last, since others wait for the row until the commit."""
         return int(connection.execute(self._next_revision).scalar_one())

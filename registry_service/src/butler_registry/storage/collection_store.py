@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["CollectionRow", "CollectionStore"]
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from butler_model.collection import Collection, CollectionType
 from butler_model.text import unfit_text
 
+from .chain_store import ChainStore
 from .schema import StaticTables
 
 
@@ -31,6 +32,7 @@ class CollectionStore:
 
     def __init__(self, tables: StaticTables) -> None:
         self._table = tables.collection
+        self.chains = ChainStore(tables)
 
     def insert(self, connection: Connection, collection: Collection) -> bool:
         """Insert a collection unless there is one of that name; return whether it is new."""
@@ -47,22 +49,45 @@ class CollectionStore:
         """Return those of the named collections that exist."""
         possible = [name for name in names if not unfit_text(name)]
         rows = connection.execute(self._select().where(self._table.c.name.in_(possible)))
-        return {row.name: _row(row) for row in rows}
+        return {row.collection.name: row for row in self._rows(connection, rows)}
 
     def by_id(self, connection: Connection, ids: Sequence[int]) -> dict[int, CollectionRow]:
         """Return those of the collections that exist."""
         rows = connection.execute(self._select().where(self._table.c.id.in_(ids)))
-        return {row.id: _row(row) for row in rows}
+        return {row.id: row for row in self._rows(connection, rows)}
 
     def all(self, connection: Connection) -> list[Collection]:
         """Return all collections by name."""
+        rows = connection.execute(self._select().order_by(self._table.c.name))
+        return [row.collection for row in self._rows(connection, rows)]
+
+    def lock(self, connection: Connection, collection_id: int) -> None:
+        """Wait until nobody else holds this collection's row, and keep it until the transaction ends.
+
+        Whoever puts into the collection is not kept waiting.
+        """
+        query = select(self._table.c.id).where(self._table.c.id == collection_id)
+        connection.execute(query.with_for_update(key_share=True)).all()
+
+    def set_doc(self, connection: Connection, collection_id: int, doc: str) -> None:
+        """Set the description of a collection."""
+        connection.execute(self._table.update().where(self._table.c.id == collection_id).values(doc=doc))
+
+    def delete(self, connection: Connection, collection_id: int) -> None:
+        """Delete a collection that has no datasets of its own and is in no chain; its memberships go with it."""
+        connection.execute(self._table.delete().where(self._table.c.id == collection_id))
+
+    def _rows(self, connection: Connection, rows: Iterable[Row[Any]]) -> list[CollectionRow]:
+        found = list(rows)
+        chained = [row.id for row in found if row.type == CollectionType.CHAINED]
+        children = self.chains.children(connection, chained)
         return [
-            _row(row).collection for row in connection.execute(self._select().order_by(self._table.c.name))
+            CollectionRow(
+                row.id, Collection(row.name, CollectionType(row.type), row.doc, children.get(row.id, ()))
+            )
+            for row in found
         ]
 
     def _select(self) -> Select[Any]:
         return select(self._table.c.id, self._table.c.name, self._table.c.type, self._table.c.doc)
 
-
-def _row(row: Row[Any]) -> CollectionRow:
-    return CollectionRow(row.id, Collection(row.name, CollectionType(row.type), row.doc))

@@ -73,6 +73,7 @@ class StaticTables:
     dataset: Table
     artifact_record: Table
     put_intent: Table
+    request_log: Table
     outbox: Table
 
     @classmethod
@@ -108,6 +109,14 @@ class StaticTables:
             dataset=_dataset_table(metadata, prefix),
             artifact_record=_artifact_record_table(metadata, prefix),
             put_intent=_put_intent_table(metadata, prefix),
+            request_log=Table(
+                "request_log",
+                metadata,
+                Column("request_id", UuidBytes, primary_key=True),
+                Column("digest", String(64), nullable=False, comment="of what was asked for"),
+                Column("time_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
+                Index(None, "time_nsec"),
+            ),
             outbox=_outbox_table(metadata),
         )
 

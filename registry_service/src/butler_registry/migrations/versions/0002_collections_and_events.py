@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Chains, summaries of collections, and the outbox."""
+"""Chains, summaries of collections, requests that were done, and the outbox."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ __all__ = ["downgrade", "upgrade"]
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0002"
 down_revision = "0001"
@@ -76,6 +77,19 @@ def upgrade() -> None:
     op.create_index(
         "ix_collection_summary_dataset_type_id", "collection_summary", ["dataset_type_id"], schema=_schema()
     )
+    op.create_table(
+        "request_log",
+        sa.Column(
+            "request_id",
+            sa.LargeBinary(16).with_variant(postgresql.UUID(), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("digest", sa.String(64), nullable=False, comment="of what was asked for"),
+        sa.Column("time_nsec", sa.BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
+        sa.PrimaryKeyConstraint("request_id", name="pk_request_log"),
+        schema=_schema(),
+    )
+    op.create_index("ix_request_log_time_nsec", "request_log", ["time_nsec"], schema=_schema())
     _create_outbox()
 
 
@@ -99,5 +113,5 @@ def _create_outbox() -> None:
 
 def downgrade() -> None:
     """Remove the tables."""
-    for table in ("outbox", "collection_summary", "collection_chain"):
+    for table in ("outbox", "request_log", "collection_summary", "collection_chain"):
         op.drop_table(table, schema=_schema())
