@@ -7,19 +7,25 @@ import uuid
 
 import pytest
 
-from butler_model.collection import Collection, CollectionType
+from butler_model.collection import Collection, CollectionSummary, CollectionType
 from butler_model.errors import (
+    ConflictingDefinitionError,
     InvalidNameError,
+    InvalidRequestError,
     LimitExceededError,
     MissingCollectionError,
-    UnsupportedOperationError,
+    OrphanedRecordError,
 )
+from butler_model.ports import DatasetLookup
 from tests.support.registries import (  # noqa: F401 - fixtures
+    RegistryHome,
     RegistrySetup,
     at_once,
+    register_types,
     registry_home_of_module,
     registry_of_module,
     registry_of_test,
+    second_client,
 )
 
 RUN = CollectionType.RUN
@@ -150,11 +156,108 @@ def test_many_collections_are_all_listed(setup: RegistrySetup) -> None:
     assert names(setup, "runs/*") == given
 
 
-@pytest.mark.parametrize("type_", sorted(set(CollectionType) - {RUN}))
-def test_this_release_makes_runs_only(shared: RegistrySetup, type_: CollectionType) -> None:
-    with pytest.raises(UnsupportedOperationError, match=f"u/me/other.*{type_.name}"):
-        shared.registry.collections.register(Collection("u/me/other", type_), request_id=uuid.uuid4())
-    assert names(shared, "u/me/other") == []
+@pytest.mark.parametrize("type_", CollectionType)
+def test_collections_of_every_type_are_registered_and_told_apart(
+    setup: RegistrySetup, type_: CollectionType
+) -> None:
+    setup.register("u/me/other", type_)
+    assert setup.registry.collections.get("u/me/other") == Collection("u/me/other", type_)
+    for other in set(CollectionType) - {type_}:
+        with pytest.raises(ConflictingDefinitionError, match=f"u/me/other.*{type_.name}"):
+            setup.register("u/me/other", other)
+        assert setup.registry.collections.find(["u/*"], frozenset([other])) == []
+
+
+def test_a_description_can_be_changed(setup: RegistrySetup) -> None:
+    register(setup, "run", "old")
+    setup.registry.collections.set_doc("run", "new 星", request_id=uuid.uuid4())
+    assert setup.registry.collections.get("run").doc == "new 星"
+    with pytest.raises(MissingCollectionError, match="nowhere"):
+        setup.registry.collections.set_doc("nowhere", "new", request_id=uuid.uuid4())
+
+
+def test_a_run_whose_datasets_are_stored_cannot_be_removed_and_one_without_artifacts_goes_with_its_memberships(
+    setup: RegistrySetup,
+) -> None:
+    # D12
+    register_types(setup)
+    remove = setup.registry.collections.remove
+    register(setup, "run")
+    (dataset_id,) = setup.put("note", "run", {"instrument": "Cam1", "detector": 1})
+    with pytest.raises(OrphanedRecordError, match="run"):
+        remove("run", request_id=uuid.uuid4())
+    assert setup.registry.datasets.get([dataset_id])[0] is not None
+    register(setup, "bare")
+    intents = setup.begin("note", "bare", [{"instrument": "Cam1", "detector": 1}], artifacts=())
+    setup.commit(intents)
+    setup.register("tag", CollectionType.TAGGED)
+    setup.associate("tag", intents[0].dataset_id)
+    remove("bare", request_id=uuid.uuid4())
+    assert names(setup, "bare") == []
+    assert setup.registry.datasets.get([intents[0].dataset_id]) == [None]
+    assert setup.find("note", {"instrument": "Cam1", "detector": 1}, "tag") is None
+
+
+def test_a_run_that_is_being_put_into_cannot_be_removed(setup: RegistrySetup) -> None:
+    register_types(setup)
+    register(setup, "run")
+    intents = setup.begin("note", "run", [{"instrument": "Cam1", "detector": 1}])
+    with pytest.raises(OrphanedRecordError, match="put into run"):
+        setup.registry.collections.remove("run", request_id=uuid.uuid4())
+    setup.commit(intents)
+
+
+def test_removing_what_does_not_exist_is_an_error_and_a_repeat_is_none(setup: RegistrySetup) -> None:
+    remove = setup.registry.collections.remove
+    with pytest.raises(MissingCollectionError, match="nowhere"):
+        remove("nowhere", request_id=uuid.uuid4())
+    register(setup, "run")
+    request_id = uuid.uuid4()
+    remove("run", request_id=request_id)
+    remove("run", request_id=request_id)
+    with pytest.raises(InvalidRequestError, match="request_id"):
+        remove("other", request_id=request_id)
+
+
+def test_summaries_tell_what_is_there_now(setup: RegistrySetup) -> None:
+    register_types(setup)
+    summaries = setup.registry.collections.summaries
+    register(setup, "run")
+    setup.register("tag", CollectionType.TAGGED)
+    assert summaries(["run", "tag"]) == [CollectionSummary(), CollectionSummary()]
+    (dataset_id,) = setup.put("note", "run", {"instrument": "Cam1", "detector": 1})
+    setup.put("log", "run", {})
+    setup.associate("tag", dataset_id)
+    setup.chain("chain", "tag", "run")
+    in_run = CollectionSummary(("log", "note"), {"instrument": ("Cam1",)})
+    in_tag = CollectionSummary(("note",), {"instrument": ("Cam1",)})
+    assert summaries(["run", "tag", "chain"]) == [in_run, in_tag, in_run]
+    setup.registry.associations.disassociate("tag", [dataset_id], request_id=uuid.uuid4())
+    assert summaries(["tag"]) == [CollectionSummary()]
+    with pytest.raises(MissingCollectionError, match="nowhere"):
+        summaries(["run", "nowhere"])
+
+
+def test_a_glob_of_a_hundred_stars_is_answered_at_once(setup: RegistrySetup) -> None:
+    register(setup, "a" * 200)
+    assert names(setup, "*a" * 50 + "*" * 100 + "b") == []
+    assert names(setup, "a" * 100 + "*" * 100) == ["a" * 200]
+
+
+def test_what_one_client_registers_another_sees_at_once(setup: RegistrySetup, home: RegistryHome) -> None:
+    # D69
+    with second_client(home, setup) as other:
+        assert other.collections.find(["*"]) == []
+        register(setup, "run")
+        setup.chain("chain", "run")
+        setup.register_type("note", ("instrument", "detector"))
+        assert other.collections.get("chain").children == ("run",)
+        assert other.dataset_types.get("note").name == "note"
+        setup.put("note", "run", {"instrument": "Cam1", "detector": 1})
+        lookup = DatasetLookup("note", [{"instrument": "Cam1", "detector": 1}], ("chain",))
+        assert other.datasets.find(lookup)[0] is not None
+        setup.chain("chain")
+        assert other.datasets.find(lookup) == [None]
 
 
 def test_a_new_collection_advances_the_revision_and_a_repeat_does_not(setup: RegistrySetup) -> None:

@@ -12,11 +12,9 @@ from typing import Any
 import pytest
 
 from butler_model.artifact import ArtifactLayout, Operation
-from butler_model.collection import Collection, CollectionType
 from butler_model.dataset import new_dataset_id
 from butler_model.errors import (
     AmbiguousDataIdError,
-    ButlerError,
     ConflictingDefinitionError,
     DataIdValueError,
     DatasetTypeMismatchError,
@@ -544,9 +542,3 @@ def test_a_lost_contest_for_one_dataset_loses_the_batch(shared: RegistrySetup, r
     with pytest.raises(ConflictingDefinitionError, match="detector: 1"):
         shared.commit(loser)
     assert [shared.find("note", note(d), run) is not None for d in (1, 2, 3)] == [True, False, False]
-
-
-def test_only_runs_can_be_registered_yet(shared: RegistrySetup) -> None:
-    for type_ in set(CollectionType) - {CollectionType.RUN}:
-        with pytest.raises(ButlerError, match="tagged/x"):
-            shared.registry.collections.register(Collection("tagged/x", type_), request_id=uuid.uuid4())

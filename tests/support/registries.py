@@ -16,6 +16,7 @@ __all__ = [
     "registry_home_of_module",
     "registry_of_module",
     "registry_of_test",
+    "second_client",
 ]
 
 import itertools
@@ -34,7 +35,7 @@ import pytest
 from butler.remote import RemoteRepositories
 from butler_api.server import build_server
 from butler_model.artifact import ArtifactLayout, Receipt
-from butler_model.collection import Collection, CollectionType
+from butler_model.collection import ChainEdit, Collection, CollectionType
 from butler_model.dataset import DatasetType, new_dataset_id
 from butler_model.grants import TokenSigner
 from butler_model.paging import PageRequest
@@ -108,11 +109,36 @@ class RegistrySetup:
         self.registry.collections.register(Collection(name, CollectionType.RUN), request_id=uuid.uuid4())
         return name
 
+    def register(self, name: str, type_: CollectionType) -> str:
+        """Register a collection; return its name."""
+        self.registry.collections.register(Collection(name, type_), request_id=uuid.uuid4())
+        return name
+
+    def chain(self, name: str, *children: str) -> str:
+        """Make a chain of collections, or give one other members; return its name."""
+        self.register(name, CollectionType.CHAINED)
+        self.registry.collections.edit_chain(name, ChainEdit.SET, children, request_id=uuid.uuid4())
+        return name
+
+    def associate(self, collection: str, *ids: UUID) -> None:
+        """Add datasets to a TAGGED collection."""
+        self.registry.associations.associate(collection, ids, request_id=uuid.uuid4())
+
+    def certify(self, collection: str, timespan: Timespan, *ids: UUID) -> None:
+        """Say that datasets are valid for a range of time."""
+        self.registry.associations.certify(collection, ids, timespan, request_id=uuid.uuid4())
+
     def register_type(
-        self, name: str, dimensions: Sequence[str], storage_class: str = LAYOUT.storage_class
+        self,
+        name: str,
+        dimensions: Sequence[str],
+        storage_class: str = LAYOUT.storage_class,
+        *,
+        is_calibration: bool = False,
     ) -> DatasetType:
         """Register a dataset type."""
-        dataset_type = DatasetType(name, self.universe.conform(dimensions), storage_class)
+        group = self.universe.conform(dimensions)
+        dataset_type = DatasetType(name, group, storage_class, isCalibration=is_calibration)
         self.registry.dataset_types.register(dataset_type, request_id=uuid.uuid4())
         return dataset_type
 
@@ -233,6 +259,16 @@ def registry_home(kind: str, folder: Path, postgresql: Callable[[], str]) -> Ite
         remote = RemoteRepositories(server.address)
         stack.callback(remote.close)
         yield RegistryHome(remote, database, signer)
+
+
+@contextmanager
+def second_client(home: RegistryHome, setup: RegistrySetup) -> Iterator[Registry]:
+    """Give the registry of a repository as another process with caches of its own sees it, embedded."""
+    application = RegistryApplication(home.database, home.signer, limits=LIMITS)
+    try:
+        yield application.open(setup.repository)
+    finally:
+        application.close()
 
 
 @pytest.fixture(scope="module", params=REGISTRIES, name="home")

@@ -15,6 +15,7 @@ from butler_model.grants import TokenSigner
 from butler_model.repository import Limits, RepositoryInfo, Store, check_repository_name
 from butler_model.universe import DimensionUniverse
 
+from .services.associations import AssociationService
 from .services.collections import CollectionService
 from .services.dataset_types import DatasetTypeService
 from .services.datasets import DatasetService
@@ -25,7 +26,9 @@ from .services.page_tokens import PageTokens
 from .services.puts import PutService
 from .services.queries import QueryService
 from .services.repository_creation import create_repository, read_attributes
+from .storage.association_store import AssociationStore
 from .storage.attribute_store import AttributeStore
+from .storage.calibration_search import CalibrationSearch
 from .storage.collection_store import CollectionStore
 from .storage.database import Database
 from .storage.dataset_store import DatasetStore
@@ -33,9 +36,13 @@ from .storage.dataset_type_store import DatasetTypeStore
 from .storage.dimension_store import DimensionStore
 from .storage.dimension_tables import DimensionTables
 from .storage.intent_store import IntentStore
+from .storage.outbox_store import OutboxStore
 from .storage.repositories import open_databases
+from .storage.request_store import RequestStore
+from .storage.run_removal import RunRemoval
 from .storage.schema import SCHEMA_REVISION, StaticTables
 from .storage.single_commit import SingleCommit
+from .storage.summary_store import SummaryStore
 
 
 class RepositoryRegistry:
@@ -56,17 +63,25 @@ class RepositoryRegistry:
             CollectionStore(static),
             DatasetTypeStore(static, info.universe),
             DimensionStore(dimension_tables),
+            SummaryStore(static),
         )
+        requests, outbox = RequestStore(static), OutboxStore(static)
         self.dimension_records = DimensionRecordService(database, definitions, info.limits)
-        self.collections = CollectionService(database, definitions)
+        self.collections = CollectionService(database, definitions, requests, RunRemoval(static, outbox))
+        self.associations = AssociationService(
+            database, definitions, datasets, AssociationStore(static), requests, info.limits
+        )
         self.dataset_types = DatasetTypeService(database, definitions)
-        self.datasets = DatasetService(database, definitions, datasets, grants, info.limits)
+        self.datasets = DatasetService(
+            database, definitions, datasets, CalibrationSearch(datasets), grants, info.limits
+        )
         self.puts = PutService(
             database,
             definitions,
             datasets,
             IntentStore(static),
             SingleCommit(static),
+            outbox,
             grants,
             info.stores[0],
             info.limits,

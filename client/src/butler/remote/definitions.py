@@ -1,27 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Dimension records, collections and dataset types of a remote registry."""
+"""Dimension records and dataset types of a remote registry."""
 
 from __future__ import annotations
 
-__all__ = ["RemoteCollections", "RemoteDatasetTypes", "RemoteDimensionRecords"]
+__all__ = ["RemoteDatasetTypes", "RemoteDimensionRecords"]
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from butler_api.convert.collections import (
-    collection_from_proto,
-    collection_to_proto,
-    collection_type_to_proto,
-)
 from butler_api.convert.data_ids import data_ids_to_proto, expanded_from_proto
 from butler_api.convert.dataset_types import dataset_type_to_proto
 from butler_api.convert.dimension_records import records_to_proto
-from butler_api.v1 import collection_service_pb2, dataset_type_service_pb2, dimension_service_pb2
-from butler_api.v1.collection_service_pb2_grpc import CollectionServiceStub
+from butler_api.v1 import dataset_type_service_pb2, dimension_service_pb2
 from butler_api.v1.dataset_type_service_pb2_grpc import DatasetTypeServiceStub
 from butler_api.v1.dimension_service_pb2_grpc import DimensionServiceStub
-from butler_model.collection import Collection, CollectionType
 from butler_model.data_id import DataCoordinate
 from butler_model.dataset import DatasetType
 from butler_model.records import DimensionRecord
@@ -43,23 +36,26 @@ class RemoteDimensionRecords:
         *,
         request_id: UUID,
         skip_existing: bool = False,
+        replace: bool = False,
     ) -> int:
         request = dimension_service_pb2.InsertDimensionRecordsRequest(
             repository=self._session.repository,
             request_id=request_id.bytes,
             records=records_to_proto(self._session.universe[element], records),
             skip_existing=skip_existing,
+            replace=replace,
         )
         connection = self._session.connection
         response = connection.call(connection.stub(DimensionServiceStub).InsertDimensionRecords, request)
         self._session.see(response.revision)
         return response.inserted
 
-    def sync(self, record: DimensionRecord, *, request_id: UUID) -> bool:
+    def sync(self, record: DimensionRecord, *, request_id: UUID, update: bool = False) -> bool:
         request = dimension_service_pb2.SyncDimensionRecordRequest(
             repository=self._session.repository,
             request_id=request_id.bytes,
             record=records_to_proto(record.definition, [record]),
+            update=update,
         )
         connection = self._session.connection
         response = connection.call(connection.stub(DimensionServiceStub).SyncDimensionRecord, request)
@@ -83,52 +79,6 @@ class RemoteDimensionRecords:
         response = connection.call(connection.stub(DimensionServiceStub).ExpandDataIds, request)
         self._session.see(response.revision)
         return expanded_from_proto(self._session.universe, response.expanded)
-
-
-class RemoteCollections:
-    """Implements `butler_model.ports.Collections`."""
-
-    def __init__(self, session: RepositorySession) -> None:
-        self._session = session
-
-    def register(self, collection: Collection, *, request_id: UUID) -> bool:
-        request = collection_service_pb2.RegisterCollectionRequest(
-            repository=self._session.repository,
-            request_id=request_id.bytes,
-            collection=collection_to_proto(collection),
-        )
-        connection = self._session.connection
-        response = connection.call(connection.stub(CollectionServiceStub).RegisterCollection, request)
-        self._session.see(response.revision)
-        return response.registered
-
-    def get(self, name: str) -> Collection:
-        request = collection_service_pb2.GetCollectionRequest(repository=self._session.repository, name=name)
-        connection = self._session.connection
-        response = connection.call(connection.stub(CollectionServiceStub).GetCollection, request)
-        self._session.see(response.revision)
-        return collection_from_proto(response.collection)
-
-    def find(
-        self, patterns: Sequence[str], types: frozenset[CollectionType] | None = None
-    ) -> list[Collection]:
-        if types is not None and not types:
-            return []  # on the wire no types mean all
-        request = collection_service_pb2.ListCollectionsRequest(
-            repository=self._session.repository,
-            patterns=patterns,
-            types=map(collection_type_to_proto, types or ()),
-        )
-        connection = self._session.connection
-        list_page = connection.stub(CollectionServiceStub).ListCollections
-        found: list[Collection] = []
-        while True:
-            response = connection.call(list_page, request)
-            found += map(collection_from_proto, response.collections)
-            self._session.see(response.revision)
-            if not response.next_page_token:
-                return found
-            request.page_token = response.next_page_token
 
 
 class RemoteDatasetTypes:
@@ -172,3 +122,12 @@ class RemoteDatasetTypes:
             if not response.next_page_token:
                 return found
             request.page_token = response.next_page_token
+
+    def remove(self, patterns: Sequence[str], *, request_id: UUID) -> list[str]:
+        request = dataset_type_service_pb2.RemoveDatasetTypesRequest(
+            repository=self._session.repository, request_id=request_id.bytes, patterns=patterns
+        )
+        connection = self._session.connection
+        response = connection.call(connection.stub(DatasetTypeServiceStub).RemoveDatasetTypes, request)
+        self._session.see(response.revision)
+        return list(response.removed)

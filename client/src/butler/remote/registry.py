@@ -13,8 +13,10 @@ from butler_api.v1.repository_service_pb2_grpc import RepositoryServiceStub
 from butler_model.repository import RepositoryInfo
 from butler_model.universe import DimensionUniverse
 
+from .associations import RemoteAssociations
+from .collections import RemoteCollections
 from .datasets import RemoteDatasets, RemotePuts, RemoteQueries
-from .definitions import RemoteCollections, RemoteDatasetTypes, RemoteDimensionRecords
+from .definitions import RemoteDatasetTypes, RemoteDimensionRecords
 from .session import RepositorySession
 
 
@@ -39,6 +41,7 @@ class RemoteRegistry:
         )
         self.dimension_records = RemoteDimensionRecords(session)
         self.collections = RemoteCollections(session)
+        self.associations = RemoteAssociations(session)
         self.dataset_types = RemoteDatasetTypes(session)
         self.datasets = RemoteDatasets(session)
         self.puts = RemotePuts(session)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "packed_uuids_from_proto",
     "plain_value",
     "region_from_proto",
     "timespan_from_nsec",
@@ -48,6 +49,15 @@ def uuid_from_proto(raw: bytes, what: str) -> UUID:
 def uuids_from_proto(raw: Iterable[bytes], what: str) -> list[UUID]:
     """Return UUIDs; see `uuid_from_proto`."""
     return [uuid_from_proto(each, what) for each in raw]
+
+
+def packed_uuids_from_proto(packed: bytes, what: str) -> list[UUID]:
+    """Return UUIDs that stand one after the other; `InvalidRequestError`, naming ``what``, if one is cut short."""
+    if len(packed) % _UUID_BYTES:
+        raise InvalidRequestError(
+            f"{what} has {len(packed)} bytes, which is no multiple of {_UUID_BYTES}.", field=what
+        )
+    return [UUID(bytes=packed[i : i + _UUID_BYTES]) for i in range(0, len(packed), _UUID_BYTES)]
 
 
 def region_from_proto(encoded: bytes) -> lsst.sphgeom.Region:

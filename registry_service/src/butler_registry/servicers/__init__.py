@@ -8,6 +8,7 @@ __all__ = ["registry_services"]
 from functools import partial
 
 from butler_api.server import Services
+from butler_api.v1.association_service_pb2_grpc import add_AssociationServiceServicer_to_server
 from butler_api.v1.collection_service_pb2_grpc import add_CollectionServiceServicer_to_server
 from butler_api.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
 from butler_api.v1.dataset_type_service_pb2_grpc import add_DatasetTypeServiceServicer_to_server
@@ -17,6 +18,7 @@ from butler_api.v1.repository_service_pb2_grpc import add_RepositoryServiceServi
 from butler_model.ports import Repositories
 from butler_model.repository import Limits
 
+from .associations import AssociationServicer
 from .collections import CollectionServicer
 from .dataset_types import DatasetTypeServicer
 from .datasets import DatasetServicer
@@ -30,6 +32,7 @@ def registry_services(repositories: Repositories, limits: Limits) -> Services:
     """Return the services of a registry, for `butler_api.server.build_server`."""
     opened = OpenedRepositories(repositories)
     added = {
+        "AssociationService": partial(add_AssociationServiceServicer_to_server, AssociationServicer(opened)),
         "CollectionService": partial(add_CollectionServiceServicer_to_server, CollectionServicer(opened)),
         "DatasetService": partial(add_DatasetServiceServicer_to_server, DatasetServicer(opened)),
         "DatasetTypeService": partial(add_DatasetTypeServiceServicer_to_server, DatasetTypeServicer(opened)),

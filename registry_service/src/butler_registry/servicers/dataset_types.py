@@ -52,3 +52,11 @@ class DatasetTypeServicer(DatasetTypeServiceServicer):
             next_page_token=next_token,
             revision=opened.revision,
         )
+
+    def RemoveDatasetTypes(
+        self, request: pb.RemoveDatasetTypesRequest, context: grpc.ServicerContext
+    ) -> pb.RemoveDatasetTypesResponse:
+        opened = self._repositories.open(request.repository)
+        request_id = uuid_from_proto(request.request_id, "request_id")
+        removed = opened.registry.dataset_types.remove(request.patterns, request_id=request_id)
+        return pb.RemoveDatasetTypesResponse(removed=removed, revision=opened.revision)

@@ -6,28 +6,48 @@ from __future__ import annotations
 __all__ = ["CollectionService"]
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from uuid import UUID
 
-from butler_model.collection import Collection, CollectionType
-from butler_model.errors import ConflictingDefinitionError, UnsupportedOperationError
+from butler_model.collection import ChainEdit, Collection, CollectionSummary, CollectionType
+from butler_model.errors import (
+    CollectionCycleError,
+    CollectionTypeError,
+    ConflictingDefinitionError,
+    InvalidRequestError,
+    LimitExceededError,
+    OrphanedRecordError,
+    StaleEditError,
+)
+from butler_registry.storage.collection_store import CollectionRow
 from butler_registry.storage.database import Database
+from butler_registry.storage.request_store import RequestStore
+from butler_registry.storage.run_removal import RunRemoval
 
-from .definitions import Definitions
-from .limits import check_patterns
+from .collection_summaries import summarise
+from .definitions import Definitions, Snapshot
+from .limits import MAX_COLLECTIONS, check_patterns
+from .name_patterns import NamePatterns
 
 
 class CollectionService:
-    """Registers and lists collections."""
+    """Registers, edits, removes and lists collections."""
 
-    def __init__(self, database: Database, definitions: Definitions) -> None:
+    def __init__(
+        self,
+        database: Database,
+        definitions: Definitions,
+        requests: RequestStore,
+        run_removal: RunRemoval,
+    ) -> None:
         self._database = database
         self._definitions = definitions
+        self._requests = requests
+        self._run_removal = run_removal
 
     def register(self, collection: Collection, *, request_id: UUID) -> bool:
-        if collection.type is not CollectionType.RUN:
-            raise UnsupportedOperationError(
-                f"{collection.name!r}: this release registers RUN collections only, not {collection.type.name}.",
+        if collection.children:
+            raise InvalidRequestError(
+                f"Register the chain {collection.name!r} without members and edit it then.",
                 collection=collection.name,
             )
         with self._database.writing() as connection:
@@ -52,12 +72,108 @@ class CollectionService:
         self, patterns: Sequence[str], types: frozenset[CollectionType] | None = None
     ) -> list[Collection]:
         check_patterns(patterns)
+        wanted = NamePatterns(patterns)
         with self._database.reading() as connection:
             self._definitions.snapshot(connection)
             everything = self._definitions.collections.all(connection)
-        return [
-            collection
-            for collection in everything
-            if (types is None or collection.type in types)
-            and any(fnmatchcase(collection.name, pattern) for pattern in patterns)
-        ]
+        return [c for c in everything if (types is None or c.type in types) and wanted.match(c.name)]
+
+    def remove(self, name: str, *, request_id: UUID) -> None:
+        with self._database.writing() as connection:
+            if self._requests.is_repeat(connection, request_id, "remove collection", name):
+                self._definitions.snapshot(connection)
+                return
+            row = self._definitions.lock(connection).collections([name])[0]
+            parents = self._definitions.collections.chains.parents(connection, row.id)
+            if parents:
+                raise OrphanedRecordError(
+                    f"Collection {name!r} is in the chain {', '.join(map(repr, parents))}; take it out first.",
+                    collection=name,
+                )
+            if row.collection.type is CollectionType.RUN:
+                self._run_removal.remove_datasets(connection, row)
+            self._definitions.collections.delete(connection, row.id)
+            self._definitions.advance(connection)
+
+    def set_doc(self, name: str, doc: str, *, request_id: UUID) -> None:
+        Collection(name, CollectionType.RUN, doc)  # raises if the text cannot be stored
+        with self._database.writing() as connection:
+            row = self._definitions.lock(connection).collections([name])[0]
+            self._definitions.collections.set_doc(connection, row.id, doc)
+            self._definitions.advance(connection)
+
+    def edit_chain(
+        self, name: str, edit: ChainEdit, children: Sequence[str], *, request_id: UUID, etag: str = ""
+    ) -> Collection:
+        with self._database.writing() as connection:
+            repeated = self._requests.is_repeat(
+                connection, request_id, "edit chain", name, edit.value, tuple(children), etag
+            )
+            # Of two edits one waits for the other, so together they can make no cycle and lose nothing.
+            snapshot = self._definitions.lock(connection)
+            chain = snapshot.collections([name])[0]
+            if repeated:
+                return chain.collection
+            if chain.collection.type is not CollectionType.CHAINED:
+                raise CollectionTypeError(
+                    f"{name!r} is a {chain.collection.type.name} collection; only CHAINED ones have members.",
+                    collection=name,
+                )
+            if etag and etag != chain.collection.etag:
+                raise StaleEditError(
+                    f"The members of {name!r} have changed since they were read: they are now "
+                    f"{', '.join(chain.collection.children) or 'none'}. Read them again and repeat the edit.",
+                    collection=name,
+                )
+            members = _edited(chain.collection.children, edit, children)
+            if len(members) > MAX_COLLECTIONS:
+                raise LimitExceededError(
+                    f"A chain has at most {MAX_COLLECTIONS} members, not {len(members)}; chain chains.",
+                    limit=str(MAX_COLLECTIONS),
+                )
+            rows = snapshot.collections(members)
+            _refuse_cycle(snapshot, chain, rows)
+            if members != chain.collection.children:
+                self._definitions.collections.chains.replace(connection, chain.id, [row.id for row in rows])
+                self._definitions.advance(connection)
+            return Collection(name, CollectionType.CHAINED, chain.collection.doc, members)
+
+    def parents(self, name: str) -> list[str]:
+        with self._database.reading() as connection:
+            row = self._definitions.snapshot(connection).collections([name])[0]
+            return self._definitions.collections.chains.parents(connection, row.id)
+
+    def summaries(self, names: Sequence[str]) -> list[CollectionSummary]:
+        if len(names) > MAX_COLLECTIONS:
+            raise LimitExceededError(
+                f"At most {MAX_COLLECTIONS} collections can be summarised in one call.",
+                limit=str(MAX_COLLECTIONS),
+            )
+        with self._database.reading() as connection:
+            snapshot = self._definitions.snapshot(connection)
+            return summarise(snapshot, self._definitions.summaries, names)
+
+
+def _edited(members: tuple[str, ...], edit: ChainEdit, given: Sequence[str]) -> tuple[str, ...]:
+    if edit is ChainEdit.SET:
+        return tuple(dict.fromkeys(given))
+    others = tuple(name for name in members if name not in set(given))
+    if edit is ChainEdit.PREPEND:
+        return (*dict.fromkeys(given), *others)
+    if edit is ChainEdit.EXTEND:
+        return (*others, *dict.fromkeys(given))
+    return others
+
+
+def _refuse_cycle(snapshot: Snapshot, chain: CollectionRow, members: Sequence[CollectionRow]) -> None:
+    seen: set[int] = set()
+    waiting = list(members)
+    while waiting:
+        row = waiting.pop()
+        if row.id == chain.id:
+            raise CollectionCycleError(
+                f"The chain {chain.collection.name!r} would contain itself.", collection=chain.collection.name
+            )
+        if row.id not in seen:
+            seen.add(row.id)
+            waiting += snapshot.collections(row.collection.children)

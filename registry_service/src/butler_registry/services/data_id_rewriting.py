@@ -37,11 +37,15 @@ Constraints = dict[str, dict[str, Any]]
 
 
 def required_values(
-    snapshot: Snapshot, group: DimensionGroup, data_ids: Sequence[Mapping[str, Any]]
+    snapshot: Snapshot,
+    group: DimensionGroup,
+    data_ids: Sequence[Mapping[str, Any]],
+    also: Sequence[str] = (),
 ) -> list[dict[str, DataIdValue]]:
     """Return, for each data ID as given, the values of all dimensions that it determines.
 
-    Every required dimension has a value in the result; others may have.
+    Every required dimension has a value in the result; others may have. Fields may also be those of the dimensions
+    ``also``: an exposure's, where its time decides which calibration is meant.
 
     Raises
     ------
@@ -54,15 +58,16 @@ def required_values(
     InconsistentDataIdError
         Raised if fields contradict an explicit value.
     """
-    rewriter = _Rewriter(snapshot, group)
+    rewriter = _Rewriter(snapshot, group, also)
     return [rewriter.rewrite(data_id) for data_id in data_ids]
 
 
 class _Rewriter:
-    def __init__(self, snapshot: Snapshot, group: DimensionGroup) -> None:
+    def __init__(self, snapshot: Snapshot, group: DimensionGroup, also: Sequence[str]) -> None:
         self._snapshot = snapshot
         self._group = group
         self._universe = group.universe
+        self._candidates = [*group.names, *(name for name in also if name not in group.index)]
         self._found: dict[tuple[Any, ...], DataIdValue] = {}
 
     def rewrite(self, data_id: Mapping[str, Any]) -> dict[str, DataIdValue]:
@@ -104,14 +109,14 @@ class _Rewriter:
         """Give each loose key to the dimension whose record it most likely is a field of."""
         candidates = {
             name: {key for key in loose if key in self._universe[name].column_index}
-            for name in self._group.names
+            for name in self._candidates
             if self._universe[name].has_table
         }
         for key, value in loose.items():
             having = [name for name, keys in candidates.items() if key in keys]
             if not having:
                 raise DimensionValueError(
-                    f"{key!r} is neither a dimension nor a field of a record of {', '.join(self._group.names)}.",
+                    f"{key!r} is neither a dimension nor a field of a record of {', '.join(self._candidates)}.",
                     key=key,
                 )
             unknown = [name for name in having if name not in values]

@@ -6,15 +6,15 @@ from __future__ import annotations
 __all__ = ["DatasetTypeService"]
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from uuid import UUID
 
 from butler_model.dataset import DatasetType
-from butler_model.errors import ConflictingDefinitionError, InvalidRequestError
+from butler_model.errors import ConflictingDefinitionError, InvalidRequestError, OrphanedRecordError
 from butler_registry.storage.database import Database
 
 from .definitions import Definitions
 from .limits import check_patterns
+from .name_patterns import NamePatterns
 
 
 class DatasetTypeService:
@@ -54,4 +54,25 @@ class DatasetTypeService:
         with self._database.reading() as connection:
             self._definitions.snapshot(connection)
             everything = self._definitions.dataset_types.all(connection)
-        return [t for t in everything if any(fnmatchcase(t.name, pattern) for pattern in patterns)]
+        wanted = NamePatterns(patterns)
+        return [t for t in everything if wanted.match(t.name)]
+
+    def remove(self, patterns: Sequence[str], *, request_id: UUID) -> list[str]:
+        check_patterns(patterns)
+        wanted = NamePatterns(patterns)
+        store = self._definitions.dataset_types
+        with self._database.writing() as connection:
+            self._definitions.lock(connection)
+            rows = store.by_name(connection, [t.name for t in store.all(connection) if wanted.match(t.name)])
+            used = store.used(connection, rows.values())
+            if used:
+                names = sorted(name for name, row in rows.items() if row.id in used)
+                raise OrphanedRecordError(
+                    f"There are datasets of type {', '.join(map(repr, names[:5]))}, or puts under way; remove "
+                    "them first.",
+                    dataset_type=names[0],
+                )
+            if rows:
+                store.delete(connection, [row.id for row in rows.values()])
+                self._definitions.advance(connection)
+        return sorted(rows)

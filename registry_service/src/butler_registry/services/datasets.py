@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["DatasetService"]
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,14 +15,19 @@ from butler_model.dataset import DatasetRef
 from butler_model.errors import LimitExceededError
 from butler_model.ports import DatasetLookup, FoundDataset
 from butler_model.repository import Limits
+from butler_registry.storage.calibration_search import CalibrationSearch
 from butler_registry.storage.database import Database
 from butler_registry.storage.dataset_store import DatasetRow, DatasetStore
 from butler_registry.storage.dataset_type_store import DatasetTypeRow
 
+from .calibration_lookup import find_valid, temporal_dimensions
 from .data_id_rewriting import required_values
 from .definitions import Definitions, Snapshot
 from .grant_office import GrantOffice
 from .limits import MAX_COLLECTIONS, check_batch
+
+_Candidates = list[tuple[int, UUID]]
+"""Datasets with the position of the collection that has them."""
 
 
 class DatasetService:
@@ -33,12 +38,14 @@ class DatasetService:
         database: Database,
         definitions: Definitions,
         datasets: DatasetStore,
+        calibrations: CalibrationSearch,
         grants: GrantOffice,
         limits: Limits,
     ) -> None:
         self._database = database
         self._definitions = definitions
         self._datasets = datasets
+        self._calibrations = calibrations
         self._grants = grants
         self._limits = limits
 
@@ -63,21 +70,31 @@ class DatasetService:
         row = snapshot.dataset_type(lookup.dataset_type)
         group = row.dataset_type.dimensions
         collections = snapshot.search(lookup.collections)
-        values = required_values(snapshot, group, lookup.data_ids)
+        tagged = [c.id for c in collections if not c.is_calibration]
+        certified = [c.id for c in collections if c.is_calibration and row.dataset_type.isCalibration()]
+        also = temporal_dimensions(snapshot.universe) if certified else ()
+        values = required_values(snapshot, group, lookup.data_ids, also)
         data_ids = [tuple(v[name] for name in group.required) for v in values]
-        if not collections or not data_ids:
-            return [None] * len(data_ids), None
-        rank = {collection.id: i for i, collection in reversed(list(enumerate(collections)))}
-        rows = self._datasets.find(
-            snapshot.connection, row, data_ids, list(rank), want_artifacts=lookup.want_artifacts
-        )
-        first: dict[tuple[Any, ...], tuple[int, UUID]] = {}
-        for r in rows:
-            candidate = (rank[r.collection_id], r.dataset_id)
-            first[r.data_id] = min(first.get(r.data_id, candidate), candidate)
-        chosen = [r for r in rows if first[r.data_id] == (rank[r.collection_id], r.dataset_id)]
-        by_id = self._found(snapshot, row, chosen)
-        found = [by_id[first[data_id][1]] if data_id in first else None for data_id in data_ids]
+        rank = {collection.id: i for i, collection in enumerate(collections)}
+        candidates: list[_Candidates] = [[] for _ in data_ids]
+        rows: list[DatasetRow] = []
+        if tagged and data_ids:
+            rows = self._datasets.find(
+                snapshot.connection, row, data_ids, tagged, want_artifacts=lookup.want_artifacts
+            )
+            by_key: dict[tuple[Any, ...], _Candidates] = {}
+            for r in rows:
+                by_key.setdefault(r.data_id, []).append((rank[r.collection_id], r.dataset_id))
+            candidates = [list(by_key.get(data_id, ())) for data_id in data_ids]
+        if certified and data_ids:
+            valid = find_valid(snapshot, self._calibrations, row, lookup, values, certified)
+            for i, datasets in valid.items():
+                candidates[i] += [(rank[r.collection_id], r.dataset_id) for r in datasets]
+                rows += datasets
+        first = [min(each)[1] if each else None for each in candidates]
+        chosen = set(first)
+        by_id = self._found(snapshot, row, _each_once(r for r in rows if r.dataset_id in chosen))
+        found = [None if each is None else by_id[each] for each in first]
         return found, rows[0].revision if rows else None
 
     def get(self, dataset_ids: Sequence[UUID], *, want_artifacts: bool = False) -> list[FoundDataset | None]:
@@ -112,3 +129,12 @@ class DatasetService:
             artifacts = tuple(Artifact(record, self._grants.read(record, expires)) for record in records)
             found[dataset_id] = FoundDataset(ref, artifacts)
         return found
+
+
+def _each_once(rows: Iterable[DatasetRow]) -> list[DatasetRow]:
+    """Return each artifact of each dataset once, though several collections have it."""
+    return list(
+        {
+            (r.dataset_id, None if r.artifact is None else r.artifact.layout.component): r for r in rows
+        }.values()
+    )

@@ -24,6 +24,7 @@ from butler_registry.storage.collection_store import CollectionRow, CollectionSt
 from butler_registry.storage.database import Connection
 from butler_registry.storage.dataset_type_store import DatasetTypeRow, DatasetTypeStore
 from butler_registry.storage.dimension_store import DimensionStore
+from butler_registry.storage.summary_store import SummaryStore
 
 _MAX_CACHED_RECORDS = 100_000
 _MAX_CACHED_NAMES = 10_000
@@ -55,12 +56,14 @@ class Definitions:
         collections: CollectionStore,
         dataset_types: DatasetTypeStore,
         dimensions: DimensionStore,
+        summaries: SummaryStore,
     ) -> None:
         self.universe = universe
         self.attributes = attributes
         self.collections = collections
         self.dataset_types = dataset_types
         self.dimensions = dimensions
+        self.summaries = summaries
         self._cache = _Cache(0)
         self._observed = local()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 __all__ = ["PutService"]
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -31,9 +31,12 @@ from butler_registry.storage.database import Connection, Database
 from butler_registry.storage.dataset_store import DatasetStore, NewDataset
 from butler_registry.storage.dataset_type_store import DatasetTypeRow
 from butler_registry.storage.intent_store import IntendedArtifact, IntentRow, IntentStore
-from butler_registry.storage.schema import IntentState
+from butler_registry.storage.outbox_store import OutboxStore
+from butler_registry.storage.schema import EventKind, IntentState
 from butler_registry.storage.single_commit import SingleCommit
+from butler_registry.storage.summary_store import Holding
 
+from .collection_summaries import holdings_of
 from .data_id_expansion import expand
 from .data_id_rewriting import required_values
 from .definitions import Definitions, Snapshot
@@ -53,6 +56,7 @@ class PutService:
         datasets: DatasetStore,
         intents: IntentStore,
         single_commit: SingleCommit,
+        outbox: OutboxStore,
         grants: GrantOffice,
         store: Store,
         limits: Limits,
@@ -62,6 +66,7 @@ class PutService:
         self._datasets = datasets
         self._intents = intents
         self._single_commit = single_commit
+        self._outbox = outbox
         self._grants = grants
         self._store = store
         self._template = PathTemplate(store.template)
@@ -193,13 +198,16 @@ class PutService:
         ids = list(dict.fromkeys(dataset_ids))
         try:
             with self._database.writing() as connection:
-                self._commit(connection, ids, proofs)
+                learned = self._commit(connection, ids, proofs)
+            self._definitions.summaries.learn(learned)
         except ConflictingDefinitionError as error:
             with self._database.writing() as connection:
                 repeated = self._forget_repeated(connection, ids)
                 if repeated:
-                    self._commit(connection, [i for i in ids if i not in repeated], proofs)
-                    return
+                    learned = self._commit(connection, [i for i in ids if i not in repeated], proofs)
+            if repeated:
+                self._definitions.summaries.learn(learned)
+                return
             raise self._with_winner(error, ids) from error
 
     def _forget_repeated(self, connection: Connection, dataset_ids: Sequence[UUID]) -> set[UUID]:
@@ -218,7 +226,8 @@ class PutService:
 
     def _commit(
         self, connection: Connection, dataset_ids: Sequence[UUID], proofs: dict[tuple[UUID, str], Receipt]
-    ) -> None:
+    ) -> set[Holding]:
+        """Turn intents into datasets; return what is known of collections once this is committed."""
         intents = self._intents.select(connection, dataset_ids, lock=True)
         unknown = [dataset_id for dataset_id in dataset_ids if dataset_id not in intents]
         if unknown:
@@ -233,18 +242,36 @@ class PutService:
             _check_committable(intent)
         snapshot = self._definitions.unchecked(connection)
         types = snapshot.dataset_types_by_id(i.dataset_type_id for i in intents.values())
+        runs = snapshot.run_names(i.run_id for i in intents.values())
+        learned = self._record_holdings(connection, intents.values(), types)
         for row in sorted(types.values(), key=lambda row: row.id):
             datasets = [
                 NewDataset(i.dataset_id, i.run_id, i.data_id, _proven(i, proofs))
                 for i in intents.values()
                 if i.dataset_type_id == row.id
             ]
-            if self._database.is_postgresql and len(intents) == 1 and len(datasets[0].artifacts) == 1:
-                self._single_commit.insert(connection, row, datasets[0], datasets[0].artifacts[0])
-                return
+            one = datasets[0]
+            if self._database.is_postgresql and len(intents) == 1 and len(one.artifacts) == 1:
+                self._single_commit.insert(connection, row, runs[one.run_id], one, one.artifacts[0])
+                return learned
             self._datasets.insert(connection, row, datasets)
+            for run_id, run in runs.items():
+                ids = [dataset.dataset_id for dataset in datasets if dataset.run_id == run_id]
+                self._outbox.append(connection, EventKind.APPEARED, row.dataset_type.name, run, ids)
         if intents:
             self._intents.delete(connection, list(intents), IntentState.ACTIVE)
+        return learned
+
+    def _record_holdings(
+        self, connection: Connection, intents: Collection[IntentRow], types: Mapping[int, DatasetTypeRow]
+    ) -> set[Holding]:
+        holdings: set[Holding] = set()
+        for run_id, type_id in {(intent.run_id, intent.dataset_type_id) for intent in intents}:
+            data_ids = (i.data_id for i in intents if (i.run_id, i.dataset_type_id) == (run_id, type_id))
+            holdings |= holdings_of(run_id, types[type_id], data_ids)
+        new = self._definitions.summaries.unknown(holdings)
+        self._definitions.summaries.record(connection, new)
+        return new
 
     def _with_winner(
         self, error: ConflictingDefinitionError, dataset_ids: Sequence[UUID]

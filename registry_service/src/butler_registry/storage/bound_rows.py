@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["bound_rows"]
+__all__ = ["among", "bound_rows"]
 
 import json
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     Select,
     String,
+    any_,
     bindparam,
     cast,
     column,
@@ -43,6 +44,15 @@ def bound_rows(
     document = json.dumps([list(row) for row in rows], separators=(",", ":"), ensure_ascii=False)
     each = func.json_each(bindparam(None, document, String(), unique=True)).table_valued("value", name="each")
     values: list[ColumnElement[Any]] = [
-        func.json_extract(each.c.value, text(f"'$[{i}]'"), type_=c.type) for i, c in enumerate(columns)
+        func.json_extract(each.c.value, text(f"'$[{i}]'"), type_=c.type).label(c.name)
+        for i, c in enumerate(columns)
     ]
     return select(*values)
+
+
+def among(column: ColumnElement[Any], values: Sequence[Any], connection: Connection) -> ColumnElement[bool]:
+    """Return whether a column has one of the given values: one parameter on PostgreSQL, whatever their number."""
+    if connection.dialect.name == "postgresql":
+        array = bindparam(None, list(values), unique=True)
+        return column == any_(cast(array, ARRAY(column.type)))
+    return column.in_(bindparam(None, list(values), column.type, expanding=True, unique=True))

@@ -26,6 +26,11 @@ class CollectionRow:
     id: int
     collection: Collection
 
+    @property
+    def is_calibration(self) -> bool:
+        """Whether datasets are in it for ranges of time."""
+        return self.collection.type is CollectionType.CALIBRATION
+
 
 class CollectionStore:
     """Collections by name."""
@@ -90,4 +95,3 @@ class CollectionStore:
 
     def _select(self) -> Select[Any]:
         return select(self._table.c.id, self._table.c.name, self._table.c.type, self._table.c.doc)
-

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, Table, bindparam, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Insert, Select, Table, bindparam, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from butler_model.artifact import ArtifactLayout, ArtifactRecord
 from butler_model.errors import ConflictingDefinitionError
 
-from .bound_rows import bound_rows
+from .bound_rows import among, bound_rows
 from .column_types import database_time
 from .database import execute_many
 from .dataset_type_store import DatasetTypeRow
@@ -123,14 +123,14 @@ class DatasetStore:
             keys = [row.tags.c[name] for name in required]
             query = query.where(tuple_(*keys).in_(bound_rows(keys, data_ids, connection)))
         rows = connection.execute(query, parameters)
-        return [_dataset_row(found, len(required), want_artifacts) for found in rows]
+        return [self.row_from(tuple(found), len(required), want_artifacts=want_artifacts) for found in rows]
 
     def _search(self, row: DatasetTypeRow, want_artifacts: bool, single: bool) -> Select[Any]:
         """Return the statement that searches collections, built once for each kind of search."""
         tags = row.tags
         query = self._searches.get((tags, want_artifacts, single))
         if query is None:
-            query = self._select(row, want_artifacts).where(
+            query = self.select_from(row.tags, row, want_artifacts=want_artifacts).where(
                 tags.c.dataset_type_id == bindparam("type_id"),
                 tags.c.collection_id.in_(bindparam("collection_ids", expanding=True)),
             )
@@ -157,27 +157,44 @@ class DatasetStore:
     ) -> list[DatasetRow]:
         """Return datasets of one type by id, with ``want_artifacts`` once per artifact."""
         tags = row.tags
-        query = self._select(row, want_artifacts).where(
-            tags.c.dataset_id.in_(dataset_ids), tags.c.collection_id == self._datasets.c.run_id
+        query = self.select_from(row.tags, row, want_artifacts=want_artifacts).where(
+            among(tags.c.dataset_id, dataset_ids, connection), tags.c.collection_id == self._datasets.c.run_id
         )
         n_required = len(row.dataset_type.dimensions.required)
-        return [_dataset_row(found, n_required, want_artifacts) for found in connection.execute(query)]
+        return [
+            self.row_from(tuple(found), n_required, want_artifacts=want_artifacts)
+            for found in connection.execute(query)
+        ]
 
-    def _select(self, row: DatasetTypeRow, want_artifacts: bool) -> Select[Any]:
-        tags = row.tags
+    def select_from(self, places: Table, row: DatasetTypeRow, *, want_artifacts: bool) -> Select[Any]:
+        """Return the statement for datasets of one type that stand in a table of places; see `row_from`."""
         query = select(
             self._datasets.c.id,
             self._datasets.c.dataset_type_id,
             self._datasets.c.run_id,
-            tags.c.collection_id,
+            places.c.collection_id,
             self._revision,
-            *(tags.c[name] for name in row.dataset_type.dimensions.required),
+            *(places.c[name] for name in row.dataset_type.dimensions.required),
         )
-        source = tags.join(self._datasets, tags.c.dataset_id == self._datasets.c.id)
+        source = places.join(self._datasets, places.c.dataset_id == self._datasets.c.id)
         if want_artifacts:
             source = source.outerjoin(self._artifacts, self._artifacts.c.dataset_id == self._datasets.c.id)
             query = query.add_columns(*(c for c in self._artifacts.c if c.name != "dataset_id"))
         return query.select_from(source)
+
+    @staticmethod
+    def row_from(values: Sequence[Any], n_required: int, *, want_artifacts: bool) -> DatasetRow:
+        """Return a row of `select_from`; columns that were added to it are left out."""
+        dataset_id, type_id, run_id, collection_id, revision = values[:5]
+        end = 5 + n_required
+        artifact = None
+        if want_artifacts and values[end] is not None:
+            component, store, key, formatter, extension, storage_class, size, checksum = values[end : end + 8]
+            layout = ArtifactLayout(formatter, extension, storage_class, component)
+            artifact = ArtifactRecord(dataset_id, store, key, layout, size, checksum)
+        return DatasetRow(
+            dataset_id, type_id, run_id, collection_id, revision, tuple(values[5:end]), artifact
+        )
 
 
 def ingest_time() -> ColumnElement[int]:
@@ -216,15 +233,3 @@ def artifact_values(record: ArtifactRecord) -> dict[str, Any]:
         "size": record.size,
         "checksum": record.checksum,
     }
-
-
-def _dataset_row(row: Row[Any], n_required: int, want_artifacts: bool) -> DatasetRow:
-    values = tuple(row)
-    dataset_id, type_id, run_id, collection_id, revision = values[:5]
-    end = 5 + n_required
-    artifact = None
-    if want_artifacts and values[end] is not None:
-        component, store, key, formatter, extension, storage_class, size, checksum = values[end : end + 8]
-        layout = ArtifactLayout(formatter, extension, storage_class, component)
-        artifact = ArtifactRecord(dataset_id, store, key, layout, size, checksum)
-    return DatasetRow(dataset_id, type_id, run_id, collection_id, revision, values[5:end], artifact)

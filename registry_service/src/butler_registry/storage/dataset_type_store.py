@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["DatasetTypeRow", "DatasetTypeStore"]
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ class DatasetTypeStore:
     def __init__(self, tables: StaticTables, universe: DimensionUniverse) -> None:
         self._types = tables.dataset_type
         self._groups = tables.required_dimensions
+        self._intents = tables.put_intent
         self._universe = universe
         self._tags = TagTables(tables)
 
@@ -87,6 +88,19 @@ class DatasetTypeStore:
         """Return all dataset types by name."""
         rows = connection.execute(self._select().order_by(self._types.c.name))
         return [self._row(row).dataset_type for row in rows]
+
+    def used(self, connection: Connection, rows: Iterable[DatasetTypeRow]) -> set[int]:
+        """Return those types that there are datasets of, or intents to put some."""
+        found: set[int] = set()
+        for row in rows:
+            for table in (row.tags, self._intents):  # every dataset has a tag, that of its run
+                column = table.c.dataset_type_id
+                found.update(connection.execute(select(column).where(column == row.id).limit(1)).scalars())
+        return found
+
+    def delete(self, connection: Connection, ids: Sequence[int]) -> None:
+        """Delete types that nothing uses."""
+        connection.execute(self._types.delete().where(self._types.c.id.in_(ids)))
 
     def _select(self) -> Select[Any]:
         return select(

@@ -19,7 +19,7 @@ from .schema import EventKind, StaticTables
 _DATASETS_PER_ROW = 5_000
 
 
-def current_transaction(is_postgresql: bool) -> ColumnElement[int]:
+def current_transaction(*, is_postgresql: bool) -> ColumnElement[int]:
     """Return the number of the transaction that writes an event; 0 on SQLite, which has one writer."""
     if not is_postgresql:
         return literal(0, BigInteger())
@@ -33,11 +33,16 @@ class OutboxStore:
         self._table = tables.outbox
 
     def append(
-        self, connection: Connection, kind: EventKind, dataset_type: str, run: str, dataset_ids: Sequence[UUID]
+        self,
+        connection: Connection,
+        kind: EventKind,
+        dataset_type: str,
+        run: str,
+        dataset_ids: Sequence[UUID],
     ) -> None:
         """Write what happened to datasets of one type and run, in the transaction that does it."""
         statement = self._table.insert().values(
-            transaction_id=current_transaction(connection.dialect.name == "postgresql"),
+            transaction_id=current_transaction(is_postgresql=connection.dialect.name == "postgresql"),
             time_nsec=database_time(),
         )
         for start in range(0, len(dataset_ids), _DATASETS_PER_ROW):

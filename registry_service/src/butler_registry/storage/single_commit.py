@@ -5,14 +5,18 @@ from __future__ import annotations
 
 __all__ = ["SingleCommit"]
 
-from sqlalchemy import Connection, Delete, Table, bindparam
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Delete, Table, bindparam
 from sqlalchemy.exc import IntegrityError
 
 from butler_model.artifact import ArtifactRecord
 
+from .column_types import database_time
 from .dataset_store import NewDataset, already_there, artifact_values, ingest_time, place_values
 from .dataset_type_store import DatasetTypeRow
-from .schema import StaticTables
+from .outbox_store import current_transaction
+from .schema import EventKind, StaticTables
 
 
 class SingleCommit:
@@ -23,14 +27,23 @@ class SingleCommit:
         self._statements: dict[Table, Delete] = {}
 
     def insert(
-        self, connection: Connection, row: DatasetTypeRow, dataset: NewDataset, artifact: ArtifactRecord
+        self,
+        connection: Connection,
+        row: DatasetTypeRow,
+        run: str,
+        dataset: NewDataset,
+        artifact: ArtifactRecord,
     ) -> None:
-        """Insert dataset, place and artifact record, and delete the intent; raises as `DatasetStore.insert`."""
+        """Insert dataset, place, artifact record and event, and delete the intent; raises as `DatasetStore.insert`."""
         values = {
             "id": dataset.dataset_id,
             "run_id": dataset.run_id,
             **place_values(row, dataset),
             **artifact_values(artifact),
+            "kind": int(EventKind.APPEARED),
+            "dataset_type": row.dataset_type.name,
+            "run": run,
+            "dataset_ids": dataset.dataset_id.bytes,
         }
         parameters = {f"new_{name}": value for name, value in values.items()}
         try:
@@ -51,11 +64,21 @@ class SingleCommit:
             self._tables.put_intent,
         )
         parts = []
-        for table in (datasets, tags, artifacts):
+        made: dict[Table, dict[str, ColumnElement[Any]]] = {
+            datasets: {"ingest_nsec": ingest_time()},
+            tags: {},
+            artifacts: {},
+            self._tables.outbox: {
+                "transaction_id": current_transaction(is_postgresql=True),
+                "time_nsec": database_time(),
+            },
+        }
+        for table, extra in made.items():
             given = {
-                c.name: bindparam(f"new_{c.name}", type_=c.type) for c in table.c if c.name != "ingest_nsec"
+                c.name: bindparam(f"new_{c.name}", type_=c.type)
+                for c in table.c
+                if c.name not in extra and not (table is self._tables.outbox and c.name == "id")
             }
-            extra = {"ingest_nsec": ingest_time()} if table is datasets else {}
             parts.append(table.insert().values(**given, **extra).cte(f"new_{table.name}"))
         done = intents.c.dataset_id == bindparam("new_id", type_=datasets.c.id.type)
         return intents.delete().where(done).add_cte(*parts)
