@@ -29,7 +29,11 @@ __all__ = [
     "DeadlineExceededError",
     "DimensionNameError",
     "DimensionValueError",
+    "EmptyQueryResultError",
+    "ExpressionSyntaxError",
+    "ExpressionTypeError",
     "FormatterError",
+    "GovernorError",
     "GrantError",
     "IncompatibleVersionError",
     "InconsistentDataIdError",
@@ -56,6 +60,7 @@ __all__ = [
     "StorageClassTypeError",
     "StoreFullError",
     "TruncatedUploadError",
+    "UnknownNameError",
     "UnsupportedOperationError",
 ]
 
@@ -256,6 +261,41 @@ class LimitExceededError(ButlerError, ValueError):
 
     reason = "LIMIT_EXCEEDED"
     status = Status.INVALID_ARGUMENT
+
+
+class ExpressionSyntaxError(ButlerError, RuntimeError):
+    """An expression cannot be parsed; the message shows where."""
+
+    reason = "EXPRESSION_SYNTAX"
+    status = Status.INVALID_ARGUMENT
+
+
+class ExpressionTypeError(ButlerError, TypeError):
+    """An expression combines values of types that do not go together."""
+
+    reason = "EXPRESSION_TYPE"
+    status = Status.INVALID_ARGUMENT
+
+
+class UnknownNameError(ButlerError, LookupError):
+    """A name in an expression or an order is neither a dimension, nor a field, nor bound."""
+
+    reason = "UNKNOWN_NAME"
+    status = Status.INVALID_ARGUMENT
+
+
+class GovernorError(ButlerError, RuntimeError):
+    """An expression lacks a value of a governor dimension that it needs, or has two."""
+
+    reason = "GOVERNOR"
+    status = Status.INVALID_ARGUMENT
+
+
+class EmptyQueryResultError(ButlerError, LookupError):
+    """A query that was to give something gave nothing; the message has the reasons that are known."""
+
+    reason = "EMPTY_QUERY_RESULT"
+    status = Status.NOT_FOUND
 
 
 class UnsupportedOperationError(ButlerError, NotImplementedError):

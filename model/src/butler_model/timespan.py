@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Half-open intervals of time, held as integer TAI nanoseconds since 1970-01-01 00:00:00 TAI.
 
-``astropy.time.Time`` appears only where a person meets a time: it is accepted by the constructor and given by
-``begin`` and ``end``. It is imported when first used, so services never load it.
+``astropy.time.Time`` appears only where a person meets a time: it is accepted by the constructor, given by ``begin``
+and ``end``, and reads times that are written as text. It is imported when first used, so a service loads it with the
+first time that an expression spells out.
 """
 
 from __future__ import annotations
 
-__all__ = ["MAX_NSEC", "MIN_NSEC", "Timespan", "nsec_from_time", "time_from_nsec"]
+__all__ = ["MAX_NSEC", "MIN_NSEC", "Timespan", "nsec_from_text", "nsec_from_time", "time_from_nsec"]
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -38,6 +40,47 @@ def time_from_nsec(nsec: int) -> Time:
 
     days, rest = divmod(nsec, _NSEC_PER_DAY)
     return Time(_JD_EPOCH + days, rest / _NSEC_PER_DAY, format="jd", scale="tai")
+
+
+def nsec_from_text(text: str) -> int:
+    """Convert a time written as ``[format/]value[/scale]`` to TAI nanoseconds.
+
+    The format is one of astropy's; without it a number with a dot is ``mjd``, ``Y:D[:H:M:S]`` is ``yday``, a year with
+    a sign is ``fits``, and everything else ISO. Without a scale, text and ``unix`` are UTC, ``cxcsec`` is TT, other
+    numbers are TAI. Raises `ValueError` for what is no time.
+    """
+    from astropy.time import Time
+
+    parts = [part.strip() for part in text.split("/")]
+    scale = parts.pop() if len(parts) > 1 and parts[-1].lower() in _SCALES else None
+    format_ = parts.pop(0) if len(parts) > 1 else None
+    if len(parts) != 1 or not parts[0]:
+        raise ValueError(f"{text!r} is no time: write it as [format/]value[/scale].")
+    value: str | float = parts[0]
+    if format_ is None:
+        format_ = _guessed_format(parts[0])
+    if format_ in Time.FORMATS and format_ not in _TEXT_FORMATS:
+        value = float(parts[0])
+    if scale is None:
+        in_utc = format_ in _TEXT_FORMATS or format_ == "unix"
+        scale = "utc" if in_utc else "tt" if format_ == "cxcsec" else "tai"
+    return nsec_from_time(Time(value, format=format_, scale=scale.lower()))
+
+
+def _guessed_format(value: str) -> str:
+    if _NUMBER.fullmatch(value):
+        return "mjd"
+    if _YEAR_AND_DAY.match(value):
+        return "yday"
+    if value[0] in "+-":
+        return "fits"
+    return "isot" if "T" in value else "iso"
+
+
+_SCALES = frozenset({"tai", "tcb", "tcg", "tdb", "tt", "ut1", "utc"})
+_TEXT_FORMATS = frozenset({"fits", "iso", "isot", "yday"})
+_NUMBER = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?")
+_YEAR_AND_DAY = re.compile(r"\d{4}:\d{3}(?!\d)")
 
 
 class Timespan:
