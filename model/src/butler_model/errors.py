@@ -10,6 +10,7 @@ so the same ``except`` clause works embedded and remote.
 from __future__ import annotations
 
 __all__ = [
+    "NotInsertableError",
     "CATALOGUE",
     "AmbiguousDataIdError",
     "AmbiguousDatasetError",
@@ -141,6 +142,13 @@ class AmbiguousDataIdError(ButlerError, RuntimeError):
     """Alternate keys of a data ID match no record, or several."""
 
     reason = "AMBIGUOUS_DATA_ID"
+    status = Status.INVALID_ARGUMENT
+
+
+class NotInsertableError(ButlerError, TypeError):
+    """Records of this element are computed, or come from those of another; they cannot be inserted."""
+
+    reason = "NOT_INSERTABLE"
     status = Status.INVALID_ARGUMENT
 
 

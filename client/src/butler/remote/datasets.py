@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Datasets, puts and queries of a remote registry."""
+"""Datasets and puts of a remote registry."""
 
 from __future__ import annotations
 
-__all__ = ["RemoteDatasets", "RemotePuts", "RemoteQueries"]
+__all__ = ["RemoteDatasets", "RemotePuts"]
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,19 +11,10 @@ from uuid import UUID
 
 from butler_api.convert.data_ids import data_ids_to_proto
 from butler_api.convert.datasets import begin_to_proto, found_from_proto, granted_from_proto
-from butler_api.convert.queries import (
-    data_id_query_to_proto,
-    dataset_query_to_proto,
-    page_from_proto,
-    record_query_to_proto,
-)
 from butler_api.convert.values import timespan_to_proto
 from butler_api.v1 import dataset_service_pb2
 from butler_api.v1.dataset_service_pb2_grpc import DatasetServiceStub
-from butler_api.v1.query_service_pb2_grpc import QueryServiceStub
-from butler_model.paging import PageRequest, ResultPage
 from butler_model.ports import BeginPut, DatasetLookup, FoundDataset, PutIntent
-from butler_model.query.spec import QuerySpec, ResultKind
 
 from .session import RepositorySession
 
@@ -122,23 +113,3 @@ class RemotePuts:
         connection = self._session.connection
         response = connection.call(connection.stub(DatasetServiceStub).FinishAbort, request)
         self._session.see(response.revision)
-
-
-class RemoteQueries:
-    """Implements `butler_model.ports.Queries`."""
-
-    def __init__(self, session: RepositorySession) -> None:
-        self._session = session
-
-    def page(self, spec: QuerySpec, page: PageRequest) -> ResultPage:
-        repository, connection = self._session.repository, self._session.connection
-        stub = connection.stub(QueryServiceStub)
-        if spec.kind is ResultKind.DATA_IDS:
-            message = connection.call(stub.QueryDataIds, data_id_query_to_proto(repository, spec, page)).page
-        elif spec.kind is ResultKind.DIMENSION_RECORDS:
-            request = record_query_to_proto(repository, spec, page)
-            message = connection.call(stub.QueryDimensionRecords, request).page
-        else:
-            message = connection.call(stub.QueryDatasets, dataset_query_to_proto(repository, spec, page)).page
-        self._session.see(message.revision)
-        return page_from_proto(message)

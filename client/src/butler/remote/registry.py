@@ -15,8 +15,9 @@ from butler_model.universe import DimensionUniverse
 
 from .associations import RemoteAssociations
 from .collections import RemoteCollections
-from .datasets import RemoteDatasets, RemotePuts, RemoteQueries
+from .datasets import RemoteDatasets, RemotePuts
 from .definitions import RemoteDatasetTypes, RemoteDimensionRecords
+from .queries import RemoteQueries
 from .session import RepositorySession
 
 

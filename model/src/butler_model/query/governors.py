@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The governor rule: an expression says of which instrument, and of which sky map, it speaks.
 
-An expression is taken as an OR of branches. Where a branch uses a field that depends on a governor dimension, the governor
-must have one value: written in the branch as ``instrument = 'HSC'``, or in the data ID of the query, or by default. IN,
-``!=`` and bound values do not count. A default counts for all branches or for none.
+An expression is taken as an OR of branches. Where a branch uses a field that depends on a governor dimension, the
+governor must have one value: written in the branch as ``instrument = 'HSC'``, or in the data ID of the query, or by
+default. IN, ``!=`` and bound values do not count. A default counts for all branches or for none.
 """
 
 from __future__ import annotations
@@ -132,8 +132,7 @@ def _leaf(tree: Typed, universe: DimensionUniverse, negated: bool) -> _Branch:
     for column in columns_of(tree):
         if isinstance(column, Column):
             element = universe[column.element]
-            names = (*element.required, *((element.view_of and universe[element.view_of].required) or ()))
-            needed.update(name for name in names if universe[name].is_governor and name != element.name)
+            needed.update(n for n in element.required if universe[n].is_governor and n != element.name)
     return _Branch(needed=frozenset(needed))
 
 

@@ -12,17 +12,22 @@ __all__ = [
     "page_request_from_proto",
     "page_request_to_proto",
     "page_to_proto",
+    "query_from_proto",
+    "query_to_proto",
     "record_query_from_proto",
     "record_query_to_proto",
+    "repository_of",
 ]
 
 from butler_api.v1 import query_service_pb2 as pb
 from butler_api.v1 import values_pb2
+from butler_model.errors import InvalidRequestError
 from butler_model.paging import PageRequest, ResultPage
 from butler_model.query.spec import QuerySpec, ResultKind
 
 from .columns import column_to_proto, columns_from_proto
 from .data_ids import data_id_from_proto, data_id_to_proto
+from .query_filters import filter_from_proto, filter_to_proto
 
 _INT32_MAX = 2**31 - 1
 
@@ -50,50 +55,68 @@ def page_from_proto(message: pb.Page) -> ResultPage:
     return ResultPage(columns, message.rows.rows, message.next_page_token, message.revision)
 
 
-def data_id_query_to_proto(repository: str, spec: QuerySpec, page: PageRequest) -> pb.QueryDataIdsRequest:
-    """Return the request for a page of data IDs."""
+def data_id_query_to_proto(
+    repository: str, spec: QuerySpec, page: PageRequest | None = None
+) -> pb.QueryDataIdsRequest:
+    """Return the request for a page of data IDs, or for a query without paging."""
     return pb.QueryDataIdsRequest(
         repository=repository,
         dimensions=spec.dimensions,
         data_id=data_id_to_proto(spec.data_id),
-        paging=page_request_to_proto(page),
+        paging=None if page is None else page_request_to_proto(page),
+        filter=filter_to_proto(spec),
     )
 
 
 def data_id_query_from_proto(message: pb.QueryDataIdsRequest) -> QuerySpec:
     """Return the query for data IDs."""
     return QuerySpec(
-        ResultKind.DATA_IDS, dimensions=tuple(message.dimensions), data_id=data_id_from_proto(message.data_id)
+        ResultKind.DATA_IDS,
+        dimensions=tuple(message.dimensions),
+        data_id=data_id_from_proto(message.data_id),
+        **filter_from_proto(message.filter),
     )
 
 
 def record_query_to_proto(
-    repository: str, spec: QuerySpec, page: PageRequest
+    repository: str, spec: QuerySpec, page: PageRequest | None = None
 ) -> pb.QueryDimensionRecordsRequest:
-    """Return the request for a page of dimension records."""
+    """Return the request for a page of dimension records, or for a query without paging."""
     return pb.QueryDimensionRecordsRequest(
         repository=repository,
         element=spec.element,
+        dimensions=spec.dimensions,
         data_id=data_id_to_proto(spec.data_id),
-        paging=page_request_to_proto(page),
+        paging=None if page is None else page_request_to_proto(page),
+        filter=filter_to_proto(spec),
     )
 
 
 def record_query_from_proto(message: pb.QueryDimensionRecordsRequest) -> QuerySpec:
     """Return the query for dimension records; `InvalidRequestError` if it names no element."""
-    data_id = data_id_from_proto(message.data_id)
-    return QuerySpec(ResultKind.DIMENSION_RECORDS, element=message.element, data_id=data_id)
+    return QuerySpec(
+        ResultKind.DIMENSION_RECORDS,
+        element=message.element,
+        dimensions=tuple(message.dimensions),
+        data_id=data_id_from_proto(message.data_id),
+        **filter_from_proto(message.filter),
+    )
 
 
-def dataset_query_to_proto(repository: str, spec: QuerySpec, page: PageRequest) -> pb.QueryDatasetsRequest:
-    """Return the request for a page of datasets."""
+def dataset_query_to_proto(
+    repository: str, spec: QuerySpec, page: PageRequest | None = None
+) -> pb.QueryDatasetsRequest:
+    """Return the request for a page of datasets, or for a query without paging."""
     return pb.QueryDatasetsRequest(
         repository=repository,
         dataset_type=spec.dataset_type,
         collections=spec.collections,
         find_first=spec.find_first,
+        dimensions=spec.dimensions,
+        dataset_fields=spec.dataset_fields,
         data_id=data_id_to_proto(spec.data_id),
-        paging=page_request_to_proto(page),
+        paging=None if page is None else page_request_to_proto(page),
+        filter=filter_to_proto(spec),
     )
 
 
@@ -104,5 +127,45 @@ def dataset_query_from_proto(message: pb.QueryDatasetsRequest) -> QuerySpec:
         dataset_type=message.dataset_type,
         collections=tuple(message.collections),
         find_first=message.find_first,
+        dimensions=tuple(message.dimensions),
+        dataset_fields=tuple(message.dataset_fields),
         data_id=data_id_from_proto(message.data_id),
+        **filter_from_proto(message.filter),
+    )
+
+
+def query_to_proto(repository: str, spec: QuerySpec) -> pb.Query:
+    """Return the message for a query of any kind."""
+    if spec.kind is ResultKind.DATA_IDS:
+        return pb.Query(data_ids=data_id_query_to_proto(repository, spec))
+    if spec.kind is ResultKind.DIMENSION_RECORDS:
+        return pb.Query(dimension_records=record_query_to_proto(repository, spec))
+    return pb.Query(datasets=dataset_query_to_proto(repository, spec))
+
+
+def query_from_proto(message: pb.Query) -> QuerySpec:
+    """Return a query of any kind; `InvalidRequestError` if it is of none."""
+    match message.WhichOneof("kind"):
+        case "data_ids":
+            return data_id_query_from_proto(message.data_ids)
+        case "dimension_records":
+            return record_query_from_proto(message.dimension_records)
+        case "datasets":
+            return dataset_query_from_proto(message.datasets)
+        case _:
+            raise _no_query()
+
+
+def repository_of(message: pb.Query) -> str:
+    """Return the name of the repository that a query is for; `InvalidRequestError` if it is of no kind."""
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        raise _no_query()
+    name: str = getattr(message, kind).repository
+    return name
+
+
+def _no_query() -> InvalidRequestError:
+    return InvalidRequestError(
+        "The request holds no query; set one of data_ids, dimension_records and datasets."
     )

@@ -31,6 +31,7 @@ class DimensionServicer(DimensionServiceServicer):
             records_from_proto(opened.universe, request.records, opened.limits.batch_items),
             request_id=uuid_from_proto(request.request_id, "request_id"),
             skip_existing=request.skip_existing,
+            replace=request.replace,
         )
         return pb.InsertDimensionRecordsResponse(inserted=inserted, revision=opened.revision)
 
@@ -41,6 +42,7 @@ class DimensionServicer(DimensionServiceServicer):
         inserted = opened.registry.dimension_records.sync(
             record_from_proto(opened.universe, request.record),
             request_id=uuid_from_proto(request.request_id, "request_id"),
+            update=request.update,
         )
         return pb.SyncDimensionRecordResponse(inserted=inserted, revision=opened.revision)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 __all__ = ["QueryServicer"]
 
+from collections.abc import Iterator
+from contextlib import closing
+
 import grpc
 
 from butler_api.convert.queries import (
@@ -12,7 +15,9 @@ from butler_api.convert.queries import (
     dataset_query_from_proto,
     page_request_from_proto,
     page_to_proto,
+    query_from_proto,
     record_query_from_proto,
+    repository_of,
 )
 from butler_api.v1 import query_service_pb2 as pb
 from butler_api.v1.query_service_pb2_grpc import QueryServiceServicer
@@ -22,7 +27,7 @@ from .opened import OpenedRepositories
 
 
 class QueryServicer(QueryServiceServicer):
-    """Queries, a page at a time."""
+    """Queries, a page at a time or as a stream."""
 
     def __init__(self, repositories: OpenedRepositories) -> None:
         self._repositories = repositories
@@ -44,6 +49,30 @@ class QueryServicer(QueryServiceServicer):
     ) -> pb.QueryDatasetsResponse:
         spec = dataset_query_from_proto(request)
         return pb.QueryDatasetsResponse(page=self._page(request.repository, spec, request.paging))
+
+    def StreamQuery(
+        self, request: pb.StreamQueryRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.StreamQueryResponse]:
+        opened = self._repositories.open(repository_of(request.query))
+        pages = opened.registry.queries.stream(query_from_proto(request.query), request.page_size)
+        # Closed when the client cancels, too: the server then closes this generator.
+        with closing(pages):  # type: ignore[type-var]
+            for page in pages:
+                yield pb.StreamQueryResponse(page=page_to_proto(page))
+
+    def CountQuery(
+        self, request: pb.CountQueryRequest, context: grpc.ServicerContext
+    ) -> pb.CountQueryResponse:
+        opened = self._repositories.open(repository_of(request.query))
+        rows = opened.registry.queries.count(query_from_proto(request.query), exact=not request.inexact)
+        return pb.CountQueryResponse(rows=rows, revision=opened.revision)
+
+    def ExplainQuery(
+        self, request: pb.ExplainQueryRequest, context: grpc.ServicerContext
+    ) -> pb.ExplainQueryResponse:
+        opened = self._repositories.open(repository_of(request.query))
+        reasons = opened.registry.queries.explain_no_results(query_from_proto(request.query))
+        return pb.ExplainQueryResponse(reasons=reasons, revision=opened.revision)
 
     def _page(self, repository: str, spec: QuerySpec, paging: pb.Paging) -> pb.Page:
         queries = self._repositories.open(repository).registry.queries

@@ -114,6 +114,11 @@ class Snapshot:
         """The universe of the repository."""
         return self._definitions.universe
 
+    @property
+    def summaries(self) -> SummaryStore:
+        """What collections may hold."""
+        return self._definitions.summaries
+
     def collections(self, names: Sequence[str]) -> list[CollectionRow]:
         """Return collections in the order of their names; `MissingCollectionError` for one that does not exist."""
         cached = self._cache.collections

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from butler_model.data_id import DataCoordinate
 from butler_model.dimensions import DimensionElement
-from butler_model.errors import ConflictingDefinitionError, DimensionNameError, InvalidRequestError
+from butler_model.errors import ConflictingDefinitionError, InvalidRequestError, NotInsertableError
 from butler_model.records import DimensionRecord
 from butler_model.repository import Limits
 from butler_model.universe import DimensionGroup
@@ -38,7 +38,10 @@ class DimensionRecordService:
         *,
         request_id: UUID,
         skip_existing: bool = False,
+        replace: bool = False,
     ) -> int:
+        if skip_existing and replace:
+            raise InvalidRequestError("Records that exist are either skipped or replaced, not both.")
         definition = self._stored_element(element)
         check_batch(len(records), self._limits, "dimension records")
         for record in records:
@@ -46,12 +49,18 @@ class DimensionRecordService:
                 raise InvalidRequestError(f"A record of {record.definition} was given as one of {element!r}.")
         with self._database.writing() as connection:
             self._definitions.snapshot(connection)
-            inserted = self._definitions.dimensions.insert(connection, definition, records, skip_existing)
-            if inserted:
+            store = self._definitions.dimensions
+            if replace:
+                existing = store.fetch(connection, definition, [record.key for record in records])
+                store.replace(connection, definition, records)
+                inserted = len({record.key for record in records} - existing.keys())
+            else:
+                inserted = store.insert(connection, definition, records, skip_existing)
+            if inserted or (replace and records):
                 self._definitions.advance(connection)
         return inserted
 
-    def sync(self, record: DimensionRecord, *, request_id: UUID) -> bool:
+    def sync(self, record: DimensionRecord, *, request_id: UUID, update: bool = False) -> bool:
         definition = self._stored_element(record.definition.name)
         with self._database.writing() as connection:
             self._definitions.snapshot(connection)
@@ -62,7 +71,11 @@ class DimensionRecordService:
                 self._definitions.advance(connection)
                 return True
             existing = self._definitions.dimensions.fetch(connection, definition, [record.key])[record.key]
-        differences = record.differences(existing)
+            differences = record.differences(existing)
+            if differences and update:
+                self._definitions.dimensions.replace(connection, definition, [record])
+                self._definitions.advance(connection)
+                return True
         if differences:
             shown = ", ".join(
                 f"{name} is {theirs!r:.100}, not {mine!r:.100}"
@@ -86,7 +99,7 @@ class DimensionRecordService:
     def _stored_element(self, name: str) -> DimensionElement:
         element = self._definitions.universe[name]
         if not element.has_table:
-            raise DimensionNameError(
+            raise NotInsertableError(
                 f"{name!r} has no records of its own: "
                 + (
                     f"its values come from {element.view_of}."

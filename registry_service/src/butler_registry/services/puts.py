@@ -201,6 +201,7 @@ class PutService:
                 learned = self._commit(connection, ids, proofs)
             self._definitions.summaries.learn(learned)
         except ConflictingDefinitionError as error:
+            learned = set()
             with self._database.writing() as connection:
                 repeated = self._forget_repeated(connection, ids)
                 if repeated:

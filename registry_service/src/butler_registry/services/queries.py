@@ -5,26 +5,34 @@ from __future__ import annotations
 
 __all__ = ["QueryService"]
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
-from butler_model.errors import InvalidRequestError, LimitExceededError
-from butler_model.paging import PageRequest, ResultColumn, ResultPage, ResultType
-from butler_model.query.spec import QuerySpec, ResultKind
+from butler_model.errors import InvalidRequestError
+from butler_model.paging import PageRequest, ResultPage
+from butler_model.query.spec import QuerySpec
 from butler_model.repository import Limits
-from butler_model.timespan import Timespan
-from butler_registry.planning.page_query import PagePlan, plan_data_ids, plan_datasets, plan_records
-from butler_registry.storage.database import Database
+from butler_registry.planning.building import plan_query
+from butler_registry.planning.plan import QueryPlan
+from butler_registry.storage.database import Connection, Database
 from butler_registry.storage.dimension_tables import DimensionTables
 from butler_registry.storage.schema import StaticTables
 
 from .definitions import Definitions, Snapshot
-from .limits import MAX_COLLECTIONS
 from .page_tokens import PageTokens
+from .query_explanation import explain
+from .query_requests import request_of
+from .query_rows import ResultRow, columns_of_rows, result_rows
+
+_SPARE = 2
+"""How many times as many rows are read as are wanted, where some may fail the exact test."""
 
 
 class QueryService:
-    """Answers queries a page at a time."""
+    """Answers queries."""
 
     def __init__(
         self,
@@ -43,54 +51,113 @@ class QueryService:
         self._limits = limits
 
     def page(self, spec: QuerySpec, page: PageRequest) -> ResultPage:
-        if page.size < 0:
-            raise InvalidRequestError(f"A page cannot have {page.size} rows; use 0 for the default size.")
-        if len(spec.collections) > MAX_COLLECTIONS:
-            raise LimitExceededError(f"At most {MAX_COLLECTIONS} collections can be searched in one query.")
-        rows_wanted = min(page.size or self._limits.default_page_rows, self._limits.page_rows)
+        wanted = self._page_rows(page.size)
         question = _question(spec)
-        after = self._tokens.open(page.token, question)
+        token = self._tokens.open(page.token, question)
+        given, position = (0, None) if token is None else (token[0], tuple(token[1:]))
+        if spec.limit is not None:
+            wanted = min(wanted, spec.limit - given)
         with self._database.reading() as connection:
             snapshot = self._definitions.snapshot(connection)
             plan = self._plan(snapshot, spec)
-            rows = [tuple(row) for row in connection.execute(plan.page(after, rows_wanted))]
-        next_token = b""
-        if len(rows) > rows_wanted:
-            rows.pop()
-            next_token = self._tokens.make(question, tuple(rows[-1][i] for i in plan.key))
-        return ResultPage(_columns(plan, rows), len(rows), next_token, snapshot.revision)
-
-    def _plan(self, snapshot: Snapshot, spec: QuerySpec) -> PagePlan:
-        universe = snapshot.universe
-        if spec.kind is ResultKind.DIMENSION_RECORDS:
-            return plan_records(self._dimension_tables, universe[spec.element], spec.data_id)
-        if spec.kind is ResultKind.DATA_IDS:
-            return plan_data_ids(self._dimension_tables, universe.conform(spec.dimensions), spec.data_id)
-        row = snapshot.dataset_type(spec.dataset_type)
-        collections = snapshot.search(spec.collections)
-        ranks = {c.id: i for i, c in reversed(list(enumerate(collections)))}
-        return plan_datasets(
-            self._static, self._dimension_tables, row, ranks, spec.data_id, find_first=spec.find_first
+            rows = self._rows(connection, plan, position, wanted + 1) if wanted > 0 else []
+            more = len(rows) > wanted
+            rows = rows[:wanted]
+            columns = columns_of_rows(plan, rows, self._names(snapshot, plan, rows))
+        if more and spec.limit is not None and given + wanted >= spec.limit:
+            more = False
+        next_token = (
+            self._tokens.make(question, (given + len(rows), *rows[-1].position(plan))) if more else b""
         )
+        return ResultPage(columns, len(rows), next_token, snapshot.revision)
+
+    def stream(self, spec: QuerySpec, page_rows: int = 0) -> Iterator[ResultPage]:
+        wanted = self._page_rows(page_rows)
+        with self._database.reading_one_state() as connection:
+            snapshot = self._definitions.snapshot(connection)
+            plan = self._plan(snapshot, spec)
+            result = self._database.cursor(connection, plan.ordered(), wanted)
+            try:
+                rows = islice(result_rows(plan, result), spec.limit)
+                while True:
+                    some = list(islice(rows, wanted))
+                    columns = columns_of_rows(plan, some, self._names(snapshot, plan, some))
+                    yield ResultPage(columns, len(some), b"", snapshot.revision)
+                    if len(some) < wanted:
+                        return
+            finally:
+                result.close()
+
+    def count(self, spec: QuerySpec, *, exact: bool = True) -> int:
+        with self._database.reading_one_state() as connection:
+            plan = self._plan(self._definitions.snapshot(connection), replace(spec, order_by=()))
+            if not exact and plan.pixels is None:
+                plan = replace(plan, tests=())
+            if plan.is_complete:
+                rows = int(connection.execute(plan.count()).scalar_one())
+            else:
+                result = self._database.cursor(connection, plan.ordered(), self._limits.page_rows)
+                try:
+                    rows = sum(1 for _ in result_rows(plan, result))
+                finally:
+                    result.close()
+        return rows if spec.limit is None else min(rows, spec.limit)
+
+    def explain_no_results(self, spec: QuerySpec) -> list[str]:
+        with self._database.reading() as connection:
+            snapshot = self._definitions.snapshot(connection)
+            return explain(snapshot, spec, lambda changed: self._has_rows(snapshot, changed))
+
+    def _has_rows(self, snapshot: Snapshot, spec: QuerySpec) -> bool:
+        return bool(self._rows(snapshot.connection, self._plan(snapshot, spec), None, 1))
+
+    def _plan(self, snapshot: Snapshot, spec: QuerySpec) -> QueryPlan:
+        request = request_of(snapshot, self._dimension_tables, spec)
+        return plan_query(self._static, self._dimension_tables, request, snapshot.connection)
+
+    def _rows(
+        self, connection: Connection, plan: QueryPlan, position: tuple[Any, ...] | None, wanted: int
+    ) -> list[ResultRow]:
+        """Return the first rows after a position."""
+        if plan.is_complete:
+            statement = plan.ordered(position, wanted)
+            return [ResultRow(tuple(row)) for row in connection.execute(statement)]
+        found: list[ResultRow] = []
+        last_pixel = None
+        beyond = position
+        if plan.pixels is not None and plan.pixels.shown and position is not None:
+            *key, last_pixel = position
+            beyond = tuple(key)
+        chunk = max(wanted * _SPARE, 100)
+        inclusive = last_pixel is not None
+        while True:
+            statement = plan.ordered(beyond, chunk, inclusive=inclusive)
+            rows = [tuple(row) for row in connection.execute(statement)]
+            previous = found[-1] if found else None
+            for row in result_rows(plan, rows, last_pixel if inclusive else None):
+                if previous is None or row.pixel is not None or row.position(plan) != previous.position(plan):
+                    found.append(row)
+                    if len(found) == wanted:
+                        return found
+            if len(rows) < chunk:
+                return found
+            beyond, inclusive = tuple(rows[-1][at] for at in plan.order_at), False
+
+    def _names(self, snapshot: Snapshot, plan: QueryPlan, rows: Sequence[ResultRow]) -> dict[int, str]:
+        positions = [column.at for column in plan.columns if column.collections and column.at is not None]
+        return snapshot.run_names({row.values[at] for row in rows for at in positions}) if positions else {}
+
+    def _page_rows(self, size: int) -> int:
+        if size < 0:
+            raise InvalidRequestError(f"A page cannot have {size} rows; use 0 for the default size.")
+        return min(size or self._limits.default_page_rows, self._limits.page_rows)
 
 
 def _question(spec: QuerySpec) -> str:
-    return repr(
-        (spec.kind.value, spec.dimensions, spec.element, spec.dataset_type, spec.collections, spec.find_first)
-    ) + repr(sorted(spec.data_id.items()))
-
-
-def _columns(plan: PagePlan, rows: Sequence[tuple[Any, ...]]) -> tuple[ResultColumn, ...]:
-    by_position: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else []
-    columns, position = [], 0
-    for planned in plan.columns:
-        values: Sequence[Any] = by_position[position] if rows else ()
-        if planned.type is ResultType.TIMESPAN:
-            ends: Sequence[Any] = by_position[position + 1] if rows else ()
-            values = [
-                None if begin is None else Timespan.from_simple([begin, end])
-                for begin, end in zip(values, ends, strict=True)
-            ]
-        columns.append(ResultColumn(planned.name, planned.type, values))
-        position += planned.width
-    return tuple(columns)
+    """Return what tells one query from another, in a length that does not depend on what is uploaded."""
+    fields = {name: getattr(spec, name) for name in spec.__slots__}
+    for name in ("data_id", "bind", "default_data_id"):
+        fields[name] = sorted(fields[name].items(), key=lambda item: str(item[0]))
+    fields["uploads"] = [(table.dimensions, list(table.rows)) for table in spec.uploads]
+    text = repr(sorted(fields.items(), key=lambda item: item[0]))
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

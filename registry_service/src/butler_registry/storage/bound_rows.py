@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
     Select,
@@ -24,10 +23,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql.elements import BindParameter, NamedColumn
 
 
 def bound_rows(
-    columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]], connection: Connection
+    columns: Sequence[NamedColumn[Any]], rows: Sequence[Sequence[Any]], connection: Connection
 ) -> Select[Any]:
     """Return a subquery of the given rows, for ``tuple_(*columns).in_(...)``; ints and strings only.
 
@@ -53,6 +53,6 @@ def bound_rows(
 def among(column: ColumnElement[Any], values: Sequence[Any], connection: Connection) -> ColumnElement[bool]:
     """Return whether a column has one of the given values: one parameter on PostgreSQL, whatever their number."""
     if connection.dialect.name == "postgresql":
-        array = bindparam(None, list(values), unique=True)
+        array: BindParameter[Any] = bindparam(None, list(values), unique=True)
         return column == any_(cast(array, ARRAY(column.type)))
     return column.in_(bindparam(None, list(values), column.type, expanding=True, unique=True))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, Executable, create_engine, event
+from sqlalchemy import Connection, CursorResult, Engine, Executable, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -109,6 +109,20 @@ class Database:
         """Give a connection for reading. On PostgreSQL every statement has a snapshot of its own."""
         with _catalogued(), self._reading.connect() as connection:
             yield connection
+
+    @contextmanager
+    def reading_one_state(self) -> Iterator[Connection]:
+        """Give a connection on which every statement sees the database as it was at the first."""
+        engine = self.engine
+        if self.is_postgresql:
+            engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with _catalogued(), engine.connect() as connection:
+            yield connection
+
+    def cursor(self, connection: Connection, statement: Executable, rows: int) -> CursorResult[Any]:
+        """Execute a statement whose result is read from the database as it is needed, so many rows at a time."""
+        options = {"stream_results": True, "yield_per": rows}
+        return connection.execute(statement, execution_options=options)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -20,6 +20,7 @@ from butler_model.timespan import Timespan
 from .bound_rows import bound_rows
 from .database import execute_many
 from .dimension_tables import TIMESPAN_BEGIN, TIMESPAN_END, DimensionTables
+from .overlap_store import OverlapStore
 
 
 class DimensionStore:
@@ -27,6 +28,7 @@ class DimensionStore:
 
     def __init__(self, tables: DimensionTables) -> None:
         self._tables = tables
+        self._overlaps = OverlapStore(tables)
 
     def insert(
         self,
@@ -41,26 +43,59 @@ class DimensionStore:
         """
         if not records:
             return 0
-        table = self._tables[element.name]
         # In one order, so that of two transactions with the same records one waits for the other, and not both.
         records = sorted(records, key=lambda record: record.key)
-        rows = [record_to_row(record) for record in records]
+        if skip_existing:
+            records = self._missing(connection, element, records)
+        inserted = self._insert(connection, element, records, skip_existing)
+        self._overlaps.insert(connection, element, records)
+        return inserted
+
+    def replace(
+        self, connection: Connection, element: DimensionElement, records: Sequence[DimensionRecord]
+    ) -> None:
+        """Insert records, or change those that are there with the same keys; what refers to them stays.
+
+        Raises `ConflictingDefinitionError` or `MissingParentError`, after which the transaction is of no use.
+        """
+        table = self._tables[element.name]
+        records = sorted(records, key=lambda record: record.key)
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        if not skip_existing:
-            try:
-                execute_many(connection, table.insert(), rows)
-            except IntegrityError as error:
-                raise _explained(error, element, records) from error
-            return len(rows)
+        statement = dialect.insert(table)
         keys = [element.field_name(name) for name in element.required]
-        existing = self.fetch(connection, element, [record.key for record in records])
-        new = {r.key: row for r, row in zip(records, rows, strict=True) if r.key not in existing}
-        if not new:
-            return 0
+        others = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
+        statement = (
+            statement.on_conflict_do_update(index_elements=keys, set_=others)
+            if others
+            else statement.on_conflict_do_nothing(index_elements=keys)
+        )
         try:
+            execute_many(connection, statement, [record_to_row(record) for record in records])
+        except IntegrityError as error:
+            raise _explained(error, element, records) from error
+        self._overlaps.replace(connection, element, records)
+
+    def _missing(
+        self, connection: Connection, element: DimensionElement, records: Sequence[DimensionRecord]
+    ) -> list[DimensionRecord]:
+        existing = self.fetch(connection, element, [record.key for record in records])
+        return list({r.key: r for r in records if r.key not in existing}.values())
+
+    def _insert(
+        self,
+        connection: Connection,
+        element: DimensionElement,
+        records: Sequence[DimensionRecord],
+        skip_existing: bool,
+    ) -> int:
+        statement = self._tables[element.name].insert()
+        if skip_existing:
             # Another writer may have come between: a record of that key is left alone too, and not counted.
-            statement = dialect.insert(table).on_conflict_do_nothing(index_elements=keys)
-            return execute_many(connection, statement, list(new.values()))
+            keys = [element.field_name(name) for name in element.required]
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            statement = dialect.insert(self._tables[element.name]).on_conflict_do_nothing(index_elements=keys)
+        try:
+            return execute_many(connection, statement, [record_to_row(record) for record in records])
         except IntegrityError as error:
             raise _explained(error, element, records) from error
 
