@@ -16,7 +16,6 @@ from butler_model.errors import (
     InvalidRequestError,
     MissingCollectionError,
     NoDefaultCollectionError,
-    UnsupportedOperationError,
 )
 from tests.support.butlers import Repository
 from tests.support.survey import insert_survey
@@ -185,8 +184,6 @@ def test_malformed_queries_are_refused(butler: Butler) -> None:
         registry.queryDataIds("detector", detector=[5])
     with pytest.raises(InvalidRequestError):
         registry.queryDatasets([1], collections=...)  # type: ignore[list-item]
-    with pytest.raises(UnsupportedOperationError):
-        list(registry.queryDataIds(["visit", "tract"]))
 
 
 def test_a_dataset_type_without_dimensions_has_one_dataset_per_run(butler: Butler) -> None:

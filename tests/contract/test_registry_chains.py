@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 
 import pytest
 
@@ -182,7 +183,5 @@ def test_two_concurrent_edits_never_make_a_cycle_together(setup: RegistrySetup, 
                     return False
                 return True
 
-            done = at_once(
-                lambda one=one, two=two: into(None, one, two), lambda one=one, two=two: into(other, two, one)
-            )
+            done = at_once(partial(into, None, one, two), partial(into, other, two, one))
             assert sorted(done) == [False, True]

@@ -221,6 +221,16 @@ class DatasetRef:
         self.id = id
         self.run = run
 
+    @classmethod
+    def from_checked(cls, datasetType: DatasetType, dataId: DataCoordinate, run: str, id: UUID) -> DatasetRef:
+        """Make a resolved ref from parts that a registry gave; none is looked at."""
+        self = object.__new__(cls)
+        self.datasetType = datasetType
+        self.dataId = dataId
+        self.id = id
+        self.run = run
+        return self
+
     @property
     def dimensions(self) -> DimensionGroup:
         """The dimensions of its data ID."""

@@ -10,7 +10,6 @@ so the same ``except`` clause works embedded and remote.
 from __future__ import annotations
 
 __all__ = [
-    "NotInsertableError",
     "CATALOGUE",
     "AmbiguousDataIdError",
     "AmbiguousDatasetError",
@@ -49,6 +48,7 @@ __all__ = [
     "MissingDatasetTypeError",
     "MissingParentError",
     "NoDefaultCollectionError",
+    "NotInsertableError",
     "OrphanedRecordError",
     "OverloadedError",
     "ReadOnlyError",

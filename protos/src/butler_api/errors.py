@@ -172,8 +172,7 @@ def _refusing(executor: ThreadPoolExecutor) -> grpc.RpcMethodHandler[Any, Any]:
         message = "The service has more calls waiting than it can answer in time; try again in a second."
         context.abort_with_status(rpc_status.to_status(status_from_error(OverloadedError(message))))
 
-    # How grpc is told where to run a method.
-    refuse.experimental_thread_pool = executor  # type: ignore[attr-defined]
+    setattr(refuse, _POOL, executor)
     return grpc.unary_unary_rpc_method_handler(refuse)
 
 
@@ -204,6 +203,9 @@ def _wrapped(handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
         except Exception as error:  # noqa: BLE001 - as above
             _abort(error, context, method)
 
+    pool = getattr(behaviour, _POOL, None)
+    if pool is not None:
+        setattr(answer_in_parts if handler.response_streaming else answer, _POOL, pool)
     make = getattr(grpc, f"{kind}_rpc_method_handler")
     return cast(
         "grpc.RpcMethodHandler[Any, Any]", make(answer_in_parts if handler.response_streaming else answer)
@@ -232,3 +234,5 @@ def _cut(text: str, limit: int) -> str:
 
 
 _KINDS = {False: "unary", True: "stream"}
+_POOL = "experimental_thread_pool"
+"""The attribute by which grpc is told where to run a method."""

@@ -21,6 +21,7 @@ from .services.dataset_types import DatasetTypeService
 from .services.datasets import DatasetService
 from .services.definitions import Definitions
 from .services.dimension_records import DimensionRecordService
+from .services.events import EventService
 from .services.grant_office import GrantOffice
 from .services.page_tokens import PageTokens
 from .services.puts import PutService
@@ -86,9 +87,9 @@ class RepositoryRegistry:
             info.stores[0],
             info.limits,
         )
-        self.queries = QueryService(
-            database, definitions, static, dimension_tables, PageTokens(signer), info.limits
-        )
+        tokens = PageTokens(signer)
+        self.queries = QueryService(database, definitions, static, dimension_tables, tokens, info.limits)
+        self.events = EventService(database, outbox, tokens)
 
     @property
     def info(self) -> RepositoryInfo:

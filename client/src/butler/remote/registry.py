@@ -17,6 +17,7 @@ from .associations import RemoteAssociations
 from .collections import RemoteCollections
 from .datasets import RemoteDatasets, RemotePuts
 from .definitions import RemoteDatasetTypes, RemoteDimensionRecords
+from .events import RemoteEvents
 from .queries import RemoteQueries
 from .session import RepositorySession
 
@@ -47,6 +48,7 @@ class RemoteRegistry:
         self.datasets = RemoteDatasets(session)
         self.puts = RemotePuts(session)
         self.queries = RemoteQueries(session)
+        self.events = RemoteEvents(session)
 
     @property
     def info(self) -> RepositoryInfo:

@@ -71,6 +71,8 @@ class QuerySpec:
     dimensions
         DATA_IDS: names of the dimensions of the result. Otherwise: dimensions that take part in the query besides those
         of the element or dataset type, for ``where``.
+    joined
+        DATA_IDS: names of dimensions that take part in the query besides those of the result.
     element
         DIMENSION_RECORDS: name of the element.
     dataset_type
@@ -118,6 +120,7 @@ class QuerySpec:
     check: bool = True
     joins: tuple[DatasetSearch, ...] = ()
     uploads: tuple[DataIdTable, ...] = ()
+    joined: tuple[str, ...] = ()
     order_by: tuple[str, ...] = ()
     limit: int | None = None
 
@@ -130,6 +133,10 @@ class QuerySpec:
             raise InvalidRequestError(f"A query for {self.kind.value} needs {needed[0]}.")
         if self.limit is not None and self.limit < 0:
             raise InvalidRequestError(f"A limit of {self.limit} rows means nothing; use 0 or more, or none.")
+        if self.joined and self.kind is not ResultKind.DATA_IDS:
+            raise InvalidRequestError(
+                "Of a query for records or datasets, other dimensions are named as dimensions."
+            )
         if self.dataset_fields and (self.kind is not ResultKind.DATASETS or self.find_first):
             raise InvalidRequestError(
                 "Fields of datasets are columns of queries for all datasets, not with find_first."

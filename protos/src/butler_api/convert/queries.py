@@ -62,6 +62,7 @@ def data_id_query_to_proto(
     return pb.QueryDataIdsRequest(
         repository=repository,
         dimensions=spec.dimensions,
+        joined=spec.joined,
         data_id=data_id_to_proto(spec.data_id),
         paging=None if page is None else page_request_to_proto(page),
         filter=filter_to_proto(spec),
@@ -73,6 +74,7 @@ def data_id_query_from_proto(message: pb.QueryDataIdsRequest) -> QuerySpec:
     return QuerySpec(
         ResultKind.DATA_IDS,
         dimensions=tuple(message.dimensions),
+        joined=tuple(message.joined),
         data_id=data_id_from_proto(message.data_id),
         **filter_from_proto(message.filter),
     )

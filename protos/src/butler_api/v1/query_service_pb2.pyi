@@ -502,6 +502,7 @@ class QueryDataIdsRequest(_message.Message):
     DATA_ID_FIELD_NUMBER: _builtins.int
     PAGING_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    JOINED_FIELD_NUMBER: _builtins.int
     repository: _builtins.str
     """Name of the repository."""
     @_builtins.property
@@ -520,6 +521,10 @@ class QueryDataIdsRequest(_message.Message):
     def filter(self) -> Global___QueryFilter:
         """Further restrictions, and the order."""
 
+    @_builtins.property
+    def joined(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Dimensions that take part besides those of the rows: there is a value of each that goes with the row."""
+
     def __init__(
         self,
         *,
@@ -528,10 +533,11 @@ class QueryDataIdsRequest(_message.Message):
         data_id: _abc.Mapping[_builtins.str, _values_pb2.Value] | None = ...,
         paging: Global___Paging | None = ...,
         filter: Global___QueryFilter | None = ...,
+        joined: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "paging", b"paging"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_id", b"data_id", "dimensions", b"dimensions", "filter", b"filter", "paging", b"paging", "repository", b"repository"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_id", b"data_id", "dimensions", b"dimensions", "filter", b"filter", "joined", b"joined", "paging", b"paging", "repository", b"repository"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,8 +28,9 @@ if _version_not_supported:
 
 class QueryServiceStub:
     """Queries. An expression (QueryFilter.where) that is malformed gives INVALID_ARGUMENT with the reason EXPRESSION_SYNTAX,
-    EXPRESSION_TYPE or MISSING_GOVERNOR; an unknown name NOT_FOUND (UNKNOWN_NAME). Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
-    left out nor repeated while others write. A page token belongs to one query: INVALID_ARGUMENT with another.
+    EXPRESSION_TYPE, GOVERNOR or UNKNOWN_NAME. Rows are distinct and in the order asked for, then of their keys; pages
+    follow each other by key, so a row is neither left out nor repeated while others write. A page token belongs to one
+    query: INVALID_ARGUMENT with another.
     """
 
     def __init__(self, channel):
@@ -72,8 +73,9 @@ class QueryServiceStub:
 
 class QueryServiceServicer:
     """Queries. An expression (QueryFilter.where) that is malformed gives INVALID_ARGUMENT with the reason EXPRESSION_SYNTAX,
-    EXPRESSION_TYPE or MISSING_GOVERNOR; an unknown name NOT_FOUND (UNKNOWN_NAME). Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
-    left out nor repeated while others write. A page token belongs to one query: INVALID_ARGUMENT with another.
+    EXPRESSION_TYPE, GOVERNOR or UNKNOWN_NAME. Rows are distinct and in the order asked for, then of their keys; pages
+    follow each other by key, so a row is neither left out nor repeated while others write. A page token belongs to one
+    query: INVALID_ARGUMENT with another.
     """
 
     def QueryDataIds(self, request, context):
@@ -161,8 +163,9 @@ def add_QueryServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class QueryService:
     """Queries. An expression (QueryFilter.where) that is malformed gives INVALID_ARGUMENT with the reason EXPRESSION_SYNTAX,
-    EXPRESSION_TYPE or MISSING_GOVERNOR; an unknown name NOT_FOUND (UNKNOWN_NAME). Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
-    left out nor repeated while others write. A page token belongs to one query: INVALID_ARGUMENT with another.
+    EXPRESSION_TYPE, GOVERNOR or UNKNOWN_NAME. Rows are distinct and in the order asked for, then of their keys; pages
+    follow each other by key, so a row is neither left out nor repeated while others write. A page token belongs to one
+    query: INVALID_ARGUMENT with another.
     """
 
     @staticmethod

@@ -15,8 +15,9 @@ GRPC_VERSION: str
 
 class QueryServiceStub:
     """Queries. An expression (QueryFilter.where) that is malformed gives INVALID_ARGUMENT with the reason EXPRESSION_SYNTAX,
-    EXPRESSION_TYPE or MISSING_GOVERNOR; an unknown name NOT_FOUND (UNKNOWN_NAME). Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
-    left out nor repeated while others write. A page token belongs to one query: INVALID_ARGUMENT with another.
+    EXPRESSION_TYPE, GOVERNOR or UNKNOWN_NAME. Rows are distinct and in the order asked for, then of their keys; pages
+    follow each other by key, so a row is neither left out nor repeated while others write. A page token belongs to one
+    query: INVALID_ARGUMENT with another.
     """
 
     def __init__(self, channel: _grpc.Channel) -> None: ...
@@ -35,8 +36,9 @@ class QueryServiceStub:
 
 class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Queries. An expression (QueryFilter.where) that is malformed gives INVALID_ARGUMENT with the reason EXPRESSION_SYNTAX,
-    EXPRESSION_TYPE or MISSING_GOVERNOR; an unknown name NOT_FOUND (UNKNOWN_NAME). Rows are distinct and in the order of their keys; pages follow each other by key, so a row is neither
-    left out nor repeated while others write. A page token belongs to one query: INVALID_ARGUMENT with another.
+    EXPRESSION_TYPE, GOVERNOR or UNKNOWN_NAME. Rows are distinct and in the order asked for, then of their keys; pages
+    follow each other by key, so a row is neither left out nor repeated while others write. A page token belongs to one
+    query: INVALID_ARGUMENT with another.
     """
 
     @_abc_1.abstractmethod

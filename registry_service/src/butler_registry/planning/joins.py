@@ -66,14 +66,18 @@ class Joins:
             relate nothing but them.
         """
         known, universe = set(relate), self.universe
+        for element in group.lookup_order:
+            if not set(element.required) <= known:
+                continue
+            if element.has_table and any(name not in self.columns for name in element.implied):
+                self.element(element)
+            # Records of what is implied exist, since a record refers to them.
+            known.update(name for name in element.implied if name in group)
         for name in group.elements:
             element = universe[name]
-            if not element.has_table or set(element.required) <= known & set(self.columns):
+            if not element.has_table or set(element.required) <= known:
                 continue
             if element.is_dimension or element.always_join:
-                self.element(element)
-        for element in group.lookup_order:
-            if element.has_table and any(n not in self.columns for n in element.implied):
                 self.element(element)
         for name in group.names:
             if name not in self.columns and universe[name].view_of is not None:

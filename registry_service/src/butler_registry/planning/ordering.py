@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, or_, tuple_
+from sqlalchemy import ColumnElement, and_, false, literal, or_, tuple_
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,9 @@ def after(terms: Sequence[SortTerm], values: Sequence[Any]) -> ColumnElement[boo
         return false()
     if not any(term.descending or term.nullable for term in terms):
         # One comparison of rows, for which the database can use an index.
-        beyond: ColumnElement[bool] = tuple_(*(term.column for term in terms)) > tuple_(*values)
+        # Each value has its column's type: a tuple would give it that of Python's type.
+        typed = [literal(value, term.column.type) for term, value in zip(terms, values, strict=True)]
+        beyond: ColumnElement[bool] = tuple_(*(term.column for term in terms)) > tuple_(*typed)
         return beyond
     choices = []
     for i, (term, value) in enumerate(zip(terms, values, strict=True)):

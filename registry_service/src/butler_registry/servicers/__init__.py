@@ -13,6 +13,7 @@ from butler_api.v1.collection_service_pb2_grpc import add_CollectionServiceServi
 from butler_api.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
 from butler_api.v1.dataset_type_service_pb2_grpc import add_DatasetTypeServiceServicer_to_server
 from butler_api.v1.dimension_service_pb2_grpc import add_DimensionServiceServicer_to_server
+from butler_api.v1.event_service_pb2_grpc import add_EventServiceServicer_to_server
 from butler_api.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from butler_api.v1.repository_service_pb2_grpc import add_RepositoryServiceServicer_to_server
 from butler_model.ports import Repositories
@@ -23,6 +24,7 @@ from .collections import CollectionServicer
 from .dataset_types import DatasetTypeServicer
 from .datasets import DatasetServicer
 from .dimensions import DimensionServicer
+from .events import EventServicer
 from .opened import OpenedRepositories
 from .queries import QueryServicer
 from .repositories import RepositoryServicer
@@ -37,6 +39,7 @@ def registry_services(repositories: Repositories, limits: Limits) -> Services:
         "DatasetService": partial(add_DatasetServiceServicer_to_server, DatasetServicer(opened)),
         "DatasetTypeService": partial(add_DatasetTypeServiceServicer_to_server, DatasetTypeServicer(opened)),
         "DimensionService": partial(add_DimensionServiceServicer_to_server, DimensionServicer(opened)),
+        "EventService": partial(add_EventServiceServicer_to_server, EventServicer(opened)),
         "QueryService": partial(add_QueryServiceServicer_to_server, QueryServicer(opened)),
         "RepositoryService": partial(
             add_RepositoryServiceServicer_to_server, RepositoryServicer(repositories, limits)

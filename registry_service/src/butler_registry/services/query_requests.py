@@ -44,10 +44,8 @@ def request_of(snapshot: Snapshot, tables: DimensionTables, spec: QuerySpec) -> 
     order_by = [_order_term(universe, name, spec.dataset_type if dataset else "") for name in spec.order_by]
     result = _result(universe, spec, dataset)
     names: set[str] = {*result.names, *filter_.dimensions, *(universe.dimension(n).name for n in data_id)}
-    if element is None:
-        names.update(spec.dimensions)
-    else:
-        names.update(spec.dimensions)
+    names.update(spec.dimensions, spec.joined)
+    if element is not None:
         _check_record_keys(universe, spec)
     for place in joins:
         names.update(place.row.dataset_type.dimensions.names)
