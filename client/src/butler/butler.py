@@ -16,19 +16,22 @@ from butler_model.collection import CollectionType
 from butler_model.errors import CollectionTypeError, DataIdValueError, MissingCollectionError, ReadOnlyError
 from butler_model.universe import DimensionUniverse
 
+from .collections import ButlerCollections
 from .configuration import RepositoryConfiguration
 from .connect import Connection, connect, make_repository
 from .dataset_writing import DatasetWriting
 from .datasets import DatasetReading
-from .defaults import RegistryDefaults, check_collections, plain_data_id
+from .defaults import RegistryDefaults, plain_data_id
 from .loading import ImportSummary, Progress, import_export
 from .lookup import DatasetFinder, check_writeable
+from .query_arguments import check_collections
+from .querying import DatasetQuerying
 from .registry import ButlerRegistry
 
 _SHOWN = 5
 
 
-class Butler(DatasetReading, DatasetWriting):
+class Butler(DatasetReading, DatasetWriting, DatasetQuerying):
     """Gives and takes datasets by what they are, wherever they are.
 
     Threads may share a butler. A pickled one opens the repository anew where it is unpickled. It is a context
@@ -64,6 +67,8 @@ class Butler(DatasetReading, DatasetWriting):
 
     registry: ButlerRegistry
     """Definitions and queries."""
+    collections: ButlerCollections
+    """The default collections, and what there is to do with all others."""
 
     def __init__(
         self,
@@ -113,6 +118,7 @@ class Butler(DatasetReading, DatasetWriting):
         self._defaults = RegistryDefaults(connection, names, run, given, infer)
         self._finder = DatasetFinder(connection, self._defaults)
         self.registry = ButlerRegistry(connection, self._defaults, self._finder, writeable=self._writeable)
+        self.collections = ButlerCollections(self.registry, connection.registry)
         if run is not None:
             self._ensure_run(run)
 
@@ -181,7 +187,7 @@ class Butler(DatasetReading, DatasetWriting):
         What is not given stays; a new ``run`` without ``collections`` is also what is searched.
         """
         if collections is ...:
-            collections = self.collections if run is ... else None
+            collections = self._defaults.collections if run is ... else None
         clone = object.__new__(Butler)
         clone._open(
             self._connection.share(),
@@ -237,11 +243,6 @@ class Butler(DatasetReading, DatasetWriting):
         return self._defaults.run
 
     @property
-    def collections(self) -> tuple[str, ...]:
-        """Names of the default collections, in search order."""
-        return self._defaults.collections
-
-    @property
     def dimensions(self) -> DimensionUniverse:
         """All dimensions of the repository."""
         return self._connection.info.universe
@@ -264,7 +265,7 @@ class Butler(DatasetReading, DatasetWriting):
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = {
-            "collections": self.collections,
+            "collections": self._defaults.collections,
             "run": self.run,
             "writeable": self._writeable,
             "inferDefaults": self._defaults.infer,

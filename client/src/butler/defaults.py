@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-__all__ = ["RegistryDefaults", "check_collections", "dimensions_of", "plain_data_id"]
+__all__ = ["RegistryDefaults", "dimensions_of", "plain_data_id"]
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,18 +13,15 @@ from butler_model.collection import check_collection_name
 from butler_model.data_id import DataCoordinate
 from butler_model.dimensions import INT64_MAX, INT64_MIN
 from butler_model.errors import (
-    CollectionTypeError,
     DimensionValueError,
     InvalidRequestError,
     NoDefaultCollectionError,
 )
-from butler_model.paging import PageRequest
-from butler_model.query.spec import QuerySpec, ResultKind
 from butler_model.timespan import Timespan
 from butler_model.universe import DimensionGroup, DimensionUniverse
 
 from .connect import Connection
-from .queries import pages
+from .query_arguments import check_collections
 
 
 def plain_data_id(data_id: Any, keywords: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,35 +77,6 @@ def dimensions_of(universe: DimensionUniverse, given: Mapping[str, Any]) -> Dime
     )
 
 
-def check_collections(collections: Any) -> tuple[str, ...]:
-    """Return collections to search, given as a name or an iterable of names.
-
-    Raises
-    ------
-    CollectionTypeError
-        Raised for what is neither, such as ``...`` or a regular expression: a search needs an order.
-    InvalidNameError
-        Raised if a name is malformed.
-    """
-    if isinstance(collections, str):
-        collections = (collections,)
-    if not isinstance(collections, Iterable) or isinstance(collections, Mapping | bytes):
-        raise _no_names(collections)
-    names = tuple(collections)
-    for name in names:
-        if not isinstance(name, str):
-            raise _no_names(name)
-        check_collection_name(name)
-    return tuple(dict.fromkeys(names))
-
-
-def _no_names(value: object) -> CollectionTypeError:
-    return CollectionTypeError(
-        f"Collections to search are names in the order of the search, not {value!r:.80}; "
-        "butler.registry.queryCollections finds names by pattern."
-    )
-
-
 class RegistryDefaults:
     """Run, collections and values of governor dimensions that a butler assumes.
 
@@ -142,11 +110,15 @@ class RegistryDefaults:
         self._inferred: dict[str, str | None] = {}
 
     @property
+    def known(self) -> dict[str, str]:
+        """The values of all governor dimensions that have one, by name."""
+        universe = self._connection.info.universe
+        return {name: value for name in universe.governors if (value := self._value(name)) is not None}
+
+    @property
     def dataId(self) -> DataCoordinate:
         """The values of all governor dimensions that have one."""
-        universe = self._connection.info.universe
-        values = {name: value for name in universe.governors if (value := self._value(name)) is not None}
-        return DataCoordinate.standardize(values, universe=universe)
+        return DataCoordinate.standardize(self.known, universe=self._connection.info.universe)
 
     def search_path(self, collections: Any) -> tuple[str, ...]:
         """Return the collections given, else the default ones; `NoDefaultCollectionError` if none."""
@@ -182,33 +154,17 @@ class RegistryDefaults:
         if not self.infer or not self.collections:
             return None
         if governor not in self._inferred:
-            found = self._values_in_collections(governor)
-            if not found:
-                return None  # not remembered: there may be datasets soon
-            self._inferred[governor] = found[0] if len(found) == 1 else None
-        return self._inferred[governor]
+            # What the default collections do not hold is not remembered: there may be datasets soon.
+            found = self._held()
+            self._inferred.update((n, v[0] if len(v) == 1 else None) for n, v in found.items() if v)
+        return self._inferred.get(governor)
 
-    def _values_in_collections(self, governor: str) -> list[str]:
-        """Return the values that datasets in the default collections have, two at most."""
-        collections = tuple(c.name for c in self._registry.collections.find(self.collections))
-        types = [t for t in self._registry.dataset_types.find(["*"]) if governor in t.dimensions]
-        if not collections or not types:
-            return []
-        spec = QuerySpec(ResultKind.DATA_IDS, dimensions=(governor,))
-        values = [value for page in pages(self._registry.queries, spec) for value in page.column(governor)]
-        found: list[str] = []
-        for value in values:
-            specs = (
-                QuerySpec(
-                    ResultKind.DATASETS,
-                    dataset_type=t.name,
-                    collections=collections,
-                    data_id={governor: value},
-                )
-                for t in types
-            )
-            if any(self._registry.queries.page(spec, PageRequest(size=1)).rows for spec in specs):
-                found.append(value)
-            if len(found) == 2:
-                break
-        return found
+    def _held(self) -> dict[str, tuple[str, ...]]:
+        """Return the values of governor dimensions that datasets in the default collections have."""
+        collections = self._registry.collections
+        existing = [collection.name for collection in collections.find(self.collections)]
+        held: dict[str, set[str]] = {}
+        for summary in collections.summaries(existing) if existing else ():
+            for governor, values in summary.governors.items():
+                held.setdefault(governor, set()).update(values)
+        return {governor: tuple(sorted(values)) for governor, values in held.items()}

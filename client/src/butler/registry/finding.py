@@ -1,27 +1,31 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The half of ``butler.registry`` that is about what there is."""
+"""The part of ``butler.registry`` that is about what there is."""
 
 from __future__ import annotations
 
 __all__ = ["RegistryQueries"]
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from butler.defaults import dimensions_of, plain_data_id
-from butler.queries import DataIdResults, DatasetResults, DimensionRecordResults
+from butler.defaults import plain_data_id
+from butler.predicates import Predicate
+from butler.query import Query
+from butler.results import DataIdResults, DatasetResults, DimensionRecordResults
 from butler_model.data_id import DataCoordinate, DataId
 from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.dimensions import DimensionElement
-from butler_model.query.spec import QuerySpec, ResultKind
+from butler_model.errors import AmbiguousDatasetError
+from butler_model.ports import DatasetEvent
 from butler_model.timespan import Timespan
 from butler_model.universe import DimensionGroup
 
-from .definitions import RegistryDefinitions
-from .patterns import Patterns, globs, is_glob
+from .associations import RegistryAssociations
+from .definitions import components_of
+from .patterns import Patterns, collections_searched, globs, is_glob, matches_any
 
 
-class RegistryQueries(RegistryDefinitions):
+class RegistryQueries(RegistryAssociations):
     """Finding data IDs, records and datasets."""
 
     def expandDataId(
@@ -74,90 +78,155 @@ class RegistryQueries(RegistryDefinitions):
         found = self._finder.find(wanted, self.defaults.search_path(collections), timespan=timespan)
         return None if found is None else self._finder.ref_of(found, wanted.component)
 
+    def getDatasetLocations(self, ref: DatasetRef) -> list[str]:
+        """Return the names of the stores that hold artifacts of a dataset; `AmbiguousDatasetError` without id."""
+        if ref.id is None:
+            raise AmbiguousDatasetError(f"{ref} has no id; find the dataset first.")
+        (found,) = self._port.datasets.get([ref.id], want_artifacts=True)
+        return sorted({artifact.record.store for artifact in found.artifacts}) if found else []
+
     def queryDatasets(
         self,
-        datasetType: DatasetType | Patterns,
+        datasetType: DatasetType | Patterns | Iterable[DatasetType | str],
         *,
         collections: Patterns | None = None,
+        dimensions: DimensionGroup | Iterable[str] | None = None,
         dataId: DataId | None = None,
+        where: str | Predicate = "",
         findFirst: bool = False,
+        components: bool | None = False,
+        bind: Mapping[str, Any] | None = None,
+        check: bool = True,
         **kwargs: Any,
     ) -> DatasetResults:
-        """Return the datasets of one or more types in collections.
+        """Return the datasets of one or more types in collections, each once.
 
         Parameters
         ----------
         datasetType
-            A type, or names and globs; those that match nothing add nothing.
+            Types, names and globs; those that match nothing add nothing. Refs of a component are given for the
+            explicit name or type of one.
         collections
-            Names, or globs unless ``findFirst``; the default collections if absent.
+            Names, or globs unless ``findFirst``; ``...`` is all runs. The default collections if absent.
+        dimensions
+            Dimensions that take part in the query besides those of the types.
         dataId, **kwargs
             Values that dimensions must have.
+        where, bind, check
+            An expression that the data IDs must satisfy, the values of names in it, and whether it must say of which
+            instrument or skymap the dimensions in it are; see docs/reference/expressions.md.
         findFirst
-            Of datasets with the same type and data ID, give only the one found first in the order of
-            collections.
+            Of datasets with the same type and data ID, give only the one found first in the order of collections.
+        components
+            Whether refs of components are given along with those of the types.
         """
-        patterns = [datasetType.name] if isinstance(datasetType, DatasetType) else globs(datasetType)
-        names = self._collections_of(collections, findFirst)
-        types = self._port.dataset_types.find(patterns) if names else []
-        given = plain_data_id(dataId, kwargs)
-        given = self.defaults.fill(given, dimensions_of(self.dimensions, given))
-        specs = [
-            QuerySpec(
-                ResultKind.DATASETS,
-                dataset_type=t.name,
-                collections=names,
-                find_first=findFirst,
-                data_id=given,
-            )
-            for t in types
-        ]
-        return DatasetResults(self._port.queries, specs, types)
-
-    def _collections_of(self, collections: Patterns | None, find_first: bool) -> tuple[str, ...]:
-        if collections is None or find_first:
-            names = self.defaults.search_path(collections)
-        else:
-            patterns = globs(collections)
-            if any(is_glob(pattern) for pattern in patterns):
-                found = [c.name for c in self._port.collections.find(patterns)]
-                names = tuple(dict.fromkeys([p for p in patterns if not is_glob(p)] + found))
-            else:
-                names = self.defaults.search_path(patterns)
-        return names
+        names = collections_searched(self._port, self.defaults, collections, find_first=findFirst)
+        types = self._types(datasetType, components) if names else []
+        query = self._query().where(dataId, where, bind=bind, check=check, **kwargs)
+        if dimensions is not None:
+            query = query.join_dimensions(dimensions)
+        return query.datasets_of(types, names, find_first=findFirst)
 
     def queryDataIds(
         self,
         dimensions: DimensionGroup | Iterable[str] | str,
         *,
         dataId: DataId | None = None,
+        datasets: DatasetType | Patterns | Iterable[DatasetType | str] | None = None,
+        collections: Patterns | None = None,
+        where: str | Predicate = "",
+        bind: Mapping[str, Any] | None = None,
+        check: bool = True,
         **kwargs: Any,
     ) -> DataIdResults:
-        """Return the data IDs of these dimensions for which there are dimension records.
+        """Return the distinct data IDs of these dimensions for which there are dimension records.
 
         Parameters
         ----------
         dataId, **kwargs
             Values that dimensions must have; they need not be among ``dimensions``.
+        datasets, collections
+            Dataset types, all of which must have a dataset that goes with the data ID in one of the collections.
+        where, bind, check
+            As in `queryDatasets`.
         """
+        query = self._restricted(dataId, where, bind, check, kwargs, datasets, collections)
         group = self.dimensions.conform(dimensions)
-        given = plain_data_id(dataId, kwargs)
-        given = self.defaults.fill(given, dimensions_of(self.dimensions, given))
-        spec = QuerySpec(ResultKind.DATA_IDS, dimensions=group.names, data_id=given)
-        return DataIdResults(self._port.queries, spec, group)
+        return DataIdResults(self._port, [], group) if query is None else query.data_ids(group)
 
     def queryDimensionRecords(
-        self, element: str | DimensionElement, *, dataId: DataId | None = None, **kwargs: Any
+        self,
+        element: str | DimensionElement,
+        *,
+        dataId: DataId | None = None,
+        datasets: DatasetType | Patterns | Iterable[DatasetType | str] | None = None,
+        collections: Patterns | None = None,
+        where: str | Predicate = "",
+        bind: Mapping[str, Any] | None = None,
+        check: bool = True,
+        **kwargs: Any,
     ) -> DimensionRecordResults:
-        """Return the records of a dimension or other element.
+        """Return the distinct records of a dimension or other element; parameters as in `queryDataIds`."""
+        definition = self.dimensions[str(element)]
+        query = self._restricted(dataId, where, bind, check, kwargs, datasets, collections)
+        if query is None:
+            return DimensionRecordResults(self._port, [], definition)
+        return query.dimension_records(definition)
+
+    def watch(
+        self, position: bytes | None = None, *, datasetType: Patterns = ..., runs: Patterns = ...
+    ) -> Iterator[DatasetEvent]:
+        """Yield what happens to datasets, as it happens: appeared, or removed; it never ends by itself.
 
         Parameters
         ----------
-        dataId, **kwargs
-            Values that dimensions must have.
+        position
+            `DatasetEvent.position` of the last event seen, to go on from there; what happens from now on if absent.
         """
-        definition = self.dimensions[str(element)]
-        given = plain_data_id(dataId, kwargs)
-        given = self.defaults.fill(given, dimensions_of(self.dimensions, given))
-        spec = QuerySpec(ResultKind.DIMENSION_RECORDS, element=definition.name, data_id=given)
-        return DimensionRecordResults(self._port.queries, spec, definition)
+        start = self._port.events.position() if position is None else position
+        watched = self._port.events.watch(start, dataset_types=globs(datasetType), runs=globs(runs))
+        return (event for event in watched if event is not None)
+
+    def _query(self) -> Query:
+        return Query(self._connection, self.defaults, self._finder.types)
+
+    def _restricted(
+        self,
+        data_id: DataId | None,
+        where: str | Predicate,
+        bind: Mapping[str, Any] | None,
+        check: bool,
+        keywords: Mapping[str, Any],
+        datasets: DatasetType | Patterns | Iterable[DatasetType | str] | None,
+        collections: Patterns | None,
+    ) -> Query | None:
+        """Return a query with constraints; `None` if there can be no row, for want of a dataset type or collection."""
+        query = self._query().where(data_id, where, bind=bind, check=check, **keywords)
+        if datasets is None:
+            return query
+        names = collections_searched(self._port, self.defaults, collections, find_first=False)
+        types = self._types(datasets, False)
+        if not types or not names:
+            return None
+        for wanted in types:
+            query = query.join_dataset_search(wanted[0], names)
+        return query
+
+    def _types(
+        self, given: DatasetType | Patterns | Iterable[DatasetType | str], components: bool | None
+    ) -> list[list[DatasetType]]:
+        """Return for each registered type that is meant the types of the refs that are wanted."""
+        several = [given] if isinstance(given, DatasetType | str) else ["*"] if given is ... else list(given)
+        names = globs([t.name if isinstance(t, DatasetType) else t for t in several])
+        composites = [n if is_glob(n) else DatasetType.splitDatasetTypeName(n)[0] for n in names]
+        wanted: list[list[DatasetType]] = []
+        for found in self._port.dataset_types.find(composites):
+            whole = matches_any(found.name, names)
+            parts = components_of(found) if components or not whole else []
+            wanted.append(
+                [
+                    *([found] if whole else []),
+                    *(part for part in parts if components or matches_any(part.name, names)),
+                ]
+            )
+        return [types for types in wanted if types]

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-__all__ = ["Patterns", "globs", "is_glob"]
+__all__ = ["Patterns", "collections_searched", "globs", "is_glob", "matches_any"]
 
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from types import EllipsisType
 from typing import TypeAlias
 
+from butler.defaults import RegistryDefaults
+from butler_model.collection import CollectionType
 from butler_model.errors import InvalidRequestError
+from butler_model.ports import Registry
 
 Patterns: TypeAlias = str | Iterable[str] | EllipsisType
 """A name or glob, several, or ``...`` for all."""
@@ -32,3 +36,34 @@ def globs(expression: Patterns) -> Sequence[str]:
 def is_glob(pattern: str) -> bool:
     """Return whether a pattern can match more than one name."""
     return any(character in pattern for character in "*?[")
+
+
+def collections_searched(
+    registry: Registry, defaults: RegistryDefaults, collections: Patterns | None, *, find_first: bool
+) -> tuple[str, ...]:
+    """Return the names of collections to search for datasets: those given, else the default ones.
+
+    ``...`` is all runs. Where only the first dataset found counts, globs are refused: a search needs an order.
+
+    Raises
+    ------
+    NoDefaultCollectionError
+        Raised if none are given and there are no default ones.
+    CollectionTypeError
+        Raised for ``...`` and globs with ``find_first``.
+    """
+    if collections is None or find_first:
+        return defaults.search_path(collections)
+    if collections is ...:
+        runs = registry.collections.find(["*"], frozenset({CollectionType.RUN}))
+        return tuple(run.name for run in runs)
+    patterns = globs(collections)
+    if not any(map(is_glob, patterns)):
+        return defaults.search_path(patterns)
+    found = [collection.name for collection in registry.collections.find(patterns)]
+    return tuple(dict.fromkeys([p for p in patterns if not is_glob(p)] + found))
+
+
+def matches_any(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether a name matches any of some globs."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

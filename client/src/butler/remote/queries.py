@@ -7,6 +7,7 @@ __all__ = ["RemoteQueries"]
 
 from collections.abc import Iterator
 
+from butler.pages import pages
 from butler_api.convert.queries import (
     data_id_query_to_proto,
     dataset_query_to_proto,
@@ -16,6 +17,7 @@ from butler_api.convert.queries import (
 )
 from butler_api.v1 import query_service_pb2 as pb
 from butler_api.v1.query_service_pb2_grpc import QueryServiceStub
+from butler_model.errors import OverloadedError
 from butler_model.paging import PageRequest, ResultPage
 from butler_model.query.spec import QuerySpec, ResultKind
 
@@ -44,9 +46,16 @@ class RemoteQueries:
         request = pb.StreamQueryRequest(
             query=query_to_proto(self._session.repository, spec), page_size=page_rows
         )
-        for response in self._session.connection.stream(self._stub.StreamQuery, request):
-            self._session.see(response.page.revision)
-            yield page_from_proto(response.page)
+        began = False
+        try:
+            for response in self._session.connection.stream(self._stub.StreamQuery, request):
+                began = True
+                self._session.see(response.page.revision)
+                yield page_from_proto(response.page)
+        except OverloadedError:
+            if began:
+                raise
+            yield from pages(self, spec, page_rows)
 
     def count(self, spec: QuerySpec, *, exact: bool = True) -> int:
         query = query_to_proto(self._session.repository, spec)

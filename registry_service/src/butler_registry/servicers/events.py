@@ -7,32 +7,26 @@ __all__ = ["EventServicer"]
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from threading import BoundedSemaphore
 
 import grpc
 
 from butler_api.convert.events import event_to_proto
 from butler_api.v1 import event_service_pb2 as pb
 from butler_api.v1.event_service_pb2_grpc import EventServiceServicer
-from butler_model.errors import OverloadedError
 
+from .long_calls import LongCalls
 from .opened import OpenedRepositories
 
-_WATCHES = 64
-_THREADS = ThreadPoolExecutor(_WATCHES + 1, thread_name_prefix="watch")
-"""The one thread more is for refusals."""
-
+_WATCHES = LongCalls("watches", 64)
 _SIGN_OF_LIFE_SECONDS = 10.0
 
 
 class EventServicer(EventServiceServicer):
-    """Events. A watch lasts, so that all of them have threads of their own, of which there is a limited number."""
+    """Events."""
 
     def __init__(self, repositories: OpenedRepositories) -> None:
         self._repositories = repositories
-        self._free = BoundedSemaphore(_WATCHES)
 
     def GetPosition(
         self, request: pb.GetPositionRequest, context: grpc.ServicerContext
@@ -44,15 +38,11 @@ class EventServicer(EventServiceServicer):
     def WatchDatasets(
         self, request: pb.WatchDatasetsRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.WatchDatasetsResponse]:
-        if not self._free.acquire(blocking=False):
-            raise OverloadedError(f"{_WATCHES} watches are open already; try again later.")
-        try:
+        with _WATCHES.place():
             yield from self._watch(request, context)
-        finally:
-            self._free.release()
 
     # How grpc is told where to run a method.
-    WatchDatasets.experimental_thread_pool = _THREADS  # type: ignore[attr-defined]
+    WatchDatasets.experimental_thread_pool = _WATCHES.threads  # type: ignore[attr-defined]
 
     def _watch(
         self, request: pb.WatchDatasetsRequest, context: grpc.ServicerContext

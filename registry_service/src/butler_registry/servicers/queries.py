@@ -23,7 +23,11 @@ from butler_api.v1 import query_service_pb2 as pb
 from butler_api.v1.query_service_pb2_grpc import QueryServiceServicer
 from butler_model.query.spec import QuerySpec
 
+from .long_calls import LongCalls
 from .opened import OpenedRepositories
+
+_STREAMS = LongCalls("streams", 4)
+"""Each holds a connection to the database, of which there are ten by default. Who finds no room can ask for pages."""
 
 
 class QueryServicer(QueryServiceServicer):
@@ -56,9 +60,12 @@ class QueryServicer(QueryServiceServicer):
         opened = self._repositories.open(repository_of(request.query))
         pages = opened.registry.queries.stream(query_from_proto(request.query), request.page_size)
         # Closed when the client cancels, too: the server then closes this generator.
-        with closing(pages):  # type: ignore[type-var]
+        with _STREAMS.place(), closing(pages):  # type: ignore[type-var]
             for page in pages:
                 yield pb.StreamQueryResponse(page=page_to_proto(page))
+
+    # How grpc is told where to run a method.
+    StreamQuery.experimental_thread_pool = _STREAMS.threads  # type: ignore[attr-defined]
 
     def CountQuery(
         self, request: pb.CountQueryRequest, context: grpc.ServicerContext
