@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from butler import Butler
 from tests.support.butlers import DEPLOYMENTS, Deployment, Repository, deployment
+from tests.support.observed import observe
 
 
 @pytest.fixture(params=DEPLOYMENTS)
@@ -29,3 +31,22 @@ def repository(place: Deployment) -> Iterator[Repository]:
     yield made
     for butler in made.opened:
         butler.close()
+
+
+@pytest.fixture(scope="module", params=DEPLOYMENTS)
+def observed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Repository]:
+    """Give a repository that `tests.support.observed` filled, for tests that only ask; a module shares it."""
+    with ExitStack() as stack:
+        database = None
+        if request.param.endswith("postgresql"):
+            server = request.getfixturevalue("postgres_server")
+            database = server.create_database()
+            stack.callback(server.drop_database, database)
+        place = stack.enter_context(deployment(request.param, tmp_path_factory.mktemp("observed"), database))
+        Butler.makeRepo(place.root, **place.options)
+        made = Repository(place, place.root)
+        stack.callback(lambda: [butler.close() for butler in made.opened])
+        observe(made.butler(writeable=True))
+        yield made

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from butler import Butler, CollectionType, DataCoordinate, DatasetRef, DatasetType, errors
+from butler import Butler, DataCoordinate, DatasetRef, DatasetType, errors
 from butler_model.errors import ButlerError
 from tests.support.butlers import Deployment, Repository, deployment
 from tests.support.survey import insert_survey, register_types
@@ -200,11 +200,6 @@ CASES: dict[str, tuple[Call, type[ButlerError], str]] = {
     "register type: ..": (register("a/../b", ["visit"]), errors.InvalidNameError, "a/../b"),
     "register type: unknown dimension": (register("new", ["visite"]), errors.DimensionNameError, "visite"),
     "register type: differs": (register("note", ["visit"]), errors.ConflictingDefinitionError, "note"),
-    "register collection: not yet": (
-        lambda butler: butler.registry.registerCollection("tags", CollectionType.TAGGED),
-        errors.UnsupportedOperationError,
-        "TAGGED",
-    ),
     "expand: no such record": (
         lambda butler: butler.registry.expandDataId(instrument="Cam1", visit=7),
         errors.DataIdValueError,
@@ -214,11 +209,6 @@ CASES: dict[str, tuple[Call, type[ButlerError], str]] = {
         lambda butler: list(butler.registry.queryDatasets("note", collections="nowhere")),
         errors.MissingCollectionError,
         "nowhere",
-    ),
-    "query: spatial join": (
-        lambda butler: list(butler.registry.queryDataIds(["visit", "tract"])),
-        errors.UnsupportedOperationError,
-        "visit",
     ),
     "import: unknown version": (
         load(EXPORT.format(version="2.0.0", data="[]")),

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def arrow_of_pages(pages: Iterable[ResultPage]) -> pyarrow.Table:
     """Return pages of one result as a table of pyarrow.
 
-    UUIDs are 16 bytes each; a timespan is two columns of TAI nanoseconds, ``NAME_begin`` and ``NAME_end``.
+    UUIDs are 16 bytes each, regions as lsst.sphgeom encodes them. A timespan is two
+    columns of TAI nanoseconds, ``NAME_begin`` and ``NAME_end``.
     """
     import pyarrow as pa
 
@@ -35,7 +36,7 @@ def arrow_of_pages(pages: Iterable[ResultPage]) -> pyarrow.Table:
     batches = []
     for page in pages:
         columns = [column for each in page.columns for column in _split(each)]
-        arrays = [pa.array(_bare(c.values), types.get(c.type, pa.binary())) for c in columns]
+        arrays = [pa.array(_bare(c), types.get(c.type, pa.binary())) for c in columns]
         batches.append(pa.table(arrays, names=[c.name for c in columns]))
     return pa.concat_tables(batches) if batches else pa.table({})
 
@@ -102,5 +103,9 @@ def _split(column: ResultColumn) -> Iterator[ResultColumn]:
         yield ResultColumn(f"{column.name}_{end}", ResultType.TIMESPAN, values)
 
 
-def _bare(values: Sequence[Any]) -> Sequence[Any]:
-    return [v.bytes for v in values] if values and isinstance(values[0], UUID) else values
+def _bare(column: ResultColumn) -> Sequence[Any]:
+    if column.type is ResultType.UUID:
+        return [value.bytes for value in column.values]
+    if column.type is ResultType.REGION:
+        return [None if value is None else value.encode() for value in column.values]
+    return column.values

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["column_of_name", "dataset_field", "is_element_name"]
+__all__ = ["DATASET_FIELDS", "column_of_name", "dataset_field", "is_element_name"]
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
@@ -23,7 +23,7 @@ _TYPES: Mapping[ColumnType, ValueType] = {
     ColumnType.REGION: ValueType.REGION,
     ColumnType.TIMESPAN: ValueType.TIMESPAN,
 }
-_DATASET_FIELDS: Mapping[str, ValueType] = {
+DATASET_FIELDS: Mapping[str, ValueType] = {
     "ingest_date": ValueType.TIME,
     "run": ValueType.STRING,
     "collection": ValueType.STRING,
@@ -49,9 +49,9 @@ def dataset_field(name: str, dataset_types: Collection[str]) -> DatasetColumn | 
         if not name.startswith(dataset_type + "."):
             continue
         field, _, end = name[len(dataset_type) + 1 :].partition(".")
-        if field not in _DATASET_FIELDS or (end and (field != "timespan" or end not in _ENDS)):
-            raise _unknown(name, (f"{dataset_type}.{known}" for known in _DATASET_FIELDS))
-        type_ = ValueType.TIME if end else _DATASET_FIELDS[field]
+        if field not in DATASET_FIELDS or (end and (field != "timespan" or end not in _ENDS)):
+            raise _unknown(name, (f"{dataset_type}.{known}" for known in DATASET_FIELDS))
+        type_ = ValueType.TIME if end else DATASET_FIELDS[field]
         return DatasetColumn(dataset_type, field, type_, end)
     return None
 

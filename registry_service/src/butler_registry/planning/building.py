@@ -263,6 +263,8 @@ class _Builder:
                     "each may have several; add the dimension to the result.",
                     dimension=column.element,
                 )
+            if isinstance(column, DatasetColumn):
+                self._check_determined(column)
             expression = self.column(column) if isinstance(column, Column) else self.dataset_column(column)
             terms.append(SortTerm(expression, descending, nullable=True))
         columns = self._joins.columns
@@ -274,6 +276,14 @@ class _Builder:
             if "timespan" in self._request.dataset_fields:
                 keys.append(self._datasets.valid[0])
         return terms + [SortTerm(key) for key in keys]
+
+    def _check_determined(self, column: DatasetColumn) -> None:
+        several = column.field in ("collection", "timespan") and not self._request.find_first
+        if several and column.field not in self._request.dataset_fields:
+            raise InvalidRequestError(
+                f"A dataset may have several values of {column.field}; ask for that field, or for the first found.",
+                field=column.field,
+            )
 
     def _hidden_terms(self) -> list[SortTerm]:
         columns, shown = self._joins.columns, self._request.result

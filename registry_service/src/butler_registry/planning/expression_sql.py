@@ -143,9 +143,7 @@ class _Compiler:
             case "/":
                 result = cast(left, Double()).op("/", precedence=8)(func.nullif(cast(right, Double()), 0.0))
             case _:
-                result = left.op("%%" if _doubles_percent(self._connection) else "%", precedence=8)(
-                    func.nullif(right, 0)
-                )
+                result = left.op("%", precedence=8)(func.nullif(right, 0))
         return result.self_group() if hasattr(result, "self_group") else result
 
     def _comparison(self, tree: Comparison) -> ColumnElement[bool]:
@@ -216,8 +214,7 @@ class _Compiler:
         for start, stop, stride in tree.ranges:
             choice: ColumnElement[bool] = member.between(start, stop)
             if stride > 1:
-                percent = "%%" if _doubles_percent(self._connection) else "%"
-                rest = (member - start).self_group().op(percent, precedence=8)(stride)
+                rest = (member - start).self_group().op("%", precedence=8)(stride)
                 choice = and_(choice, rest == 0)
             choices.append(choice)
         return or_(*choices) if choices else false()
@@ -258,8 +255,3 @@ def _constant(value: Any, type_: ValueType) -> ColumnElement[Any]:
     if type_ is ValueType.BOOL:
         return literal(value, Boolean())
     return literal(value, _SQL_TYPES.get(type_))
-
-
-def _doubles_percent(connection: Connection) -> bool:
-    """Return whether the driver takes a lone percent sign for a parameter."""
-    return connection.dialect.paramstyle in ("format", "pyformat")

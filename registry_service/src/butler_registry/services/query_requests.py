@@ -6,8 +6,9 @@ from __future__ import annotations
 __all__ = ["request_of"]
 
 from butler_model.data_id import DataIdValue
+from butler_model.dimensions import DimensionElement
 from butler_model.errors import DimensionNameError, LimitExceededError, UnsupportedOperationError
-from butler_model.query.names import column_of_name, dataset_field
+from butler_model.query.names import DATASET_FIELDS, column_of_name, dataset_field
 from butler_model.query.spec import QuerySpec, ResultKind
 from butler_model.query.typed import Column, DatasetColumn, ValueType
 from butler_model.universe import DimensionGroup, DimensionUniverse
@@ -41,7 +42,9 @@ def request_of(snapshot: Snapshot, tables: DimensionTables, spec: QuerySpec) -> 
     ]
     filter_ = read_filter(spec, universe, [spec.dataset_type] if dataset else [])
     data_id: dict[str, DataIdValue] = {**(filter_.defaults or {}), **spec.data_id}
-    order_by = [_order_term(universe, name, spec.dataset_type if dataset else "") for name in spec.order_by]
+    order_by = [
+        _order_term(universe, name, spec.dataset_type if dataset else "", element) for name in spec.order_by
+    ]
     result = _result(universe, spec, dataset)
     names: set[str] = {*result.names, *filter_.dimensions, *(universe.dimension(n).name for n in data_id)}
     names.update(spec.dimensions, spec.joined)
@@ -101,10 +104,15 @@ def _check_record_keys(universe: DimensionUniverse, spec: QuerySpec) -> None:
 
 
 def _order_term(
-    universe: DimensionUniverse, name: str, dataset_type: str
+    universe: DimensionUniverse, name: str, dataset_type: str, element: DimensionElement | None
 ) -> tuple[Column | DatasetColumn, bool]:
     descending = name.startswith("-")
     name = name[1:] if descending else name
+    field = name.partition(".")[0]
+    if dataset_type and field not in universe and field in DATASET_FIELDS:
+        name = f"{dataset_type}.{name}"
+    if element is not None and field not in universe and any(c.name == field for c in element.columns):
+        name = f"{element.name}.{name}"  # of records their own fields may be named alone
     found = dataset_field(name, [dataset_type]) if dataset_type else None
     column = found or column_of_name(universe, name)
     if column.type is ValueType.REGION:
