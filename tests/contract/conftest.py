@@ -29,8 +29,7 @@ def repository(place: Deployment) -> Iterator[Repository]:
     Butler.makeRepo(place.root, **place.options)
     made = Repository(place, place.root)
     yield made
-    for butler in made.opened:
-        butler.close()
+    made.close()
 
 
 @pytest.fixture(scope="module", params=DEPLOYMENTS)
@@ -47,6 +46,6 @@ def observed(
         place = stack.enter_context(deployment(request.param, tmp_path_factory.mktemp("observed"), database))
         Butler.makeRepo(place.root, **place.options)
         made = Repository(place, place.root)
-        stack.callback(lambda: [butler.close() for butler in made.opened])
+        stack.callback(made.close)
         observe(made.butler(writeable=True))
         yield made

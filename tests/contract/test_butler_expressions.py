@@ -25,7 +25,7 @@ def butler(observed: Repository) -> Butler:
     return observed.butler()
 
 
-def visits(butler: Butler, where: str, bind: dict[str, Any] | None = None, **kwargs: Any) -> list[int]:
+def visits(butler: Butler, where: str, bind: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
     """Return which visits of Cam1 satisfy an expression."""
     found = butler.registry.queryDataIds("visit", where=CAM1 + f"({where})", bind=bind, **kwargs)
     return [data_id["visit"] for data_id in found]

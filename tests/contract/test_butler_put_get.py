@@ -81,7 +81,7 @@ def test_put_returns_a_resolved_ref_with_an_expanded_data_id_and_get_returns_an_
 def test_a_second_put_of_the_same_data_id_is_refused_and_the_first_file_stays_as_it_is(
     repository: Repository, butler: Butler
 ) -> None:
-    """D 1."""
+    # D1
     butler.put(note(1), "note", instrument="Cam1", detector=1)
     before = repository.content()
     with pytest.raises(ConflictingDefinitionError):
@@ -96,7 +96,7 @@ def test_a_second_put_of_the_same_data_id_is_refused_and_the_first_file_stays_as
 def test_an_object_that_cannot_be_stored_leaves_neither_row_nor_file(
     repository: Repository, butler: Butler
 ) -> None:
-    """D 2."""
+    # D2
     before = repository.content()
     for obj in ([1], "text", None, {"not": object()}, {1: 2}):
         expected = FormatterError if isinstance(obj, dict) else StorageClassTypeError
@@ -112,7 +112,7 @@ def test_an_object_that_cannot_be_stored_leaves_neither_row_nor_file(
 def test_a_resolved_ref_cannot_be_put_and_gets_only_what_the_collections_hold(
     repository: Repository, butler: Butler
 ) -> None:
-    """D 5."""
+    # D5
     ref = butler.put(note(1), "note", instrument="Cam1", detector=1)
     with pytest.raises(InvalidRequestError):
         butler.put(note(1), ref)
@@ -137,7 +137,7 @@ def test_a_resolved_ref_cannot_be_put_and_gets_only_what_the_collections_hold(
 
 
 def test_a_ref_takes_no_data_id_beside_it(butler: Butler) -> None:
-    """D 6."""
+    # D6
     ref = butler.put(note(1), "note", instrument="Cam1", detector=1)
     for call in (butler.get, butler.getDeferred, butler.getURI, butler.datasetExists):
         with pytest.raises(InvalidRequestError):
@@ -147,7 +147,7 @@ def test_a_ref_takes_no_data_id_beside_it(butler: Butler) -> None:
 
 
 def test_the_first_collection_that_has_a_dataset_wins(butler: Butler) -> None:
-    """D 7."""
+    # D7
     butler.put(note(1), "note", instrument="Cam1", detector=1)
     butler.registry.registerRun("run2")
     for detector in (1, 2):
@@ -163,7 +163,7 @@ def test_the_first_collection_that_has_a_dataset_wins(butler: Butler) -> None:
 def test_an_artifact_deleted_behind_the_butlers_back_does_not_exist_any_more(
     repository: Repository, butler: Butler
 ) -> None:
-    """D 30."""
+    # D30
     ref = butler.put(note(1), "note", instrument="Cam1", detector=1)
     assert butler.stored_many([ref]) == {ref: True}
     (name,) = repository.files()
@@ -179,7 +179,7 @@ def test_an_artifact_deleted_behind_the_butlers_back_does_not_exist_any_more(
 
 @pytest.mark.parametrize("size", [100, 1_000_000])
 def test_changed_bytes_are_never_returned(repository: Repository, butler: Butler, size: int) -> None:
-    """D 31."""
+    # D31
     ref = butler.put(bytes(size), "blob", instrument="Cam1", detector=1)
     (name,) = repository.files()
     file = repository.deployment.artifacts / name
@@ -204,7 +204,7 @@ def test_a_uri_says_where_the_artifact_is(repository: Repository, butler: Butler
 
 
 def test_components_are_read_without_the_whole_and_take_parameters_of_their_own(butler: Butler) -> None:
-    """D 34."""
+    # D34
     table = pa.table({"a": [1, 2, 3], "b": [1.0, 2.0, 3.0]})
     ref = butler.put(table, "catalog", instrument="Cam1", visit=1, detector=1)
     where = {"instrument": "Cam1", "visit": 1, "detector": 1}
@@ -272,7 +272,7 @@ def test_reading_one_column_moves_one_column(butler: Butler) -> None:
 def test_a_component_of_an_object_that_is_stored_whole_is_taken_out_of_it(
     butler: Butler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """D 34."""
+    # D34
     pair = StorageClass("TestPair", "dict", components={"left": "int", "right": "StructuredDataDict"})
     default_storage_classes().registerStorageClass(pair)
     formatters = FormatterFactory({"formatters": {"TestPair": "json"}})
@@ -287,7 +287,7 @@ def test_a_component_of_an_object_that_is_stored_whole_is_taken_out_of_it(
 
 
 def test_a_deferred_handle_finds_now_and_reads_later(butler: Butler) -> None:
-    """D 37."""
+    # D37
     table = pa.table({"a": [1, 2], "b": [3, 4]})
     where = {"instrument": "Cam1", "visit": 1, "detector": 1}
     with pytest.raises(DatasetNotFoundError):
@@ -307,7 +307,7 @@ def test_a_deferred_handle_finds_now_and_reads_later(butler: Butler) -> None:
 
 
 def test_many_ways_to_name_a_detector_find_the_same_dataset(butler: Butler) -> None:
-    """D 38, D 76, A3."""
+    # D38, D76: A3
     ref = butler.put(note(1), "note", instrument="Cam1", detector=1)
     butler.put(note(2), "note", instrument="Cam1", detector=2)
     ways: list[dict[str, Any]] = [
@@ -335,7 +335,7 @@ def test_alternate_keys_work_in_put_too(butler: Butler) -> None:
 
 
 def test_a_name_of_no_detector_or_of_several_is_refused(butler: Butler) -> None:
-    """D 38, D 76."""
+    # D38, D76
     butler.put(note(1), "note", instrument="Cam1", detector=1)
     ways: list[dict[str, Any]] = [{"full_name": "Zz"}, {"raft": "A"}, {"detector": "1"}]
     for data_id in ways:
@@ -345,7 +345,7 @@ def test_a_name_of_no_detector_or_of_several_is_refused(butler: Butler) -> None:
 
 
 def test_night_and_sequence_number_pick_an_exposure(butler: Butler) -> None:
-    """D 39."""
+    # D39
     for exposure in (11, 12):
         butler.put(note(exposure), "raw", instrument="Cam1", exposure=exposure, detector=1)
     assert butler.get("raw", instrument="Cam1", detector=1, day_obs=20200102, seq_num=7) == note(12)
@@ -355,7 +355,7 @@ def test_night_and_sequence_number_pick_an_exposure(butler: Butler) -> None:
 
 
 def test_the_instrument_is_assumed_if_the_collections_hold_one(repository: Repository) -> None:
-    """D 47, D 48."""
+    # D47, D48
     butler = repository.surveyed()
     insert_survey(butler, "Cam2")
     butler.put(note(1), "note", instrument="Cam1", detector=1)
@@ -379,7 +379,7 @@ def test_the_instrument_is_assumed_if_the_collections_hold_one(repository: Repos
 
 
 def test_data_ids_are_equal_whatever_else_they_know(butler: Butler) -> None:
-    """D 66."""
+    # D66
     ref = butler.put(note(1), "summary", instrument="Cam1", visit=1)
     minimal = DataCoordinate.standardize(instrument="Cam1", visit=1, universe=butler.dimensions)
     (queried,) = butler.registry.queryDatasets("summary")
@@ -441,7 +441,7 @@ def test_a_batch_with_one_dataset_that_is_there_already_leaves_nothing(
 def test_of_puts_of_the_same_data_id_at_the_same_time_one_wins_and_the_others_leave_nothing(
     repository: Repository, butler: Butler
 ) -> None:
-    """D 77."""
+    # D77
     before = repository.rows()
 
     def put(number: int) -> DatasetRef | None:
@@ -498,7 +498,7 @@ def lossy(butler: Butler, monkeypatch: pytest.MonkeyPatch) -> LostAnswers:
 
 
 def test_a_lost_answer_to_a_commit_is_asked_for_again(butler: Butler, lossy: LostAnswers) -> None:
-    """D 79."""
+    # D79
     ref = butler.put(note(1), "note", instrument="Cam1", detector=1)
     assert len(set(lossy.request_ids)) == 1
     assert len(lossy.request_ids) == 2
@@ -518,7 +518,7 @@ def test_after_an_unknown_outcome_nothing_is_deleted(
 
 
 def test_a_pickled_butler_opens_the_same_repository_in_the_same_way(butler: Butler) -> None:
-    """D 74."""
+    # D74
     ref = butler.put(note(1), "note", instrument="Cam1", detector=1)
     original = butler.clone(collections=["run1", "run2"], run="run2", instrument="Cam1", inferDefaults=False)
     with reopened(original) as copy:
@@ -533,7 +533,7 @@ def test_a_pickled_butler_opens_the_same_repository_in_the_same_way(butler: Butl
 
 
 def test_a_read_only_butler_changes_nothing(repository: Repository, butler: Butler) -> None:
-    """D 75, D 65."""
+    # D75, D65
     before = repository.content()
     reader = repository.butler(collections="run1")
     registry = reader.registry

@@ -76,7 +76,7 @@ def test_malformed_names_of_collections_are_refused(butler: Butler, name: str) -
 
 
 def test_what_one_client_registers_another_sees_at_once(repository: Repository, butler: Butler) -> None:
-    """D 69."""
+    # D69
     other = repository.butler()
     assert other.registry.queryCollections() == []
     with pytest.raises(MissingDatasetTypeError):
@@ -91,7 +91,7 @@ def test_what_one_client_registers_another_sees_at_once(repository: Repository, 
 
 
 def test_registering_a_dataset_type_again_changes_nothing_unless_it_differs(butler: Butler) -> None:
-    """D 67."""
+    # D67
     registry, universe = butler.registry, butler.dimensions
     note = DatasetType("note", ["detector"], "StructuredDataDict", universe=universe)
     assert registry.registerDatasetType(note)
@@ -167,7 +167,7 @@ def test_inserting_a_record_twice_is_refused_unless_existing_ones_are_skipped(
 def test_sync_inserts_a_record_once_and_refuses_one_that_differs(
     repository: Repository, butler: Butler
 ) -> None:
-    """D 65."""
+    # D65
     insert_survey(butler)
     registry, reader = butler.registry, repository.butler().registry
     record = {"instrument": "Cam1", "id": 8, "full_name": "Ca", "raft": None}
@@ -179,7 +179,7 @@ def test_sync_inserts_a_record_once_and_refuses_one_that_differs(
 
 
 def test_fields_of_records_are_checked(repository: Repository, butler: Butler) -> None:
-    """D 76, issue A: bad input."""
+    # D76: issue A: bad input
     insert_survey(butler)
     insert = butler.registry.insertDimensionData
     before = repository.rows()
@@ -211,7 +211,7 @@ def test_fields_of_records_are_checked(repository: Repository, butler: Butler) -
 
 
 def test_bands_come_from_physical_filters_only(butler: Butler) -> None:
-    """D 58."""
+    # D58
     insert_survey(butler)
     assert [record.name for record in butler.registry.queryDimensionRecords("band")] == ["g", "r"]
     for element, row in (("band", {"name": "z"}), ("htm7", {"id": 131072})):
@@ -242,7 +242,7 @@ def test_data_ids_are_expanded_with_implied_values_and_records(butler: Butler) -
 
 
 def test_visit_and_exposure_need_a_definition_that_relates_them(butler: Butler) -> None:
-    """D 60."""
+    # D60
     insert_survey(butler)
     registry = butler.registry
     assert list(registry.queryDataIds(["visit", "exposure"])) == []

@@ -78,6 +78,11 @@ class Repository:
         self.opened.append(butler)
         return butler
 
+    def close(self) -> None:
+        """Close the butlers that were opened."""
+        for butler in self.opened:
+            butler.close()
+
     def surveyed(self, run: str = "run1", **arguments: Any) -> Butler:
         """Insert a small survey and register its dataset types; return a butler that writes to ``run``."""
         butler = self.butler(run=run, **arguments)

@@ -136,7 +136,9 @@ def _put_datasets(butler: Butler) -> None:
         registry.registerRun(run)
         butler.put_many(items, run=run)
     registry.registerCollection("tag", CollectionType.TAGGED)
-    registry.associate("tag", registry.queryDatasets("bias", collections="run2", detector=2, **cam))
+    registry.associate(
+        "tag", registry.queryDatasets("bias", collections="run2", instrument="Cam1", detector=2)
+    )
     registry.registerCollection("chain", CollectionType.CHAINED)
     registry.setCollectionChain("chain", ["run2", "run1"])
     registry.registerCollection("calib", CollectionType.CALIBRATION)

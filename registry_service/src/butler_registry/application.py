@@ -43,6 +43,7 @@ from .storage.request_store import RequestStore
 from .storage.run_removal import RunRemoval
 from .storage.schema import SCHEMA_REVISION, StaticTables
 from .storage.single_commit import SingleCommit
+from .storage.statistics import Statistics
 from .storage.summary_store import SummaryStore
 
 
@@ -66,8 +67,8 @@ class RepositoryRegistry:
             DimensionStore(dimension_tables),
             SummaryStore(static),
         )
-        requests, outbox = RequestStore(static), OutboxStore(static)
-        self.dimension_records = DimensionRecordService(database, definitions, info.limits)
+        requests, outbox, statistics = RequestStore(static), OutboxStore(static), Statistics(database)
+        self.dimension_records = DimensionRecordService(database, definitions, statistics, info.limits)
         self.collections = CollectionService(database, definitions, requests, RunRemoval(static, outbox))
         self.associations = AssociationService(
             database, definitions, datasets, AssociationStore(static), requests, info.limits
@@ -83,6 +84,7 @@ class RepositoryRegistry:
             IntentStore(static),
             SingleCommit(static),
             outbox,
+            statistics,
             grants,
             info.stores[0],
             info.limits,

@@ -60,15 +60,16 @@ class _Builder:
 
     def build(self) -> QueryPlan:
         request, joins = self._request, self._joins
-        related = self._join_datasets()
+        self._join_datasets()
         self._join_uploads()
         if request.element is not None and request.element.has_table:
             joins.element(request.element)
-        joins.group(request.joined, relate=related)
-        tests, expansions = join_families(joins, request.joined, related)
+        # Pairs that overlap come first: they relate dimensions whose product would be large.
+        tests, expansions = join_families(joins, request.joined)
         tests += [
             join_pair(joins, self._universe[one], self._universe[other]) for one, other in request.overlaps
         ]
+        joins.group(request.joined)
         self._restrict()
         columns = self._result_columns(expansions)
         terms = self._order_terms()
@@ -110,22 +111,20 @@ class _Builder:
         """Return the columns of the required dimensions of an element (implements `ColumnSource`)."""
         return [self._joins.columns[name].label(name) for name in self._universe[element].required]
 
-    def _join_datasets(self) -> set[str]:
-        """Join what is searched for and what must exist; return the dimensions that datasets relate."""
-        request, related = self._request, set[str]()
+    def _join_datasets(self) -> None:
+        """Join what is searched for and what must exist."""
+        request = self._request
         if request.dataset is not None:
             places = dataset_places(request.dataset.row, request.dataset.collections)
             places = self._first_places(request.dataset, places)
             self._join_places(request.dataset, places)
             self._datasets.search(request.dataset, places)
-            related |= set(request.dataset.row.dataset_type.dimensions.required)
         for number, place in enumerate(request.joins):
             self._join_places(place, existing_data_ids(place.row, place.collections, number))
-            related |= set(place.row.dataset_type.dimensions.required)
-        return related
 
     def _join_places(self, place: DatasetPlace, places: Places) -> None:
         self._joins.join(places.table, places.dimensions(place.row))
+        self._joins.relate(place.row.dataset_type.dimensions.required)
         self._joins.conditions += places.conditions
         element = self._time_of(place)
         if places.valid is not None and element is not None:

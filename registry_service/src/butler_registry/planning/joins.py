@@ -29,6 +29,7 @@ class Joins:
         self._tables = tables
         self._source: FromClause | None = None
         self._elements: set[str] = set()
+        self._related: list[frozenset[str]] = []
         self.columns: dict[str, ColumnElement[Any]] = {}
         self.conditions: list[ColumnElement[bool]] = []
         """What every row must satisfy besides being joined."""
@@ -56,16 +57,21 @@ class Joins:
             self.join(table, {n: table.c[element.field_name(n)] for n in element.key_columns})
         return table
 
-    def group(self, group: DimensionGroup, relate: Iterable[str] = ()) -> None:
-        """Join what is needed for the values of all dimensions of a group.
+    def relate(self, dimensions: Iterable[str]) -> None:
+        """Say that what is joined has one row for each combination of some required dimensions that is wanted.
 
-        Parameters
-        ----------
-        relate
-            Dimensions that something joined relates already: their tables are left out, and so is an element that would
-            relate nothing but them.
+        Their own tables need not be joined then: rows of dataset types and overlaps refer to records, which so exist.
         """
-        known, universe = set(relate), self.universe
+        self._related.append(frozenset(dimensions))
+
+    def is_related(self, dimensions: Iterable[str]) -> bool:
+        """Return whether one thing that is joined relates all of these dimensions."""
+        return any(group.issuperset(dimensions) for group in self._related)
+
+    def group(self, group: DimensionGroup) -> None:
+        """Join what is needed for the values of all dimensions of a group."""
+        universe = self.universe
+        known = set().union(*self._related)
         for element in group.lookup_order:
             if not set(element.required) <= known:
                 continue
@@ -75,9 +81,8 @@ class Joins:
             known.update(name for name in element.implied if name in group)
         for name in group.elements:
             element = universe[name]
-            if not element.has_table or set(element.required) <= known:
-                continue
-            if element.is_dimension or element.always_join:
+            joined = element.name in known if element.is_dimension else self.is_related(element.required)
+            if element.has_table and not joined and (element.is_dimension or element.always_join):
                 self.element(element)
         for name in group.names:
             if name not in self.columns and universe[name].view_of is not None:

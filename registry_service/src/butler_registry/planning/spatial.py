@@ -10,7 +10,6 @@ from __future__ import annotations
 
 __all__ = ["ExactTest", "PixelExpansion", "join_families", "join_pair", "region_column"]
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -47,15 +46,10 @@ class PixelExpansion:
     region: ColumnElement[Any]
 
 
-def join_families(
-    joins: Joins, group: DimensionGroup, related: Collection[str]
-) -> tuple[list[ExactTest], list[PixelExpansion]]:
+def join_families(joins: Joins, group: DimensionGroup) -> tuple[list[ExactTest], list[PixelExpansion]]:
     """Join the spatial families of a group; return the tests and expansions that are left to be done.
 
-    Parameters
-    ----------
-    related
-        Dimensions that something joined relates already: families among them alone are not joined again.
+    Families that a dataset type relates are not joined again.
 
     Raises
     ------
@@ -66,7 +60,7 @@ def join_families(
     members = _representatives(universe, group)
     tests, expansions = [], []
     for first, second in combinations(members, 2):
-        if {*first.required, *second.required} <= set(related):
+        if joins.is_related({*first.required, *second.required}):
             continue
         tests.append(join_pair(joins, first, second))
     for name in group.skypix:
@@ -122,4 +116,5 @@ def join_pair(joins: Joins, first: DimensionElement, second: DimensionElement) -
         .subquery(f"{first.name}_{second.name}_overlap")
     )
     joins.join(pairs, {name: pairs.c[name] for name in (*first.required, *names)})
+    joins.relate((*first.required, *names))
     return ExactTest(region_column(joins, first), region_column(joins, second))

@@ -16,6 +16,7 @@ from butler_model.records import DimensionRecord
 from butler_model.repository import Limits
 from butler_model.universe import DimensionGroup
 from butler_registry.storage.database import Database
+from butler_registry.storage.statistics import Statistics
 
 from .data_id_expansion import expand
 from .data_id_rewriting import required_values
@@ -26,8 +27,11 @@ from .limits import check_batch
 class DimensionRecordService:
     """Inserts records and expands data IDs."""
 
-    def __init__(self, database: Database, definitions: Definitions, limits: Limits) -> None:
+    def __init__(
+        self, database: Database, definitions: Definitions, statistics: Statistics, limits: Limits
+    ) -> None:
         self._database = database
+        self._statistics = statistics
         self._definitions = definitions
         self._limits = limits
 
@@ -58,6 +62,7 @@ class DimensionRecordService:
                 inserted = store.insert(connection, definition, records, skip_existing)
             if inserted or (replace and records):
                 self._definitions.advance(connection)
+        self._statistics.wrote(store.tables_of(definition), inserted)
         return inserted
 
     def sync(self, record: DimensionRecord, *, request_id: UUID, update: bool = False) -> bool:

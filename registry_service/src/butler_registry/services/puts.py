@@ -10,7 +10,7 @@ from __future__ import annotations
 __all__ = ["PutService"]
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from butler_model.artifact import ArtifactRecord, Receipt
@@ -34,6 +34,7 @@ from butler_registry.storage.intent_store import IntendedArtifact, IntentRow, In
 from butler_registry.storage.outbox_store import OutboxStore
 from butler_registry.storage.schema import EventKind, IntentState
 from butler_registry.storage.single_commit import SingleCommit
+from butler_registry.storage.statistics import Statistics
 from butler_registry.storage.summary_store import Holding
 
 from .collection_summaries import holdings_of
@@ -44,6 +45,14 @@ from .grant_office import GrantOffice
 from .limits import check_batch
 
 _MAX_LEASE_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """What is known once a transaction is committed: of collections, and how many datasets of which types are new."""
+
+    holdings: set[Holding]
+    datasets: list[tuple[DatasetTypeRow, int]]
 
 
 class PutService:
@@ -57,6 +66,7 @@ class PutService:
         intents: IntentStore,
         single_commit: SingleCommit,
         outbox: OutboxStore,
+        statistics: Statistics,
         grants: GrantOffice,
         store: Store,
         limits: Limits,
@@ -67,6 +77,7 @@ class PutService:
         self._intents = intents
         self._single_commit = single_commit
         self._outbox = outbox
+        self._statistics = statistics
         self._grants = grants
         self._store = store
         self._template = PathTemplate(store.template)
@@ -198,18 +209,22 @@ class PutService:
         ids = list(dict.fromkeys(dataset_ids))
         try:
             with self._database.writing() as connection:
-                learned = self._commit(connection, ids, proofs)
-            self._definitions.summaries.learn(learned)
+                committed = self._commit(connection, ids, proofs)
+            self._remember(committed)
         except ConflictingDefinitionError as error:
-            learned = set()
             with self._database.writing() as connection:
                 repeated = self._forget_repeated(connection, ids)
-                if repeated:
-                    learned = self._commit(connection, [i for i in ids if i not in repeated], proofs)
-            if repeated:
-                self._definitions.summaries.learn(learned)
-                return
-            raise self._with_winner(error, ids) from error
+                committed = self._commit(
+                    connection, [i for i in ids if i not in repeated] if repeated else [], proofs
+                )
+            if not repeated:
+                raise self._with_winner(error, ids) from error
+            self._remember(committed)
+
+    def _remember(self, committed: _Committed) -> None:
+        self._definitions.summaries.learn(committed.holdings)
+        for row, datasets in committed.datasets:
+            self._statistics.wrote([row.tags, *self._datasets.tables], datasets)
 
     def _forget_repeated(self, connection: Connection, dataset_ids: Sequence[UUID]) -> set[UUID]:
         """Remove intents of datasets that were committed already, as they would be now: a repeat of a whole put."""
@@ -227,8 +242,8 @@ class PutService:
 
     def _commit(
         self, connection: Connection, dataset_ids: Sequence[UUID], proofs: dict[tuple[UUID, str], Receipt]
-    ) -> set[Holding]:
-        """Turn intents into datasets; return what is known of collections once this is committed."""
+    ) -> _Committed:
+        """Turn intents into datasets."""
         intents = self._intents.select(connection, dataset_ids, lock=True)
         unknown = [dataset_id for dataset_id in dataset_ids if dataset_id not in intents]
         if unknown:
@@ -244,24 +259,26 @@ class PutService:
         snapshot = self._definitions.unchecked(connection)
         types = snapshot.dataset_types_by_id(i.dataset_type_id for i in intents.values())
         runs = snapshot.run_names(i.run_id for i in intents.values())
-        learned = self._record_holdings(connection, intents.values(), types)
+        holdings = self._record_holdings(connection, intents.values(), types)
+        written: list[tuple[DatasetTypeRow, int]] = []
         for row in sorted(types.values(), key=lambda row: row.id):
             datasets = [
                 NewDataset(i.dataset_id, i.run_id, i.data_id, _proven(i, proofs))
                 for i in intents.values()
                 if i.dataset_type_id == row.id
             ]
+            written.append((row, len(datasets)))
             one = datasets[0]
             if self._database.is_postgresql and len(intents) == 1 and len(one.artifacts) == 1:
                 self._single_commit.insert(connection, row, runs[one.run_id], one, one.artifacts[0])
-                return learned
+                return _Committed(holdings, written)
             self._datasets.insert(connection, row, datasets)
             for run_id, run in runs.items():
                 ids = [dataset.dataset_id for dataset in datasets if dataset.run_id == run_id]
                 self._outbox.append(connection, EventKind.APPEARED, row.dataset_type.name, run, ids)
         if intents:
             self._intents.delete(connection, list(intents), IntentState.ACTIVE)
-        return learned
+        return _Committed(holdings, written)
 
     def _record_holdings(
         self, connection: Connection, intents: Collection[IntentRow], types: Mapping[int, DatasetTypeRow]

@@ -67,6 +67,7 @@ class DatasetStore:
     """Datasets."""
 
     def __init__(self, tables: StaticTables) -> None:
+        self.tables = (tables.dataset, tables.artifact_record)
         self._datasets = datasets = tables.dataset
         self._artifacts = tables.artifact_record
         self._insert_dataset = datasets.insert().values(ingest_nsec=ingest_time())

@@ -8,7 +8,7 @@ __all__ = ["DimensionStore"]
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy import Connection, Row, Select, Table, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -98,6 +98,11 @@ class DimensionStore:
             return execute_many(connection, statement, [record_to_row(record) for record in records])
         except IntegrityError as error:
             raise _explained(error, element, records) from error
+
+    def tables_of(self, element: DimensionElement) -> list[Table]:
+        """Return the tables that hold the records of an element, and the pixels of their regions."""
+        overlaps = self._tables.overlaps.get(element.name)
+        return [self._tables[element.name], *([] if overlaps is None else [overlaps])]
 
     def fetch(
         self, connection: Connection, element: DimensionElement, keys: Iterable[tuple[Any, ...]]
