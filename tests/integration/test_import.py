@@ -141,6 +141,12 @@ def record(
     return f"{{dataset_id: [!uuid '{IDS[i]}'], data_id: [{{instrument: Cam, detector: {detector}}}]{rest}}}"
 
 
+def members(collection: str, *fields: str) -> QuerySpec:
+    return QuerySpec(
+        ResultKind.DATASETS, dataset_type="note", collections=(collection,), dataset_fields=fields
+    )
+
+
 def counts(found: int, new: int | None = None) -> ImportCount:
     return ImportCount(found, found if new is None else new)
 
@@ -460,7 +466,7 @@ def test_several_imports_of_one_file_at_the_same_time_all_succeed(
         (datasets(record(0, 3)), DataIdValueError, "3"),
         (datasets(record(0, 1), run="other"), MissingCollectionError, "other"),
         (datasets(record(0, 1), dataset_type="other"), MissingDatasetTypeError, "other"),
-        ("\n- {type: collection, name: r, collection_type: TAGGED}", NotImplementedError, "TAGGED"),
+        ("\n- {type: collection, name: r, collection_type: TAGGED}", ConflictingDefinitionError, "TAGGED"),
         (
             "\n- {type: dimension, element: visit_system, records: [{instrument: Nope, id: 1, name: a}]}",
             MissingParentError,
@@ -504,6 +510,54 @@ def test_datasets_that_cannot_be_are_refused_before_anything_changes(
     assert repository.rows("instrument", "name") == []
 
 
+MEMBERS = f"""
+{{}}
+- {{{{type: collection, name: outer, collection_type: CHAINED, children: [inner, r]}}}}
+- {{{{type: collection, name: inner, collection_type: CHAINED, children: [t]}}}}
+- {{{{type: collection, name: t, collection_type: TAGGED}}}}
+- {{{{type: collection, name: k, collection_type: CALIBRATION}}}}
+- {{{{type: associations, collection: t, collection_type: TAGGED, dataset_ids: [!uuid '{IDS[0]}']}}}}
+- type: associations
+  collection: k
+  collection_type: CALIBRATION
+  validity_ranges:
+  - {{{{begin: 2020-01-01 00:00:00, end: 2020-02-01 00:00:00, dataset_ids: [!uuid '{IDS[0]}', !uuid '{IDS[1]}']}}}}
+  - {{{{begin: 2020-02-01 00:00:00, end: null, dataset_ids: [!uuid '{IDS[1]}']}}}}
+"""
+CALIBRATION_CAMERA = CAMERA.replace(
+    "storage_class: StructuredDataDict}", "storage_class: StructuredDataDict, is_calibration: true}"
+)
+
+
+def test_chains_tags_and_validity_ranges_are_restored_also_twice(repository: Repository) -> None:
+    # D70, D71: whatever the order of the file; what is there already stays.
+    text = CALIBRATION_CAMERA + MEMBERS.format(datasets(record(0, 1), record(1, 2)).strip("\n"))
+    for _ in range(2):
+        summary = repository.load(text)
+        assert summary.associations == {"t": 1, "k": 3}
+        registry = repository.registry
+        assert registry.collections.get("outer").children == ("inner", "r")
+        assert registry.collections.get("inner").children == ("t",)
+        tagged = registry.queries.page(members("t"), PageRequest())
+        assert [str(i) for i in tagged.column("id")] == [IDS[0]]
+        page = registry.queries.page(members("k", "timespan"), PageRequest())
+        found = zip(map(str, page.column("id")), page.column("timespan"), strict=True)
+        assert [(i, timespan.end is None) for i, timespan in found] == [
+            (IDS[0], False),
+            (IDS[1], False),
+            (IDS[1], True),
+        ]
+
+
+def test_a_chain_that_is_there_with_other_members_is_left_as_it_is(repository: Repository) -> None:
+    chain = "\n- {{type: collection, name: c, collection_type: CHAINED, children: [{}]}}"
+    repository.load(CAMERA + chain.format("r"))
+    other = CAMERA + "\n- {type: run, name: r2}" + chain.format("r2")
+    with pytest.warns(UserWarning, match="'c' exists with other members"):
+        repository.load(other)
+    assert repository.registry.collections.get("c").children == ("r",)
+
+
 @pytest.mark.parametrize(
     "members",
     [
@@ -511,10 +565,10 @@ def test_datasets_that_cannot_be_are_refused_before_anything_changes(
         "collection_type: CALIBRATION, validity_ranges: [{begin: 1, end: 2, dataset_ids: [5]}]",
     ],
 )
-def test_members_of_collections_wait_for_the_registry(repository: Repository, members: str) -> None:
-    with pytest.raises(
-        UnsupportedOperationError, match=r"block 5 lists members of the .* collection 'c'.*associate"
-    ):
+def test_members_that_are_no_datasets_of_the_file_are_refused_before_anything_changes(
+    repository: Repository, members: str
+) -> None:
+    with pytest.raises(MalformedExportError, match=r"block 5 .*dataset_id 5 is that of no dataset"):
         repository.load(CAMERA + f"\n- {{type: associations, collection: c, {members}}}")
     assert repository.rows("instrument", "name") == []
 
@@ -546,4 +600,5 @@ def test_progress_is_told_from_nothing_to_all_in_every_phase(repository: Reposit
         ("dataset types", 1, 1),
         ("datasets", 0, 1),
         ("datasets", 1, 1),
+        ("associations", 0, 0),
     ]

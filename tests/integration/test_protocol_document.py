@@ -21,11 +21,13 @@ from grpc_status import rpc_status
 from lsst.sphgeom import ConvexPolygon, Region
 
 from butler_api.v1 import (
+    association_service_pb2,
     collection_service_pb2,
     dataset_service_pb2,
     dataset_type_service_pb2,
     datastore_service_pb2,
     dimension_service_pb2,
+    event_service_pb2,
     query_service_pb2,
     repository_service_pb2,
 )
@@ -67,11 +69,13 @@ MIDNIGHT = 1_735_689_600 * 10**9
 SERVICES = [
     service
     for module in (
+        association_service_pb2,
         collection_service_pb2,
         dataset_service_pb2,
         dataset_type_service_pb2,
         datastore_service_pb2,
         dimension_service_pb2,
+        event_service_pb2,
         query_service_pb2,
         repository_service_pb2,
     )

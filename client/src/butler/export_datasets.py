@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DatasetBatch", "PlannedDataset", "plan_datasets"]
+__all__ = ["DatasetBatch", "DatasetPlan", "PlannedDataset", "plan_datasets"]
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -77,9 +77,17 @@ class DatasetBatch:
     datasets: tuple[PlannedDataset, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class DatasetPlan:
+    """All batches of an export, and the id that each dataset of the file will have."""
+
+    batches: list[DatasetBatch]
+    ids: Mapping[UUID | int, UUID]
+
+
 def plan_datasets(
     export: ExportFile, dataset_types: Mapping[str, DatasetType], registry: Registry, directory: Path | None
-) -> list[DatasetBatch]:
+) -> DatasetPlan:
     """Return all datasets of an export in batches; the same file always gives the same batches.
 
     Parameters
@@ -115,7 +123,7 @@ def plan_datasets(
         for layout, planned in groupby(planner.datasets(), key=lambda each: each[0]):
             cut = _cut((dataset for _, dataset in planned), limit if layout is None else _BATCH_FILES)
             batches.extend(DatasetBatch(block.run, type_, layout, datasets) for datasets in cut)
-    return batches
+    return DatasetPlan(batches, ids)
 
 
 def _cut(datasets: Iterator[PlannedDataset], limit: int) -> Iterator[tuple[PlannedDataset, ...]]:

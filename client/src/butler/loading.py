@@ -21,7 +21,7 @@ import os
 from collections import Counter
 from collections.abc import Collection as AnyCollection
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Protocol
 from uuid import uuid4
@@ -32,8 +32,9 @@ from butler_model.ports import Datastore, Registry
 from butler_model.records import DimensionRecord
 from butler_model.repository import Limits
 
+from .export_associations import ExportAssociations, link_chains
 from .export_datasets import DatasetBatch, plan_datasets
-from .export_file import AssociationBlock, CollectionBlock, ExportFile, read_export
+from .export_file import CollectionBlock, ExportFile, read_export
 from .export_puts import ExportPuts
 from .universe_upgrade import upgrade_export
 
@@ -70,6 +71,9 @@ class ImportSummary:
         By dataset type.
     artifacts, artifact_bytes
         Files that were copied, and their length in bytes.
+    associations
+        By collection, the number of datasets that the file puts into it besides their runs; one that is valid in two
+        ranges of time counts twice.
     """
 
     dimension_records: Mapping[str, ImportCount]
@@ -78,6 +82,7 @@ class ImportSummary:
     datasets: Mapping[str, ImportCount]
     artifacts: int
     artifact_bytes: int
+    associations: Mapping[str, int]
 
 
 def import_export(
@@ -114,8 +119,7 @@ def import_export(
     ArtifactNotFoundError
         Raised if an artifact is not in the directory.
     UnsupportedOperationError
-        Raised if the file has members of TAGGED or CALIBRATION collections, collections of kinds that the
-        registry does not have, or if ``transfer`` is not one that copies.
+        Raised if ``transfer`` is not one that copies.
     InvalidRequestError
         Raised if there are artifacts and no directory, or ``transfer`` is unknown.
     ConflictingDefinitionError
@@ -133,17 +137,19 @@ def import_export(
     skipped = {universe[name].name for name in skip_dimensions}
     export = read_export(source)
     upgraded = upgrade_export(export, universe)
-    _refuse_associations(export)
-    batches = plan_datasets(
+    plan = plan_datasets(
         export, upgraded.dataset_types, registry, None if directory is None else Path(directory)
     )
     records = {element: found for element, found in upgraded.records.items() if element not in skipped}
+    associations = ExportAssociations(registry, export, plan.ids)
+    associations.check()
     loader = _Loader(registry, datastore, info.limits, progress or _ignore)
     return ImportSummary(
         loader.insert_records(records),
         loader.register_collections(export),
         loader.register_dataset_types(upgraded.dataset_types),
-        *loader.put_datasets(batches),
+        *loader.put_datasets(plan.batches),
+        loader.associate(associations),
     )
 
 
@@ -159,17 +165,6 @@ def _check_transfer(transfer: str | None) -> None:
         )
     if transfer not in _COPYING:
         raise InvalidRequestError(f"{transfer!r:.80} is no way to transfer artifacts; use 'copy'.")
-
-
-def _refuse_associations(export: ExportFile) -> None:
-    for block in export.blocks:
-        if isinstance(block, AssociationBlock) and (block.dataset_ids or block.validity_ranges):
-            raise UnsupportedOperationError(
-                f"{export.name}: block {block.number} lists members of the {block.type.name} collection "
-                f"{block.collection!r}. They can be imported once the registry can associate and certify datasets; "
-                "until then take the block out of the file.",
-                collection=block.collection,
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +194,26 @@ class _Loader:
     def register_collections(self, export: ExportFile) -> dict[str, ImportCount]:
         collections = [block.collection for block in export.blocks if isinstance(block, CollectionBlock)]
         found, new = Counter[str](), Counter[str]()
+        made: set[str] = set()
         self.progress("collections", 0, len(collections))
         for done, collection in enumerate(collections, 1):
+            bare = replace(collection, children=())
+            if self.registry.collections.register(bare, request_id=uuid4()):
+                made.add(collection.name)
+                new[collection.type.name] += 1
             found[collection.type.name] += 1
-            new[collection.type.name] += self.registry.collections.register(collection, request_id=uuid4())
             self.progress("collections", done, len(collections))
+        link_chains(self.registry, [c for c in collections if c.children], made)
         return {name: ImportCount(found[name], new[name]) for name in found}
+
+    def associate(self, associations: ExportAssociations) -> dict[str, int]:
+        members: dict[str, int] = {}
+        blocks = associations.blocks
+        self.progress("associations", 0, len(blocks))
+        for done, block in enumerate(blocks, 1):
+            members[block.collection] = members.get(block.collection, 0) + associations.add(block)
+            self.progress("associations", done, len(blocks))
+        return members
 
     def register_dataset_types(self, dataset_types: Mapping[str, DatasetType]) -> ImportCount:
         new, total = 0, len(dataset_types)

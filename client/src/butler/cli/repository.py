@@ -127,6 +127,8 @@ def _counts(summary: ImportSummary) -> Iterator[tuple[str, str, ImportCount]]:
     yield "dataset types", "", summary.dataset_types
     for dataset_type, count in summary.datasets.items():
         yield "datasets", dataset_type, count
+    for collection, members in summary.associations.items():
+        yield "associations", collection, ImportCount(members, members)
 
 
 @click.command()

@@ -29,6 +29,13 @@ def _name(length: int) -> sa.String:
 
 def upgrade() -> None:
     """Make the tables."""
+    _create_collection_chain()
+    _create_collection_summary()
+    _create_request_log()
+    _create_outbox()
+
+
+def _create_collection_chain() -> None:
     op.create_table(
         "collection_chain",
         sa.Column("parent_id", sa.Integer, nullable=False),
@@ -47,6 +54,9 @@ def upgrade() -> None:
         schema=_schema(),
     )
     op.create_index("ix_collection_chain_child_id", "collection_chain", ["child_id"], schema=_schema())
+
+
+def _create_collection_summary() -> None:
     op.create_table(
         "collection_summary",
         sa.Column("collection_id", sa.Integer, nullable=False),
@@ -77,6 +87,9 @@ def upgrade() -> None:
     op.create_index(
         "ix_collection_summary_dataset_type_id", "collection_summary", ["dataset_type_id"], schema=_schema()
     )
+
+
+def _create_request_log() -> None:
     op.create_table(
         "request_log",
         sa.Column(
@@ -90,7 +103,6 @@ def upgrade() -> None:
         schema=_schema(),
     )
     op.create_index("ix_request_log_time_nsec", "request_log", ["time_nsec"], schema=_schema())
-    _create_outbox()
 
 
 def _create_outbox() -> None:

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Errors of repositories, and of the services that keep them."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigurationError",
+    "DeadlineExceededError",
+    "IncompatibleVersionError",
+    "InternalError",
+    "MalformedExportError",
+    "OverloadedError",
+    "ReadOnlyError",
+    "RepositoryExistsError",
+    "RepositoryNotFoundError",
+    "ServiceUnavailableError",
+    "UnsupportedOperationError",
+]
+
+from .catalogue import ButlerError, Status
+
+
+class UnsupportedOperationError(ButlerError, NotImplementedError):
+    """The repository, store or format cannot do what was asked."""
+
+    reason = "UNSUPPORTED_OPERATION"
+    status = Status.UNIMPLEMENTED
+
+
+class ReadOnlyError(ButlerError, TypeError):
+    """The butler or registry was opened read-only."""
+
+    reason = "READ_ONLY"
+    status = Status.FAILED_PRECONDITION
+
+
+class RepositoryNotFoundError(ButlerError, FileNotFoundError):
+    """There is no repository of that name or at that place."""
+
+    reason = "REPOSITORY_NOT_FOUND"
+    status = Status.NOT_FOUND
+
+
+class RepositoryExistsError(ButlerError, FileExistsError):
+    """A repository of that name or at that place exists already."""
+
+    reason = "REPOSITORY_EXISTS"
+    status = Status.ALREADY_EXISTS
+
+
+class IncompatibleVersionError(ButlerError, RuntimeError):
+    """A schema, universe or export file is of a version this software cannot handle."""
+
+    reason = "INCOMPATIBLE_VERSION"
+    status = Status.FAILED_PRECONDITION
+
+
+class ConfigurationError(ButlerError, ValueError):
+    """A configuration is malformed or incomplete."""
+
+    reason = "CONFIGURATION"
+    status = Status.INVALID_ARGUMENT
+
+
+class MalformedExportError(ButlerError, ValueError):
+    """An export file is not YAML, or does not have the documented shape."""
+
+    reason = "MALFORMED_EXPORT"
+    status = Status.INVALID_ARGUMENT
+
+
+class OverloadedError(ButlerError, RuntimeError):
+    """The service is at its limit of concurrent work; try again after the time it names."""
+
+    reason = "OVERLOADED"
+    status = Status.RESOURCE_EXHAUSTED
+
+
+class ServiceUnavailableError(ButlerError, ConnectionError):
+    """A service cannot be reached, is draining, or has lost its database."""
+
+    reason = "SERVICE_UNAVAILABLE"
+    status = Status.UNAVAILABLE
+
+
+class DeadlineExceededError(ButlerError, TimeoutError):
+    """A call did not finish by its deadline; its outcome is unknown until it is repeated."""
+
+    reason = "DEADLINE_EXCEEDED"
+    status = Status.DEADLINE_EXCEEDED
+
+
+class InternalError(ButlerError, RuntimeError):
+    """The service failed in a way it did not foresee; its log has the details under the id given."""
+
+    reason = "INTERNAL"
+    status = Status.INTERNAL
