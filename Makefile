@@ -27,7 +27,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 	--no-emit-package butler-api --no-emit-package butler-datastore --no-emit-package butler-grpc-client \
 	--no-emit-package butler-model --no-emit-package butler-registry
 
-.PHONY: help setup demo test lint typing protos protos-check migrations-check behaviour-coverage bench bench-scale lock clean
+.PHONY: help setup demo test lint typing protos protos-check migrations-check behaviour-coverage fuzz-queries bench bench-scale lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -81,6 +81,10 @@ migrations-check: $(READY) ## Check that the migrations lead to the tables that 
 
 behaviour-coverage: $(READY) ## Write which test shows which behaviour into the documentation
 	@$(PY) tools/behaviour_coverage.py write
+
+CASES ?= 5000
+fuzz-queries: $(READY) ## Compare random queries with plain evaluation; CASES=5000 for each database
+	@BUTLER_FUZZ_QUERIES=$(CASES) $(PY) -m pytest -q -n 2 --timeout 0 tests/integration/test_query_oracle.py
 
 bench: $(READY) ## Measure latency and rates through the services
 	@$(PY) -m benchmarks.latency
