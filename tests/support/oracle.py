@@ -33,7 +33,7 @@ from butler_model.query.expression import (
     RangeLiteral,
     TimeLiteral,
 )
-from butler_model.timespan import MAX_NSEC, MIN_NSEC
+from butler_model.timespan import MAX_NSEC, MIN_NSEC, Timespan
 
 Row = Mapping[str, Any]
 """The value of each name."""
@@ -59,7 +59,8 @@ def value_of(node: Expression, row: Row) -> Any:
             return row[name]
         case Pair(begin, end):
             low, high = value_of(begin, row), value_of(end, row)
-            return MIN_NSEC if low is None else low, MAX_NSEC if high is None else high
+            bounds = (MIN_NSEC if low is None else low, MAX_NSEC if high is None else high)
+            return bounds if bounds[0] < bounds[1] else Timespan.makeEmpty().nsec  # of which there is one
         case Negative(operand):
             value = value_of(operand, row)
             return None if value is None else -value
