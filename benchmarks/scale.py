@@ -135,8 +135,8 @@ def _questions(butler: Butler, address: str, datasets: int, repetitions: int) ->
         return list(
             butler.registry.queryDatasets(
                 TYPE,
-                where="instrument = 'BenchCam' AND visit = :visit AND detector < 10",
-                bind={"visit": number * 31 % visits},
+                where="instrument = 'BenchCam' AND visit = :v AND detector < 10",
+                bind={"v": number * 31 % visits},
             )
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["DatasetAccess", "DatasetFinder", "KnownDatasetTypes", "Wanted", "check_writeable"]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -67,6 +67,10 @@ class KnownDatasetTypes:
         if known is None:
             known = self._known[name] = self._port.get(name)
         return known
+
+    def remember(self, dataset_types: Iterable[DatasetType]) -> None:
+        """Take note of types that were seen."""
+        self._known.update((dataset_type.name, dataset_type) for dataset_type in dataset_types)
 
     def forget(self, name: str) -> None:
         """Ask again when the type is next needed."""

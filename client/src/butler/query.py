@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["Query"]
 
 import copy
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -25,6 +26,7 @@ from .predicates import ExpressionFactory, Predicate
 from .query_arguments import both, bound_values, uploaded
 from .results import DataIdResults, DatasetResults, DimensionRecordResults
 
+_NAME = re.compile(r"[A-Za-z_]\w*")
 _UNSPECIFIED = QuerySpec(ResultKind.DATA_IDS)
 
 
@@ -174,8 +176,13 @@ class Query:
         spec = self._spec
         dimensions = dimensions_of(self._universe, spec.data_id)
         data_id = self._defaults.fill(spec.data_id, dimensions)
-        defaults = self._defaults.known if spec.where.strip() and spec.check else {}
+        defaults = self._defaults.fill({}, self._named(spec.where)) if spec.check else {}
         return replace(spec, data_id=data_id, default_data_id=defaults)
+
+    def _named(self, where: str) -> DimensionGroup:
+        """Return the dimensions that an expression may mean: every name in it counts, also one in a text."""
+        elements = (self._universe.get(name) for name in set(_NAME.findall(where)))
+        return self._universe.conform(n for element in elements if element for n in element.required)
 
     def _with(self, **changes: Any) -> Query:
         changed = copy.copy(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["RegistryQueries"]
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from butler.defaults import plain_data_id
@@ -212,6 +212,16 @@ class RegistryQueries(RegistryAssociations):
             query = query.join_dataset_search(wanted[0], names)
         return query
 
+    def _known_types(self, names: Sequence[str]) -> list[DatasetType]:
+        """Return registered types by name or glob; explicit names of types that were seen before are not asked for."""
+        known = [None if is_glob(name) else self._finder.types.peek(name) for name in names]
+        found = [dataset_type for dataset_type in known if dataset_type is not None]
+        if len(found) == len(names):
+            return sorted(found, key=lambda dataset_type: dataset_type.name)
+        asked = self._port.dataset_types.find(names)
+        self._finder.types.remember(asked)
+        return asked
+
     def _types(
         self, given: DatasetType | Patterns | Iterable[DatasetType | str], components: bool | None
     ) -> list[list[DatasetType]]:
@@ -220,7 +230,7 @@ class RegistryQueries(RegistryAssociations):
         names = globs([t.name if isinstance(t, DatasetType) else t for t in several])
         composites = [n if is_glob(n) else DatasetType.splitDatasetTypeName(n)[0] for n in names]
         wanted: list[list[DatasetType]] = []
-        for found in self._port.dataset_types.find(composites):
+        for found in self._known_types(composites):
             whole = matches_any(found.name, names)
             parts = components_of(found) if components or not whole else []
             wanted.append(
