@@ -181,6 +181,22 @@ def test_one_wrong_data_id_keeps_the_whole_batch_out(
     assert abort(shared, *ids) == []
 
 
+def test_a_put_can_be_checked_and_placed_without_being_begun(shared: RegistrySetup, run: str) -> None:
+    ids = [new_dataset_id(), new_dataset_id()]
+    checked = shared.begin("note", run, [note(1), {**CAM, "full_name": "Ab"}], ids=ids, validate_only=True)
+    assert [grant.token for intent in checked for grant in intent.grants] == [b"", b""]
+    assert abort(shared, *ids) == []
+    begun = shared.begin("note", run, [note(1), note(2)], ids=ids)
+    places = [
+        [(grant.store, grant.key) for intent in put for grant in intent.grants] for put in (checked, begun)
+    ]
+    assert places[0] == places[1]
+    assert [intent.data_id for intent in checked] == [intent.data_id for intent in begun]
+    shared.commit(begun)
+    with pytest.raises(ConflictingDefinitionError, match=run):
+        shared.begin("note", run, [note(1)], validate_only=True)
+
+
 def test_a_run_must_exist(shared: RegistrySetup) -> None:
     with pytest.raises(MissingCollectionError, match="no/such/run"):
         shared.begin("note", "no/such/run", [note(1)])

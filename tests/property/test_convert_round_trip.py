@@ -81,7 +81,7 @@ from butler_model.paging import PageRequest, ResultColumn, ResultPage, ResultTyp
 from butler_model.ports import BeginPut, FoundDataset, PutBatch, PutIntent, WriteGrant
 from butler_model.query.spec import QuerySpec, ResultKind
 from butler_model.records import DimensionRecord
-from butler_model.repository import Limits, RepositoryInfo, Store
+from butler_model.repository import Constraints, Limits, RepositoryInfo, Store
 from butler_model.timespan import MAX_NSEC, Timespan
 from butler_model.universe import DimensionUniverse
 
@@ -309,11 +309,20 @@ def test_datasets_puts_and_grants_keep_everything() -> None:
     begin = BeginPut(UUID(int=7), "run", (batch,), 60)
     assert begin_from_proto(sent(begin_to_proto("main", begin)), 10) == begin
     intents = [
-        PutIntent(i, expanded(n), (WriteGrant("wcs", f"{n}w", b"1"), WriteGrant("image", f"{n}i", b"2")))
+        PutIntent(
+            i, expanded(n), (WriteGrant("wcs", "s", f"{n}w", b"1"), WriteGrant("image", "s", f"{n}i", b"2"))
+        )
         for n, i in enumerate(ids)
     ]
     arrived = granted_from_proto(UNIVERSE, sent(granted_to_proto(intents)), batch)
     assert arrived == intents
+
+
+STORES = (
+    Store("a"),
+    Store("b", "t", {"raw": "x"}, Constraints(("raw",), ("all",))),
+    Store("c", members={"memory": Constraints(), "files": Constraints(reject=("flat",))}),
+)
 
 
 def test_collections_receipts_and_repositories_keep_everything() -> None:
@@ -322,7 +331,7 @@ def test_collections_receipts_and_repositories_keep_everything() -> None:
         assert collection_from_proto(sent(collection_to_proto(collection))) == collection
     signed = SignedReceipt(Receipt("main", "s", "k", UUID(int=5), "c", 2**40, "sha256:00"), b"token")
     assert receipt_from_proto(sent(receipt_to_proto(signed))) == signed
-    info = RepositoryInfo("main", UNIVERSE, (Store("a"), Store("b", "t")), Limits(page_rows=7), "h:1", 2**40)
+    info = RepositoryInfo("main", UNIVERSE, STORES, Limits(page_rows=7), "h:1", 2**40)
     assert info_from_proto("main", sent(info_to_proto(info))) == info
     assert universe_from_json("") is UNIVERSE
 

@@ -152,11 +152,12 @@ class RegistrySetup:
         request_id: UUID | None = None,
         artifacts: tuple[ArtifactLayout, ...] = (LAYOUT,),
         lease_seconds: int = 600,
+        validate_only: bool = False,
     ) -> list[PutIntent]:
         """Begin a put of one batch; ids are made up where none are given."""
         made = list(ids) if ids is not None else [new_dataset_id() for _ in data_ids]
         batch = PutBatch(dataset_type, LAYOUT.storage_class, list(data_ids), made, artifacts)
-        request = BeginPut(request_id or uuid.uuid4(), run, (batch,), lease_seconds)
+        request = BeginPut(request_id or uuid.uuid4(), run, (batch,), lease_seconds, validate_only)
         return self.registry.puts.begin(request)
 
     def receipts(self, intents: Sequence[PutIntent], **changes: Any) -> list[bytes]:
@@ -166,7 +167,7 @@ class RegistrySetup:
             for grant in intent.grants:
                 fields = {
                     "repository": self.repository,
-                    "store": "main",
+                    "store": grant.store,
                     "key": grant.key,
                     "dataset_id": intent.dataset_id,
                     "component": grant.component,

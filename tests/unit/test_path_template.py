@@ -73,6 +73,15 @@ def test_a_dataset_of_no_dimensions_lies_under_run_and_type() -> None:
         ("{run}/{datasetType}/{visit}", {}, "u_me_run/calexp/7_T"),
         ("{run:/}/{datasetType}/{detector.full_name}", {}, "u/me/run/calexp/1_36_T"),
         ("{run:/}/{datasetType}/{detector.raft:?}/x", {}, "u/me/run/calexp/x_T"),
+        ("{run:/}/{datasetType}/{detector.raft|detector.full_name}/x", {}, "u/me/run/calexp/1_36/x_T"),
+        (
+            "{run:/}/{datasetType}/{detector.raft|detector.full_name}/x",
+            {"raft": "R"},
+            "u/me/run/calexp/R/x_T",
+        ),
+        ("{run:/}/{datasetType}/{tract|patch:?}/x", {}, "u/me/run/calexp/x_T"),
+        ("{run:/}/{datasetType}/{id}", {}, f"u/me/run/calexp/{ID}_T"),
+        ("{run:/}/{datasetType}/{skypix:?}/x", {}, "u/me/run/calexp/x_T"),
         ("{run:/}/{datasetType}/{detector.raft:?}/x", {"raft": "R2"}, "u/me/run/calexp/R2/x_T"),
         ("{run:/}/{datasetType}/{visit}_{detector.raft:?}_{band}", {}, "u/me/run/calexp/7_r_T"),
         (

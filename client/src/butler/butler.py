@@ -142,6 +142,7 @@ class Butler(DatasetReading, DatasetWriting, DatasetQuerying):
         *,
         dimensionConfig: Mapping[str, Any] | str | os.PathLike[str] | int | None = None,
         database: str | None = None,
+        stores: Mapping[str, Mapping[str, Any]] | None = None,
         overwrite: bool = False,
     ) -> RepositoryConfiguration | None:
         """Create an empty repository; if that fails, nothing that was made stays behind.
@@ -156,6 +157,11 @@ class Butler(DatasetReading, DatasetWriting, DatasetQuerying):
         database
             ``postgresql://USER@HOST/NAME`` to keep the registry there; a SQLite file in the directory if
             absent.
+        stores
+            For each store its name and where it is (``root`` and the other keys of the datastore's configuration;
+            ``<butlerRoot>`` stands for the directory), how it names artifacts (``template``, and ``templates`` by
+            dataset type, dimensions or storage class) and which it takes (``constraints`` with ``accept`` and
+            ``reject``); an artifact goes to the first that takes it. One in the directory if absent.
         overwrite
             Whether ``butler.yaml`` may be replaced. A registry never is.
 
@@ -171,7 +177,7 @@ class Butler(DatasetReading, DatasetWriting, DatasetQuerying):
         ConfigurationError, IncompatibleVersionError
             Raised if the directory, database or dimensions cannot be used.
         """
-        return make_repository(root, dimensionConfig, database, overwrite=overwrite)
+        return make_repository(root, dimensionConfig, database, stores, overwrite=overwrite)
 
     def clone(
         self,

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-__all__ = ["CONFIGURATION_FILE", "RepositoryConfiguration", "load_universe"]
+__all__ = ["CONFIGURATION_FILE", "RepositoryConfiguration", "load_universe", "split_stores"]
 
-import difflib
 import json
 import os
 from collections.abc import Collection, Mapping
@@ -15,12 +14,14 @@ from typing import Any
 
 import yaml
 
+from butler_model.config_keys import check_keys
 from butler_model.errors import ConfigurationError, RepositoryNotFoundError
-from butler_model.repository import check_repository_name
+from butler_model.repository import Store, check_repository_name
 from butler_model.universe import DimensionUniverse
 
 CONFIGURATION_FILE = "butler.yaml"
 _ROOT = "<butlerRoot>"
+_PLACEMENT_KEYS = ("template", "templates", "constraints")
 _HEADER = f"""# SPDX-License-Identifier: BSD-3-Clause
 # A data repository. {_ROOT} stands for the directory that this file is in.
 """
@@ -37,16 +38,18 @@ class RepositoryConfiguration:
     database
         ``sqlite:///DIRECTORY`` or ``postgresql+psycopg://…``; may contain ``<butlerRoot>``.
     stores
-        Name of each store and its directory, which may contain ``<butlerRoot>``; new artifacts go to the
-        first.
+        For each store its name and where it is, as the datastore service is told; texts may contain
+        ``<butlerRoot>``.
     """
 
     repository: str
     database: str
-    stores: Mapping[str, str]
+    stores: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def for_root(cls, database: str | None = None) -> RepositoryConfiguration:
+    def for_root(
+        cls, database: str | None = None, stores: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> RepositoryConfiguration:
         """Return the configuration of a new repository; in SQLite beside the artifacts by default."""
         url = f"sqlite:///{_ROOT}" if database is None else database
         scheme, separator, rest = url.partition("://")
@@ -57,7 +60,7 @@ class RepositoryConfiguration:
                 f"{scheme!r:.40} is no kind of database that a registry can be in; give "
                 "postgresql://USER@HOST/NAME, or none for a SQLite file in the repository."
             )
-        return cls("main", url, {"main": _ROOT})
+        return cls("main", url, {"main": {"root": _ROOT}} if stores is None else stores)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> RepositoryConfiguration:
@@ -99,18 +102,18 @@ class RepositoryConfiguration:
         datastore = _section(top["datastore"], ("stores",), f"{where}, datastore")
         if not isinstance(datastore["stores"], dict) or not datastore["stores"]:
             raise ConfigurationError(f"{where}, datastore.stores: name at least one store.")
-        stores = {
-            str(name): _text(
-                _section(store, ("root",), f"{where}, store {name!r}")["root"], f"{where}, store {name!r}"
-            )
-            for name, store in datastore["stores"].items()
-        }
+        stores: dict[str, Mapping[str, Any]] = {}
+        for name, store in datastore["stores"].items():
+            if not isinstance(store, dict):
+                raise ConfigurationError(f"{where}, store {name!r}: expected a mapping, not {store!r:.80}.")
+            stores[str(name)] = store
         repository = check_repository_name(_text(top["repository"], f"{where}, repository"))
         return cls(repository, _text(registry["database"], f"{where}, registry.database"), stores)
 
     def _placed(self, root: str) -> RepositoryConfiguration:
-        stores = {name: directory.replace(_ROOT, root) for name, directory in self.stores.items()}
-        return RepositoryConfiguration(self.repository, self.database.replace(_ROOT, root), stores)
+        return RepositoryConfiguration(
+            self.repository, self.database.replace(_ROOT, root), _replaced(self.stores, root)
+        )
 
     def placed(self, root: Path) -> RepositoryConfiguration:
         """Return the configuration with ``<butlerRoot>`` replaced."""
@@ -121,9 +124,40 @@ class RepositoryConfiguration:
         content = {
             "repository": self.repository,
             "registry": {"database": self.database},
-            "datastore": {"stores": {name: {"root": root} for name, root in self.stores.items()}},
+            "datastore": {"stores": {name: dict(store) for name, store in self.stores.items()}},
         }
         return _HEADER + yaml.safe_dump(content, sort_keys=False)
+
+
+def split_stores(
+    stores: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[str, dict[str, Any]], tuple[Store, ...]]:
+    """Take apart what is said of stores: where they are, for the datastore, and what goes there, for the registry.
+
+    Parameters
+    ----------
+    stores
+        Name of each store and its configuration: keys of the datastore (``root``, …), and ``template``,
+        ``templates`` and ``constraints`` (see `butler_model.repository.Store`). The members of a chain may have
+        ``constraints``.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if what is said of the placement is malformed.
+    """
+    where: dict[str, dict[str, Any]] = {}
+    placements: list[Store] = []
+    for name, given in stores.items():
+        store = dict(given)
+        placement = {key: store.pop(key) for key in _PLACEMENT_KEYS if key in store}
+        if isinstance(store.get("members"), Mapping):
+            members = {member: dict(content) for member, content in store["members"].items()}
+            placement["members"] = {m: content.pop("constraints", {}) for m, content in members.items()}
+            store["members"] = members
+        where[name] = store
+        placements.append(Store.from_mapping({"name": name, **placement}))
+    return where, tuple(placements)
 
 
 def load_universe(config: Mapping[str, Any] | str | os.PathLike[str] | int | None) -> DimensionUniverse:
@@ -155,16 +189,20 @@ def load_universe(config: Mapping[str, Any] | str | os.PathLike[str] | int | Non
     return DimensionUniverse(content)
 
 
-def _section(content: object, keys: Collection[str], where: str) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"{where}: expected a mapping with {', '.join(keys)}, not {content!r:.80}.")
-    for key in content:
-        if key not in keys:
-            nearest = difflib.get_close_matches(str(key), keys, n=1, cutoff=0.0)[0]
-            raise ConfigurationError(f"{where}: unknown key {key!r}; the nearest known one is {nearest!r}.")
+def _section(content: Any, keys: Collection[str], where: str) -> dict[str, Any]:
+    check_keys(content, keys, where)
     if missing := [key for key in keys if key not in content]:
         raise ConfigurationError(f"{where}: the key {missing[0]!r} is missing.")
-    return content
+    return dict(content)
+
+
+def _replaced(value: Any, root: str) -> Any:
+    """Return a part of a configuration with ``<butlerRoot>`` replaced in all its texts."""
+    if isinstance(value, Mapping):
+        return {key: _replaced(item, root) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_replaced(item, root) for item in value]
+    return value.replace(_ROOT, root) if isinstance(value, str) else value
 
 
 def _text(value: object, where: str) -> str:

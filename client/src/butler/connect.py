@@ -124,6 +124,7 @@ def make_repository(
     root: str | os.PathLike[str],
     dimension_config: Mapping[str, Any] | str | os.PathLike[str] | int | None,
     database: str | None,
+    stores: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     overwrite: bool,
 ) -> RepositoryConfiguration | None:
@@ -133,10 +134,11 @@ def make_repository(
     if address is None:
         with _services_needed():
             from .embedded import create_embedded
-        return create_embedded(root, universe, database, overwrite=overwrite)
-    if database is not None or overwrite:
+        return create_embedded(root, universe, database, stores, overwrite=overwrite)
+    if database is not None or stores is not None or overwrite:
         raise InvalidRequestError(
-            "A service knows its database and replaces no repository: leave database and overwrite out."
+            "A service knows its database and stores and replaces no repository: leave database, stores and "
+            "overwrite out."
         )
     from .remote import RemoteRepositories
 

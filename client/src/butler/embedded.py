@@ -9,7 +9,9 @@ import contextlib
 import os
 import secrets
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.config import StoreConfig
@@ -21,7 +23,7 @@ from butler_model.repository import Store
 from butler_model.universe import DimensionUniverse
 from butler_registry.application import RegistryApplication
 
-from .configuration import CONFIGURATION_FILE, RepositoryConfiguration
+from .configuration import CONFIGURATION_FILE, RepositoryConfiguration, split_stores
 
 
 class EmbeddedRepository:
@@ -35,11 +37,11 @@ class EmbeddedRepository:
 
     def __init__(self, configuration: RepositoryConfiguration) -> None:
         signer = TokenSigner([secrets.token_bytes(32)])
-        self._roots = configuration.stores
-        self._repositories = _registry_application(configuration, signer)
+        self._stores = configuration.stores
+        self._repositories = RegistryApplication(configuration.database, signer)
         try:
             self.registry = self._repositories.open(configuration.repository)
-            stores = {name: StoreConfig(root=root) for name, root in configuration.stores.items()}
+            stores = {name: StoreConfig(**store) for name, store in configuration.stores.items()}
             self.datastore = DatastoreApplication(stores, signer, limits=self.registry.info.limits)
         except BaseException:
             self._repositories.close()
@@ -47,7 +49,7 @@ class EmbeddedRepository:
 
     def locate(self, record: ArtifactRecord) -> str:
         """Return the ``file://`` URI of an artifact."""
-        return Path(self._roots[record.store], record.key).absolute().as_uri()
+        return Path(self._stores[record.store]["root"], record.key).absolute().as_uri()
 
     def close(self) -> None:
         """Give back connections and open files."""
@@ -57,9 +59,19 @@ class EmbeddedRepository:
 
 
 def create_embedded(
-    root: str | os.PathLike[str], universe: DimensionUniverse, database: str | None, *, overwrite: bool
+    root: str | os.PathLike[str],
+    universe: DimensionUniverse,
+    database: str | None,
+    stores: Mapping[str, Mapping[str, Any]] | None,
+    *,
+    overwrite: bool,
 ) -> RepositoryConfiguration:
     """Create a repository in a directory; nothing that was made stays behind if that fails.
+
+    Parameters
+    ----------
+    stores
+        As `split_stores` takes them; one in the directory itself if absent.
 
     Raises
     ------
@@ -69,7 +81,8 @@ def create_embedded(
         Raised if the directory cannot be made.
     """
     directory = Path(root).absolute()
-    configuration = RepositoryConfiguration.for_root(database)
+    where, placements = (None, (Store("main"),)) if stores is None else split_stores(stores)
+    configuration = RepositoryConfiguration.for_root(database, where)
     file = directory / CONFIGURATION_FILE
     if file.exists() and not overwrite:
         raise RepositoryExistsError(
@@ -84,7 +97,7 @@ def create_embedded(
         draft.touch(mode=0o600 if database else 0o644)
         # Written first, under another name, so that only a rename is left to do once the registry exists.
         draft.write_text(configuration.as_yaml(), encoding="utf-8")
-        _create_registry(configuration.placed(directory), universe)
+        _create_registry(configuration.placed(directory), universe, placements)
         draft.replace(file)
     except BaseException:
         draft.unlink(missing_ok=True)
@@ -93,17 +106,15 @@ def create_embedded(
     return configuration.placed(directory)
 
 
-def _create_registry(configuration: RepositoryConfiguration, universe: DimensionUniverse) -> None:
-    repositories = _registry_application(configuration, TokenSigner([secrets.token_bytes(32)]))
+def _create_registry(
+    configuration: RepositoryConfiguration, universe: DimensionUniverse, stores: tuple[Store, ...]
+) -> None:
+    signer = TokenSigner([secrets.token_bytes(32)])
+    repositories = RegistryApplication(configuration.database, signer, stores=stores)
     try:
         repositories.create(configuration.repository, universe, request_id=uuid.uuid4())
     finally:
         repositories.close()
-
-
-def _registry_application(configuration: RepositoryConfiguration, signer: TokenSigner) -> RegistryApplication:
-    stores = tuple(Store(name) for name in configuration.stores)
-    return RegistryApplication(configuration.database, signer, stores=stores)
 
 
 def _make_directories(directory: Path) -> list[Path]:

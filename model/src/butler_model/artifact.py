@@ -121,6 +121,8 @@ class Grant:
         READ: the recorded checksum; empty for other operations.
     expires
         Unix time in seconds after which it is worthless.
+    members
+        WRITE to a chain of stores: the members that take the artifact; empty for all.
     """
 
     operation: Operation
@@ -133,6 +135,7 @@ class Grant:
     checksum: str
     expires: int
     principal: str = ""
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ The keys of such a configuration are names of dataset types and storage classes,
 
 from __future__ import annotations
 
-__all__ = ["DEFAULT", "find_entry", "flat_entries", "lookup_keys"]
+__all__ = ["DEFAULT", "find_entry", "flat_entries", "lookup_keys", "normal_key"]
 
 import re
 from collections.abc import Iterator, Mapping
@@ -25,6 +25,7 @@ DEFAULT = "default"
 """Key of what applies where nothing else does."""
 
 _INSTRUMENT = re.compile(r"instrument<([^<>]+)>")
+_FLAT = re.compile(r"instrument<[^<>]+>/.+")
 _SET = "+"
 
 T = TypeVar("T")
@@ -68,7 +69,7 @@ def flat_entries(config: Mapping[str, Any]) -> dict[str, Any]:
                 f"{key!r} is no key of a configuration; use the name of a dataset type or storage class, a set "
                 "of dimensions such as visit+detector+, or instrument<NAME>."
             )
-        if not key.startswith("instrument<"):
+        if not key.startswith("instrument<") or _FLAT.fullmatch(key):
             flat[key] = entry
         elif not _INSTRUMENT.fullmatch(key):
             raise ConfigurationError(f"{key!r} is no key of a configuration; write instrument<NAME>.")
@@ -89,14 +90,17 @@ def find_entry(
     Sets of dimensions may be written in any order, and with or without the dimensions that others imply.
     """
     universe = dataset_type.universe
-    normal = {_normal_key(key, universe) if _SET in key else key: entry for key, entry in entries.items()}
+    normal = {normal_key(key, universe): entry for key, entry in entries.items()}
     return next(
         (normal[key] for key in lookup_keys(dataset_type, instrument) if key in normal),
         None,
     )
 
 
-def _normal_key(key: str, universe: DimensionUniverse) -> str:
+def normal_key(key: str, universe: DimensionUniverse) -> str:
+    """Return a key with its set of dimensions, if it is one, as `lookup_keys` writes it."""
+    if _SET not in key:
+        return key
     prefix, slash, names = key.rpartition("/")
     try:
         group = universe.conform([name for name in names.split(_SET) if name])

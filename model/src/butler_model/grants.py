@@ -61,13 +61,16 @@ class TokenSigner:
                 grant.checksum,
                 grant.expires,
                 grant.principal,
+                grant.members,
             ],
         )
 
     def open_grant(self, token: bytes, operation: Operation) -> Grant:
         """Return the grant of a token; `GrantError` if it was altered, has expired, or is for something else."""
         fields = self.unseal(token, "grant")
-        name, repository, store, key, dataset_id, component, size, checksum, expires, principal = fields
+        name, repository, store, key, dataset_id, component, size, checksum, expires, principal, members = (
+            fields
+        )
         grant = Grant(
             Operation(name),
             repository,
@@ -79,6 +82,7 @@ class TokenSigner:
             checksum,
             expires,
             principal,
+            tuple(members),
         )
         if grant.operation is not operation:
             raise GrantError(

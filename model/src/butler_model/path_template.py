@@ -2,10 +2,11 @@
 """Placement: from a dataset to the key of its artifact in a store.
 
 A template is a relative path with fields in braces: names of dimensions, fields of their records
-(``{detector.full_name}``), ``run``, ``datasetType`` and ``component``. After a colon, ``?`` marks a field that may
-be absent (together with the separator before it, and with its directory if that is then empty), ``/`` one whose
-slashes make directories. Whatever the template says, a key ends in the last twelve hex digits of the dataset's
-UUID, so two writers never share one.
+(``{detector.full_name}``), ``run``, ``datasetType``, ``component``, ``id`` (the dataset's UUID) and ``skypix`` (the
+pixel, whatever its system). Alternatives are separated by bars, and the first that has a value is taken:
+``{exposure.obs_id|visit.name}``. After a colon, ``?`` marks a field that may be absent (together with the separator
+before it, and with its directory if that is then empty), ``/`` one whose slashes make directories. Whatever the
+template says, a key ends in the last twelve hex digits of the dataset's UUID, so two writers never share one.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _MAX_PART_CHARACTERS = 190  # leaves room for the end of a UUID and an extension
 _UUID_DIGITS = 12
 _SEPARATORS = "_-."
 _UNSAFE = re.compile(r"[^A-Za-z0-9_+\-@.,:=]")
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)?")
 _PART = re.compile(r"[A-Za-z0-9_+\-@,:=][A-Za-z0-9_+\-@.,:=]*")
 
 
@@ -49,9 +51,14 @@ def check_key(key: str) -> str:
 @dataclass(frozen=True, slots=True)
 class _Field:
     literal: str
-    name: str
+    names: tuple[str, ...]
     optional: bool
     slashes: bool
+
+    def value(self, ref: DatasetRef, component: str) -> Any:
+        """Return the first of the alternatives that is there, `None` if none is."""
+        values = (_value(name, ref, component) for name in self.names)
+        return next((value for value in values if value is not None and value != ""), None)
 
 
 class PathTemplate:
@@ -60,7 +67,7 @@ class PathTemplate:
     def __init__(self, template: str) -> None:
         self.template = template
         self._parts = [list(_parse(part)) for part in re.split(r"/(?![^{]*\})", template)]
-        names = {field.name for part in self._parts for field in part}
+        names = {name for part in self._parts for field in part for name in field.names}
         if not {"run", "datasetType"} <= names:
             raise ConfigurationError(
                 f"The path template {template!r} must have the fields run and datasetType."
@@ -90,12 +97,13 @@ class PathTemplate:
     def _render(self, part: Iterable[_Field], ref: DatasetRef, component: str) -> str:
         text = ""
         for i, field in enumerate(part):
-            value = _value(field.name, ref, component) if field.name else ""
-            missing = value is None or (value == "" and field.name != "")
+            value = field.value(ref, component) if field.names else ""
+            missing = value is None
             if missing and not field.optional:
+                name = "|".join(field.names)
                 raise ConfigurationError(
-                    f"The path template {self.template!r} needs {field.name!r}, which datasets of type "
-                    f"{ref.datasetType.name!r} do not have; mark it as optional: {{{field.name}:?}}."
+                    f"The path template {self.template!r} needs {name!r}, which datasets of type "
+                    f"{ref.datasetType.name!r} do not have; mark it as optional: {{{name}:?}}."
                 )
             # A separator goes with the field after it, and none begins a name because the one before is absent.
             literal = field.literal.lstrip(_SEPARATORS) if i and not text else field.literal
@@ -111,7 +119,13 @@ def _parse(part: str) -> Iterator[_Field]:
     for literal, name, spec, conversion in pieces:
         if conversion or set(spec or "") - {"?", "/"}:
             raise ConfigurationError(f"Path template field {name!r} has an unknown format; use ? and / only.")
-        yield _Field(literal, name or "", "?" in (spec or ""), "/" in (spec or ""))
+        names = tuple(name.split("|")) if name else ()
+        if not all(_NAME.fullmatch(alternative) for alternative in names):
+            raise ConfigurationError(
+                f"Path template field {name!r} is no name; use a dimension, dimension.field, run, datasetType, "
+                "component, id or skypix, alternatives separated by |."
+            )
+        yield _Field(literal, names, "?" in (spec or ""), "/" in (spec or ""))
 
 
 def _value(name: str, ref: DatasetRef, component: str) -> Any:
@@ -124,6 +138,10 @@ def _value(name: str, ref: DatasetRef, component: str) -> Any:
         return ref.datasetType.nameAndComponent()[0]
     if name == "component":
         return component
+    if name == "id":
+        return ref.getCheckedId()
+    if name == "skypix":
+        return next((data_id[pixel] for pixel in data_id.dimensions.skypix), None)
     element, dot, field = name.partition(".")
     record = data_id.records.get(element) if dot else None
     return record.get(field) if record is not None and field in record.definition.column_index else None

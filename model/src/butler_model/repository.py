@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = [
     "DEFAULT_TEMPLATE",
+    "Constraints",
     "Limits",
     "RepositoryInfo",
     "Store",
@@ -13,9 +14,13 @@ __all__ = [
 ]
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
-from .errors import InvalidNameError
+from .config_keys import check_keys
+from .config_lookup import flat_entries
+from .errors import ConfigurationError, InvalidNameError
 from .universe import DimensionUniverse
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -46,6 +51,35 @@ def check_repository_name(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Constraints:
+    """Which datasets a store takes, by keys as `butler_model.config_lookup` gives them, or ``all``.
+
+    What is accepted or rejected by a key of its own goes first; then ``all`` decides, rejection before acceptance;
+    what neither list speaks of is taken if there is no list of what is accepted.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if ``all`` is in both lists.
+    """
+
+    accept: tuple[str, ...] = ()
+    reject: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if "all" in self.accept and "all" in self.reject:
+            raise ConfigurationError("A store cannot both accept and reject 'all'; leave it out of one list.")
+
+    def accepts(self, keys: Sequence[str]) -> bool:
+        """Return whether a dataset that is found under these keys is taken."""
+        if not set(keys).isdisjoint(self.accept):
+            return True
+        if not set(keys).isdisjoint(self.reject) or "all" in self.reject:
+            return False
+        return not self.accept or "all" in self.accept
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """A place for artifacts.
 
@@ -53,10 +87,62 @@ class Store:
     ----------
     template
         Path template that turns a dataset into a key; see `butler_model.path_template`.
+    templates
+        Templates for some datasets, by keys as `butler_model.config_lookup` gives them (``instrument<NAME>/key`` for
+        one instrument); the first that fits is used.
+    constraints
+        Which datasets it takes.
+    members
+        For a chain of stores, what each of its members takes; empty otherwise.
     """
 
     name: str
     template: str = DEFAULT_TEMPLATE
+    templates: Mapping[str, str] = field(default_factory=dict)
+    constraints: Constraints = Constraints()
+    members: Mapping[str, Constraints] = field(default_factory=dict)
+
+    @classmethod
+    def from_mapping(cls, content: Mapping[str, Any]) -> Store:
+        """Return the store of a configuration that names these attributes; `as_mapping` gives one.
+
+        Raises
+        ------
+        ConfigurationError
+            Raised if it has another shape.
+        """
+        where = f"Store {content.get('name')!r:.80}"
+        check_keys(content, [f.name for f in fields(cls)], where)
+        templates, members = content.get("templates", {}), content.get("members", {})
+        texts = [content.get("name"), content.get("template", DEFAULT_TEMPLATE)]
+        if not isinstance(templates, Mapping) or not isinstance(members, Mapping):
+            raise ConfigurationError(f"{where}: templates and members are mappings from names.")
+        templates = flat_entries(templates)
+        if not all(isinstance(text, str) and text for text in (*texts, *templates, *templates.values())):
+            raise ConfigurationError(f"{where}: names and templates are texts that are not empty.")
+        return cls(
+            texts[0],
+            texts[1],
+            templates,
+            _constraints(content.get("constraints", {}), where),
+            {
+                str(name): _constraints(member, f"{where}, member {name!r}")
+                for name, member in members.items()
+            },
+        )
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return what JSON can hold and `from_mapping` takes."""
+        return asdict(self)
+
+
+def _constraints(content: Any, where: str) -> Constraints:
+    check_keys(content, [f.name for f in fields(Constraints)], f"{where}, constraints")
+    lists = {name: content.get(name, ()) for name in ("accept", "reject")}
+    for name, keys in lists.items():
+        if not isinstance(keys, list | tuple) or not all(isinstance(key, str) for key in keys):
+            raise ConfigurationError(f"{where}, constraints: {name!r} is a list of names.")
+    return Constraints(tuple(lists["accept"]), tuple(lists["reject"]))
 
 
 @dataclass(frozen=True, slots=True)

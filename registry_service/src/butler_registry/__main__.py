@@ -10,7 +10,7 @@ import click
 from butler_api.process import configure_logs, one_line_errors, read_signing_keys, serve
 from butler_api.server import build_server
 from butler_model.grants import TokenSigner
-from butler_model.repository import Limits, Store
+from butler_model.repository import Limits
 
 from .application import RegistryApplication
 from .config import RegistrySettings
@@ -33,7 +33,7 @@ def serve_command(config: Path | None) -> None:
     repositories = RegistryApplication(
         settings.database,
         TokenSigner(read_signing_keys(settings.signing_keys)),
-        stores=tuple(map(Store, settings.stores)),
+        stores=tuple(settings.stores),
         limits=limits,
         datastore_endpoint=settings.datastore_endpoint,
         pool_size=settings.workers,

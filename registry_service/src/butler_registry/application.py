@@ -12,6 +12,7 @@ from uuid import UUID
 
 from butler_model.errors import IncompatibleVersionError, RepositoryExistsError
 from butler_model.grants import TokenSigner
+from butler_model.placement import Placement
 from butler_model.repository import Limits, RepositoryInfo, Store, check_repository_name
 from butler_model.universe import DimensionUniverse
 
@@ -86,7 +87,7 @@ class RepositoryRegistry:
             outbox,
             statistics,
             grants,
-            info.stores[0],
+            Placement(info.stores, info.universe),
             info.limits,
         )
         tokens = PageTokens(signer)
@@ -116,7 +117,7 @@ class RegistryApplication:
     signer
         Signs grants and page tokens, and checks receipts; shared with the datastore service.
     stores
-        Stores of new repositories; artifacts go to the first.
+        Stores of new repositories; an artifact goes to the first that takes it.
     datastore_endpoint
         Where clients find the datastore service.
     pool_size
@@ -168,7 +169,7 @@ class RegistryApplication:
                 f"{SCHEMA_REVISION}; migrate the repository, or install the software that fits.",
                 repository=name,
             )
-        stores = tuple(Store(s["name"], s["template"]) for s in json.loads(attributes["stores"]))
+        stores = tuple(map(Store.from_mapping, json.loads(attributes["stores"])))
         universe = DimensionUniverse(json.loads(attributes["universe"]))
         info = RepositoryInfo(name, universe, stores, self._limits, self._datastore_endpoint)
         database, schema = self._databases.open(name)

@@ -5,10 +5,19 @@ from __future__ import annotations
 
 __all__ = ["RegistrySettings"]
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from butler_api.process import ServiceSettings
+from butler_model.repository import Store
+
+
+def _store(given: object) -> object:
+    if isinstance(given, dict):
+        return Store.from_mapping(given)
+    return Store(given) if isinstance(given, str) else given
 
 
 class RegistrySettings(ServiceSettings):
@@ -22,8 +31,9 @@ class RegistrySettings(ServiceSettings):
         ``host:port`` where clients find the datastore service; ``:port`` means the host by which they found this
         one.
     stores
-        Names of the stores of new repositories, as the datastore service names them; artifacts go to the first.
-        In the environment JSON: ``["main"]``.
+        Stores of new repositories, named as the datastore service names them; an artifact goes to the first that
+        takes it. Each is a name, or a table with the attributes of `butler_model.repository.Store`: path templates
+        and constraints. In the environment JSON: ``["main"]``.
     """
 
     model_config = SettingsConfigDict(env_prefix="BUTLER_REGISTRY_", extra="forbid")
@@ -31,4 +41,4 @@ class RegistrySettings(ServiceSettings):
     address: str = "127.0.0.1:50051"
     database: str
     datastore_endpoint: str = ":50052"
-    stores: list[str] = Field(["main"], min_length=1)
+    stores: list[Annotated[Store, BeforeValidator(_store)]] = Field([Store("main")], min_length=1)

@@ -77,7 +77,7 @@ def serve(
     stores = tuple(map(Store, configuration.stores))
     repositories = RegistryApplication(configuration.database, signer, stores=stores, limits=limits)
     datastore = DatastoreApplication(
-        {store: StoreConfig(root) for store, root in configuration.stores.items()}, signer, limits=limits
+        {name: StoreConfig(**store) for name, store in configuration.stores.items()}, signer, limits=limits
     )
     try:
         _check_repository(repositories, configuration.repository, create=create)
@@ -105,9 +105,9 @@ def _configuration(data_root: Path, database: str | None, name: str | None) -> R
                 f"name is {found.repository!r}; leave --database and --repository out."
             )
         return found
-    placed = RepositoryConfiguration.for_root(database).placed(data_root)
-    stores = {store: f"{root}/{{repository}}" for store, root in placed.stores.items()}
-    return RepositoryConfiguration(name or placed.repository, placed.database, stores)
+    stores = {"main": {"root": f"{data_root}/{{repository}}"}}
+    placed = RepositoryConfiguration.for_root(database, stores).placed(data_root)
+    return RepositoryConfiguration(name or placed.repository, placed.database, placed.stores)
 
 
 def _check_repository(repositories: Repositories, name: str, *, create: bool) -> None:

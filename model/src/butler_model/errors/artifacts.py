@@ -8,6 +8,7 @@ __all__ = [
     "ArtifactIntegrityError",
     "ArtifactNotFoundError",
     "ChecksumMismatchError",
+    "DatasetTypeNotSupportedError",
     "FormatterError",
     "GrantError",
     "IntentError",
@@ -74,6 +75,13 @@ class StoreFullError(ButlerError, OSError):
 
     reason = "STORE_FULL"
     status = Status.RESOURCE_EXHAUSTED
+
+
+class DatasetTypeNotSupportedError(ButlerError, RuntimeError):
+    """The constraints of every store reject datasets of that type, storage class or instrument."""
+
+    reason = "DATASET_TYPE_NOT_SUPPORTED"
+    status = Status.FAILED_PRECONDITION
 
 
 class StorageClassError(ButlerError, KeyError):

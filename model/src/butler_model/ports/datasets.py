@@ -87,19 +87,23 @@ class BeginPut:
     ----------
     lease_seconds
         How long the client may take until it commits, 1 to 86,400.
+    validate_only
+        Whether only to check, and to tell where the artifacts would be: nothing is recorded and nothing granted.
     """
 
     request_id: UUID
     run: str
     batches: tuple[PutBatch, ...]
     lease_seconds: int = 3600
+    validate_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class WriteGrant:
-    """Leave to write one artifact: signed token, and the key that it will have."""
+    """Leave to write one artifact: where it will be, and the signed token, empty if nothing was granted."""
 
     component: str
+    store: str
     key: str
     token: bytes
 
@@ -140,6 +144,8 @@ class Puts(Protocol):
             Raised if the run does not exist or is not a RUN.
         ConflictingDefinitionError
             Raised if the run has a dataset of that type and data ID already.
+        DatasetTypeNotSupportedError
+            Raised if no store takes one of the datasets.
         """
         ...
 

@@ -106,6 +106,7 @@ def begin_to_proto(repository: str, begin: BeginPut) -> dataset_service_pb2.Begi
         run=begin.run,
         batches=[put_batch_to_proto(batch) for batch in begin.batches],
         lease_seconds=begin.lease_seconds,
+        validate_only=begin.validate_only,
     )
 
 
@@ -116,6 +117,7 @@ def begin_from_proto(message: dataset_service_pb2.BeginPutRequest, limit: int) -
         message.run,
         tuple(put_batch_from_proto(batch, limit) for batch in message.batches),
         message.lease_seconds or _DEFAULT_LEASE_SECONDS,
+        message.validate_only,
     )
 
 
@@ -133,7 +135,7 @@ def put_batch_from_proto(message: dataset_service_pb2.PutBatch, limit: int) -> P
 def granted_to_proto(intents: Sequence[PutIntent]) -> dataset_service_pb2.GrantedBatch:
     """Return the message for what may be written of one batch."""
     grants = [
-        dataset_service_pb2.WriteGrant(key=grant.key, token=grant.token)
+        dataset_service_pb2.WriteGrant(key=grant.key, token=grant.token, store=grant.store)
         for intent in intents
         for grant in intent.grants
     ]
@@ -157,7 +159,7 @@ def granted_from_proto(
         )
     components = [layout.component for layout in batch.artifacts] * len(data_ids)
     grants = [
-        WriteGrant(component, grant.key, grant.token)
+        WriteGrant(component, grant.store, grant.key, grant.token)
         for component, grant in zip(components, message.grants, strict=True)
     ]
     return [

@@ -16,7 +16,7 @@ import json
 
 from butler_api.v1 import models_pb2, repository_service_pb2
 from butler_model.errors import ConfigurationError, LimitExceededError
-from butler_model.repository import Limits, RepositoryInfo, Store
+from butler_model.repository import Constraints, Limits, RepositoryInfo, Store
 from butler_model.universe import DimensionUniverse
 
 _MAX_UNIVERSE_CHARACTERS = 1024 * 1024
@@ -61,7 +61,7 @@ def info_to_proto(info: RepositoryInfo) -> repository_service_pb2.GetRepositoryR
     """Return the message for a repository."""
     return repository_service_pb2.GetRepositoryResponse(
         universe_json=info.universe.config_json,
-        stores=[models_pb2.Store(name=store.name, template=store.template) for store in info.stores],
+        stores=map(_store_to_proto, info.stores),
         limits=limits_to_proto(info.limits),
         datastore_endpoint=info.datastore_endpoint,
         revision=info.revision,
@@ -73,8 +73,40 @@ def info_from_proto(name: str, message: repository_service_pb2.GetRepositoryResp
     return RepositoryInfo(
         name,
         universe_from_json(message.universe_json),
-        tuple(Store(store.name, store.template) for store in message.stores),
+        tuple(map(_store_from_proto, message.stores)),
         limits_from_proto(message.limits),
         message.datastore_endpoint,
         message.revision,
     )
+
+
+def _store_to_proto(store: Store) -> models_pb2.Store:
+    members = [
+        models_pb2.StoreMember(name=name, constraints=_constraints_to_proto(member))
+        for name, member in store.members.items()
+    ]
+    return models_pb2.Store(
+        name=store.name,
+        template=store.template,
+        templates=store.templates,
+        constraints=_constraints_to_proto(store.constraints),
+        members=members,
+    )
+
+
+def _store_from_proto(message: models_pb2.Store) -> Store:
+    return Store(
+        message.name,
+        message.template,
+        dict(message.templates),
+        _constraints_from_proto(message.constraints),
+        {member.name: _constraints_from_proto(member.constraints) for member in message.members},
+    )
+
+
+def _constraints_to_proto(constraints: Constraints) -> models_pb2.Constraints:
+    return models_pb2.Constraints(accept=constraints.accept, reject=constraints.reject)
+
+
+def _constraints_from_proto(message: models_pb2.Constraints) -> Constraints:
+    return Constraints(tuple(message.accept), tuple(message.reject))

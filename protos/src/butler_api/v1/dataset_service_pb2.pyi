@@ -258,6 +258,7 @@ class BeginPutRequest(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     BATCHES_FIELD_NUMBER: _builtins.int
     LEASE_SECONDS_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     repository: _builtins.str
     """Name of the repository."""
     request_id: _builtins.bytes
@@ -266,6 +267,8 @@ class BeginPutRequest(_message.Message):
     """The RUN collection."""
     lease_seconds: _builtins.int
     """How long the client may take until CommitPut, in seconds: 1 to 86,400; 0 for 3,600."""
+    validate_only: _builtins.bool
+    """Whether only to check, and to tell where the artifacts would be: nothing is recorded, and tokens are empty."""
     @_builtins.property
     def batches(self) -> _containers.RepeatedCompositeFieldContainer[Global___PutBatch]:
         """The datasets."""
@@ -278,10 +281,11 @@ class BeginPutRequest(_message.Message):
         run: _builtins.str = ...,
         batches: _abc.Iterable[Global___PutBatch] | None = ...,
         lease_seconds: _builtins.int = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "lease_seconds", b"lease_seconds", "repository", b"repository", "request_id", b"request_id", "run", b"run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "lease_seconds", b"lease_seconds", "repository", b"repository", "request_id", b"request_id", "run", b"run", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -353,19 +357,23 @@ class WriteGrant(_message.Message):
 
     KEY_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
+    STORE_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Relative path that it will have in the store."""
     token: _builtins.bytes
     """The signed grant, for the datastore service; opaque."""
+    store: _builtins.str
+    """Name of the store."""
     def __init__(
         self,
         *,
         key: _builtins.str = ...,
         token: _builtins.bytes = ...,
+        store: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "store", b"store", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -113,7 +113,7 @@ class GetRepositoryResponse(_message.Message):
     """Number of changes of definitions (dimension records, collections, dataset types) so far."""
     @_builtins.property
     def stores(self) -> _containers.RepeatedCompositeFieldContainer[_models_pb2.Store]:
-        """Where artifacts go; new ones to the first."""
+        """Where artifacts go; a new one to the first that takes it."""
 
     @_builtins.property
     def limits(self) -> _models_pb2.Limits:

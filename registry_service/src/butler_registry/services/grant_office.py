@@ -11,6 +11,7 @@ from uuid import UUID
 from butler_model.artifact import ArtifactRecord, Grant, Operation, Receipt
 from butler_model.errors import GrantError
 from butler_model.grants import TokenSigner
+from butler_registry.storage.intent_store import IntendedArtifact
 
 _READ_SECONDS = 900
 _DISCARD_SECONDS = 900
@@ -44,31 +45,30 @@ class GrantOffice:
             )
         )
 
-    def write(self, store: str, key: str, dataset_id: UUID, component: str, lease_seconds: int) -> bytes:
+    def write(self, artifact: IntendedArtifact, dataset_id: UUID, lease_seconds: int) -> bytes:
         """Grant writing an artifact for as long as the put's lease runs."""
-        return self._without_content(
-            Operation.WRITE, store, key, dataset_id, component, _MAX_ARTIFACT_BYTES, lease_seconds
-        )
+        return self._intended(Operation.WRITE, artifact, dataset_id, _MAX_ARTIFACT_BYTES, lease_seconds)
 
-    def discard(self, store: str, key: str, dataset_id: UUID, component: str) -> bytes:
+    def discard(self, artifact: IntendedArtifact, dataset_id: UUID) -> bytes:
         """Grant removing what an aborted put may have written."""
-        return self._without_content(
-            Operation.DISCARD, store, key, dataset_id, component, 0, _DISCARD_SECONDS
-        )
+        return self._intended(Operation.DISCARD, artifact, dataset_id, 0, _DISCARD_SECONDS)
 
-    def _without_content(
-        self,
-        operation: Operation,
-        store: str,
-        key: str,
-        dataset_id: UUID,
-        component: str,
-        size: int,
-        seconds: int,
+    def _intended(
+        self, operation: Operation, artifact: IntendedArtifact, dataset_id: UUID, size: int, seconds: int
     ) -> bytes:
-        expires = int(time.time()) + seconds
         return self._signer.sign_grant(
-            Grant(operation, self._repository, store, key, dataset_id, component, size, "", expires)
+            Grant(
+                operation,
+                self._repository,
+                artifact.store,
+                artifact.key,
+                dataset_id,
+                artifact.layout.component,
+                size,
+                "",
+                int(time.time()) + seconds,
+                members=artifact.members,
+            )
         )
 
     def open_receipt(self, token: bytes) -> Receipt:

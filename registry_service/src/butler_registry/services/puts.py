@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from butler_model.artifact import ArtifactRecord, Receipt
+from butler_model.artifact import ArtifactLayout, ArtifactRecord, Receipt
 from butler_model.collection import CollectionType
 from butler_model.data_id import DataCoordinate
 from butler_model.dataset import DatasetRef
@@ -24,9 +24,9 @@ from butler_model.errors import (
     IntentError,
     InvalidRequestError,
 )
-from butler_model.path_template import PathTemplate
+from butler_model.placement import Placement
 from butler_model.ports import BeginPut, PutBatch, PutIntent, WriteGrant
-from butler_model.repository import Limits, Store
+from butler_model.repository import Limits
 from butler_registry.storage.database import Connection, Database
 from butler_registry.storage.dataset_store import DatasetStore, NewDataset
 from butler_registry.storage.dataset_type_store import DatasetTypeRow
@@ -68,7 +68,7 @@ class PutService:
         outbox: OutboxStore,
         statistics: Statistics,
         grants: GrantOffice,
-        store: Store,
+        placement: Placement,
         limits: Limits,
     ) -> None:
         self._database = database
@@ -79,8 +79,7 @@ class PutService:
         self._outbox = outbox
         self._statistics = statistics
         self._grants = grants
-        self._store = store
-        self._template = PathTemplate(store.template)
+        self._placement = placement
         self._limits = limits
 
     def begin(self, request: BeginPut) -> list[PutIntent]:
@@ -90,7 +89,7 @@ class PutService:
                 f"A lease lasts 1 to {_MAX_LEASE_SECONDS} seconds, not {request.lease_seconds}."
             )
         _check_ids(request)
-        with self._database.writing() as connection:
+        with self._database.reading() if request.validate_only else self._database.writing() as connection:
             snapshot = self._definitions.snapshot(connection)
             run_id = self._run_id(snapshot, request.run)
             rows: list[IntentRow] = []
@@ -102,11 +101,11 @@ class PutService:
                     rows.append(row)
                     data_ids.append(data_id)
             new = [row for row in rows if row.dataset_id not in committed]
-            if not self._intents.upsert(connection, new, request.lease_seconds):
+            if not request.validate_only and not self._intents.upsert(connection, new, request.lease_seconds):
                 self._refuse_taken_ids(connection, new)
                 raise self._others_intent(connection, new)
         return [
-            PutIntent(row.dataset_id, data_id, self._write_grants(row, request.lease_seconds))
+            PutIntent(row.dataset_id, data_id, self._write_grants(row, request))
             for row, data_id in zip(rows, data_ids, strict=True)
         ]
 
@@ -149,12 +148,13 @@ class PutService:
         n_required = len(group.required)
         for dataset_id, data_id in zip(batch.dataset_ids, data_ids, strict=True):
             ref = DatasetRef(row.dataset_type, data_id, request.run, id=dataset_id)
-            artifacts = tuple(
-                IntendedArtifact(self._store.name, self._template.place(ref, layout), layout)
-                for layout in batch.artifacts
-            )
+            artifacts = tuple(self._intended(ref, layout) for layout in batch.artifacts)
             values = data_id.values_tuple[:n_required]
             yield IntentRow(dataset_id, request.request_id, row.id, run_id, values, artifacts), data_id
+
+    def _intended(self, ref: DatasetRef, layout: ArtifactLayout) -> IntendedArtifact:
+        place = self._placement.place(ref, layout)
+        return IntendedArtifact(place.store, place.key, layout, place.members)
 
     def _refuse_existing(
         self,
@@ -193,15 +193,13 @@ class PutService:
             dataset_id=str(other.dataset_id),
         )
 
-    def _write_grants(self, row: IntentRow, lease_seconds: int) -> tuple[WriteGrant, ...]:
-        return tuple(
-            WriteGrant(
-                a.layout.component,
-                a.key,
-                self._grants.write(a.store, a.key, row.dataset_id, a.layout.component, lease_seconds),
-            )
-            for a in row.artifacts
-        )
+    def _write_grants(self, row: IntentRow, request: BeginPut) -> tuple[WriteGrant, ...]:
+        def token(artifact: IntendedArtifact) -> bytes:
+            if request.validate_only:
+                return b""
+            return self._grants.write(artifact, row.dataset_id, request.lease_seconds)
+
+        return tuple(WriteGrant(a.layout.component, a.store, a.key, token(a)) for a in row.artifacts)
 
     def commit(self, dataset_ids: Sequence[UUID], receipts: Sequence[bytes], *, request_id: UUID) -> None:
         check_batch(len(dataset_ids), self._limits, "datasets")
@@ -321,7 +319,7 @@ class PutService:
             if intents:
                 self._intents.mark_aborted(connection, list(intents))
         return [
-            self._grants.discard(a.store, a.key, intent.dataset_id, a.layout.component)
+            self._grants.discard(a, intent.dataset_id)
             for intent in intents.values()
             for a in intent.artifacts
         ]

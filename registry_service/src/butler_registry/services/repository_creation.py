@@ -42,7 +42,7 @@ def create_repository(
             {
                 "schema_revision": SCHEMA_REVISION,
                 "universe": universe.config_json,
-                "stores": json.dumps([{"name": s.name, "template": s.template} for s in stores]),
+                "stores": json.dumps([store.as_mapping() for store in stores]),
                 "created_by": str(request_id),
             },
         )

@@ -7,7 +7,7 @@ __all__ = ["IntendedArtifact", "IntentRow", "IntentStore"]
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +32,7 @@ class IntendedArtifact:
     store: str
     key: str
     layout: ArtifactLayout
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,7 @@ def _upsert(
 
 
 def _values(intent: IntentRow) -> dict[str, Any]:
-    artifacts = [
-        [a.store, a.key, a.layout.formatter, a.layout.extension, a.layout.storage_class, a.layout.component]
-        for a in intent.artifacts
-    ]
+    artifacts = [[a.store, a.key, a.members, *astuple(a.layout)] for a in intent.artifacts]
     return {
         "dataset_id": intent.dataset_id,
         "request_id": intent.request_id,
@@ -147,7 +145,10 @@ def _intent(row: Row[Any]) -> IntentRow:
         row.dataset_type_id,
         row.run_id,
         tuple(json.loads(row.data_id)),
-        tuple(IntendedArtifact(a[0], a[1], ArtifactLayout(*a[2:])) for a in json.loads(row.artifacts)),
+        tuple(
+            IntendedArtifact(store, key, ArtifactLayout(*layout), tuple(members))
+            for store, key, members, *layout in json.loads(row.artifacts)
+        ),
         IntentState(row.state),
         bool(row.expired),
     )

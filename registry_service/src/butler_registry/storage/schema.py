@@ -215,7 +215,7 @@ def _put_intent_table(metadata: MetaData, prefix: str) -> Table:
         Column("run_id", ForeignKey(f"{prefix}collection.id", ondelete="CASCADE"), nullable=False),
         Column("data_id", Text, nullable=False, comment="JSON list of required values"),
         Column(
-            "artifacts", Text, nullable=False, comment="JSON list of [component, store, key, formatter, ...]"
+            "artifacts", Text, nullable=False, comment="JSON list of [store, key, members, formatter, ...]"
         ),
         Column("state", SmallInteger, nullable=False),
         Column("lease_expires_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
