@@ -43,6 +43,7 @@ from .storage.repositories import open_databases
 from .storage.request_store import RequestStore
 from .storage.run_removal import RunRemoval
 from .storage.schema import SCHEMA_REVISION, StaticTables
+from .storage.single_begin import SingleBegin
 from .storage.single_commit import SingleCommit
 from .storage.statistics import Statistics
 from .storage.summary_store import SummaryStore
@@ -83,6 +84,7 @@ class RepositoryRegistry:
             definitions,
             datasets,
             IntentStore(static),
+            SingleBegin(static),
             SingleCommit(static),
             outbox,
             statistics,

@@ -15,6 +15,7 @@ import itertools
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import NoneType
 from typing import Any
 from uuid import UUID, SafeUUID
 
@@ -34,6 +35,7 @@ from .values import (
 
 _UUID_BYTES = 16
 _HALVES = struct.Struct(">QQ")
+_GET_NUMBER = UUID.__dict__["int"].__get__
 _SET_NUMBER = UUID.__dict__["int"].__set__
 _SET_SAFETY = UUID.__dict__["is_safe"].__set__
 _NO_UUID = UUID(int=0)
@@ -56,7 +58,8 @@ def column_to_proto(name: str, kind: ResultType, values: Sequence[Any]) -> pb.Co
     """Return the message for values that are all of one type, or `None`."""
     write, placeholder = _WRITERS[kind]
     nulls: list[int] = []
-    if None in values:
+    # By type: the equality of UUIDs and timespans would be asked once for each value.
+    if NoneType in map(type, values):
         nulls = [i for i, value in enumerate(values) if value is None]
         values = [placeholder if value is None else value for value in values]
     column = write(values)
@@ -167,7 +170,8 @@ def _read_strings(message: pb.Column) -> list[str]:
 
 
 def _write_uuids(values: Sequence[UUID]) -> pb.Column:
-    return pb.Column(uuids=b"".join([value.bytes for value in values]))
+    numbers = map(_GET_NUMBER, values)
+    return pb.Column(uuids=b"".join([number.to_bytes(_UUID_BYTES, "big") for number in numbers]))
 
 
 def _read_uuids(message: pb.Column) -> list[UUID]:

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 __all__ = ["PutService"]
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 from uuid import UUID
 
-from butler_model.artifact import ArtifactLayout, ArtifactRecord, Receipt
-from butler_model.collection import CollectionType
+from butler_model.artifact import ArtifactRecord, Receipt
 from butler_model.data_id import DataCoordinate
-from butler_model.dataset import DatasetRef
 from butler_model.errors import (
-    CollectionTypeError,
+    ButlerError,
     ConflictingDefinitionError,
-    DatasetTypeMismatchError,
     IntentError,
     InvalidRequestError,
 )
 from butler_model.placement import Placement
-from butler_model.ports import BeginPut, PutBatch, PutIntent, WriteGrant
+from butler_model.ports import BeginPut, PutIntent, WriteGrant
 from butler_model.repository import Limits
 from butler_registry.storage.database import Connection, Database
 from butler_registry.storage.dataset_store import DatasetStore, NewDataset
@@ -33,18 +32,23 @@ from butler_registry.storage.dataset_type_store import DatasetTypeRow
 from butler_registry.storage.intent_store import IntendedArtifact, IntentRow, IntentStore
 from butler_registry.storage.outbox_store import OutboxStore
 from butler_registry.storage.schema import EventKind, IntentState
+from butler_registry.storage.single_begin import SingleBegin
 from butler_registry.storage.single_commit import SingleCommit
 from butler_registry.storage.statistics import Statistics
 from butler_registry.storage.summary_store import Holding
 
 from .collection_summaries import holdings_of
-from .data_id_expansion import expand
-from .data_id_rewriting import required_values
-from .definitions import Definitions, Snapshot
+from .definitions import Definitions
 from .grant_office import GrantOffice
 from .limits import check_batch
+from .put_planning import PlannedPut, PutPlanner, check_ids, conflict
 
 _MAX_LEASE_SECONDS = 86_400
+_MAX_BEGUN = 10_000
+"""Puts begun here of which the intent is remembered; others are committed as well, with more statements."""
+
+Proofs: TypeAlias = dict[tuple[UUID, str], Receipt]
+"""Receipts by dataset and component."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class PutService:
         definitions: Definitions,
         datasets: DatasetStore,
         intents: IntentStore,
+        single_begin: SingleBegin,
         single_commit: SingleCommit,
         outbox: OutboxStore,
         statistics: Statistics,
@@ -75,11 +80,13 @@ class PutService:
         self._definitions = definitions
         self._datasets = datasets
         self._intents = intents
+        self._single_begin = single_begin
         self._single_commit = single_commit
         self._outbox = outbox
         self._statistics = statistics
         self._grants = grants
-        self._placement = placement
+        self._planner = PutPlanner(datasets, placement)
+        self._begun: OrderedDict[UUID, IntentRow] = OrderedDict()
         self._limits = limits
 
     def begin(self, request: BeginPut) -> list[PutIntent]:
@@ -88,93 +95,45 @@ class PutService:
             raise InvalidRequestError(
                 f"A lease lasts 1 to {_MAX_LEASE_SECONDS} seconds, not {request.lease_seconds}."
             )
-        _check_ids(request)
+        check_ids(request)
+        planned = self._begin_one(request) or self._begin_all(request)
+        return [
+            PutIntent(row.dataset_id, data_id, self._write_grants(row, request)) for row, data_id in planned
+        ]
+
+    def _begin_one(self, request: BeginPut) -> list[PlannedPut] | None:
+        """Begin the put of one dataset with one statement; `None` if more has to be looked at or said."""
+        single = [len(batch.data_ids) for batch in request.batches] == [1]
+        if not single or not self._database.is_postgresql or request.validate_only:
+            return None
+        with self._database.single_statement() as connection:
+            # What is cached is mostly still true, and the statement does nothing if it is not.
+            snapshot = self._definitions.unchecked(connection)
+            try:
+                planned = self._planner.plan(snapshot, request)
+                dataset_type = snapshot.dataset_type(request.batches[0].dataset_type)
+            except ButlerError:
+                return None
+            intent = planned[0][0]
+            if not self._single_begin.insert(
+                connection, dataset_type, intent, request.lease_seconds, snapshot.revision
+            ):
+                return None
+        if len(self._begun) >= _MAX_BEGUN:
+            self._begun.popitem(last=False)
+        self._begun[intent.dataset_id] = intent
+        return planned
+
+    def _begin_all(self, request: BeginPut) -> list[PlannedPut]:
         with self._database.reading() if request.validate_only else self._database.writing() as connection:
             snapshot = self._definitions.snapshot(connection)
-            run_id = self._run_id(snapshot, request.run)
-            rows: list[IntentRow] = []
-            data_ids: list[DataCoordinate] = []
-            committed: set[UUID] = set()
-            seen: set[tuple[str, DataCoordinate]] = set()
-            for batch in request.batches:
-                for row, data_id in self._plan(snapshot, batch, request, run_id, committed, seen):
-                    rows.append(row)
-                    data_ids.append(data_id)
-            new = [row for row in rows if row.dataset_id not in committed]
+            planned = self._planner.plan(snapshot, request)
+            committed = self._planner.refuse_existing(snapshot, request, planned)
+            new = [row for row, _ in planned if row.dataset_id not in committed]
             if not request.validate_only and not self._intents.upsert(connection, new, request.lease_seconds):
                 self._refuse_taken_ids(connection, new)
                 raise self._others_intent(connection, new)
-        return [
-            PutIntent(row.dataset_id, data_id, self._write_grants(row, request))
-            for row, data_id in zip(rows, data_ids, strict=True)
-        ]
-
-    def _run_id(self, snapshot: Snapshot, run: str) -> int:
-        found = snapshot.collections([run])[0]
-        if found.collection.type is not CollectionType.RUN:
-            raise CollectionTypeError(
-                f"{run!r} is a {found.collection.type.name} collection; datasets are put into RUN collections.",
-                collection=run,
-            )
-        return found.id
-
-    def _plan(
-        self,
-        snapshot: Snapshot,
-        batch: PutBatch,
-        request: BeginPut,
-        run_id: int,
-        committed: set[UUID],
-        seen: set[tuple[str, DataCoordinate]],
-    ) -> Iterable[tuple[IntentRow, DataCoordinate]]:
-        row = snapshot.dataset_type(batch.dataset_type)
-        if batch.storage_class != row.dataset_type.storageClass_name:
-            raise DatasetTypeMismatchError(
-                f"Dataset type {batch.dataset_type!r} has the storage class {row.dataset_type.storageClass_name!r}, "
-                f"not {batch.storage_class!r}.",
-                dataset_type=batch.dataset_type,
-            )
-        group = row.dataset_type.dimensions
-        data_ids = expand(snapshot, group, required_values(snapshot, group, batch.data_ids))
-        for data_id in data_ids:
-            if (batch.dataset_type, data_id) in seen:
-                raise ConflictingDefinitionError(
-                    f"{data_id} of dataset type {batch.dataset_type!r} is twice in one put.",
-                    dataset_type=batch.dataset_type,
-                )
-            seen.add((batch.dataset_type, data_id))
-        wanted = dict(zip(data_ids, batch.dataset_ids, strict=True))
-        committed |= self._refuse_existing(snapshot, row, run_id, request.run, wanted)
-        n_required = len(group.required)
-        for dataset_id, data_id in zip(batch.dataset_ids, data_ids, strict=True):
-            ref = DatasetRef(row.dataset_type, data_id, request.run, id=dataset_id)
-            artifacts = tuple(self._intended(ref, layout) for layout in batch.artifacts)
-            values = data_id.values_tuple[:n_required]
-            yield IntentRow(dataset_id, request.request_id, row.id, run_id, values, artifacts), data_id
-
-    def _intended(self, ref: DatasetRef, layout: ArtifactLayout) -> IntendedArtifact:
-        place = self._placement.place(ref, layout)
-        return IntendedArtifact(place.store, place.key, layout, place.members)
-
-    def _refuse_existing(
-        self,
-        snapshot: Snapshot,
-        row: DatasetTypeRow,
-        run_id: int,
-        run: str,
-        wanted: dict[DataCoordinate, UUID],
-    ) -> set[UUID]:
-        """Return the ids that are there already, from an earlier call of the same put."""
-        n_required = len(row.dataset_type.dimensions.required)
-        if not wanted:
-            return set()
-        by_values = {data_id.values_tuple[:n_required]: dataset_id for data_id, dataset_id in wanted.items()}
-        found = self._datasets.find(snapshot.connection, row, list(by_values), [run_id], want_artifacts=False)
-        for existing in found:
-            if existing.dataset_id != by_values[existing.data_id]:
-                data_id = DataCoordinate.from_required_values(row.dataset_type.dimensions, existing.data_id)
-                raise _conflict(row, data_id, run, existing.dataset_id)
-        return {existing.dataset_id for existing in found}
+        return planned
 
     def _refuse_taken_ids(self, connection: Connection, rows: Sequence[IntentRow]) -> None:
         """Refuse ids that datasets with other data IDs or of other types or runs have."""
@@ -205,6 +164,8 @@ class PutService:
         check_batch(len(dataset_ids), self._limits, "datasets")
         proofs = {(r.dataset_id, r.component): r for r in map(self._grants.open_receipt, receipts)}
         ids = list(dict.fromkeys(dataset_ids))
+        if len(ids) == 1 and self._commit_one(ids[0], proofs):
+            return
         try:
             with self._database.writing() as connection:
                 committed = self._commit(connection, ids, proofs)
@@ -218,6 +179,26 @@ class PutService:
             if not repeated:
                 raise self._with_winner(error, ids) from error
             self._remember(committed)
+
+    def _commit_one(self, dataset_id: UUID, proofs: Proofs) -> bool:
+        """Commit a put that was begun here with one statement; return whether that could be done."""
+        intent = self._begun.pop(dataset_id, None)
+        if intent is None or len(intent.artifacts) != 1:
+            return False
+        with self._database.single_statement() as connection:
+            snapshot = self._definitions.unchecked(connection)
+            row = snapshot.dataset_types_by_id([intent.dataset_type_id])[intent.dataset_type_id]
+            run = snapshot.run_names([intent.run_id])[intent.run_id]
+            if self._definitions.summaries.unknown(holdings_of(intent.run_id, row, [intent.data_id])):
+                return False
+            try:
+                (artifact,) = _proven(intent, proofs)
+                if not self._single_commit.insert(connection, row, run, intent, artifact):
+                    return False
+            except ButlerError:
+                return False
+        self._remember(_Committed(set(), [(row, 1)]))
+        return True
 
     def _remember(self, committed: _Committed) -> None:
         self._definitions.summaries.learn(committed.holdings)
@@ -238,9 +219,7 @@ class PutService:
             self._intents.delete(connection, list(repeated), IntentState.ACTIVE)
         return repeated
 
-    def _commit(
-        self, connection: Connection, dataset_ids: Sequence[UUID], proofs: dict[tuple[UUID, str], Receipt]
-    ) -> _Committed:
+    def _commit(self, connection: Connection, dataset_ids: Sequence[UUID], proofs: Proofs) -> _Committed:
         """Turn intents into datasets."""
         intents = self._intents.select(connection, dataset_ids, lock=True)
         unknown = [dataset_id for dataset_id in dataset_ids if dataset_id not in intents]
@@ -266,9 +245,11 @@ class PutService:
                 if i.dataset_type_id == row.id
             ]
             written.append((row, len(datasets)))
-            one = datasets[0]
-            if self._database.is_postgresql and len(intents) == 1 and len(one.artifacts) == 1:
-                self._single_commit.insert(connection, row, runs[one.run_id], one, one.artifacts[0])
+            if self._database.is_postgresql and len(intents) == 1 and len(datasets[0].artifacts) == 1:
+                (intent,) = intents.values()
+                self._single_commit.insert(
+                    connection, row, runs[intent.run_id], intent, datasets[0].artifacts[0]
+                )
                 return _Committed(holdings, written)
             self._datasets.insert(connection, row, datasets)
             for run_id, run in runs.items():
@@ -303,7 +284,7 @@ class PutService:
                 if found:
                     run = snapshot.run_names([intent.run_id])[intent.run_id]
                     data_id = DataCoordinate.from_required_values(row.dataset_type.dimensions, intent.data_id)
-                    return _conflict(row, data_id, run, found[0].dataset_id)
+                    return conflict(row, data_id, run, found[0].dataset_id)
         return error
 
     def abort(self, dataset_ids: Sequence[UUID], *, request_id: UUID) -> list[bytes]:
@@ -331,25 +312,6 @@ class PutService:
             self._intents.delete(connection, dataset_ids, IntentState.ABORTED)
 
 
-def _check_ids(request: BeginPut) -> None:
-    seen: set[UUID] = set()
-    for batch in request.batches:
-        if len(batch.data_ids) != len(batch.dataset_ids):
-            raise InvalidRequestError(
-                f"A batch of {batch.dataset_type!r} has {len(batch.data_ids)} data IDs and "
-                f"{len(batch.dataset_ids)} dataset ids; there must be one id for each."
-            )
-        components = [layout.component for layout in batch.artifacts]
-        if len(set(components)) != len(components):
-            raise InvalidRequestError(
-                f"A batch of {batch.dataset_type!r} has two artifacts for one component."
-            )
-        for dataset_id in batch.dataset_ids:
-            if dataset_id in seen:
-                raise InvalidRequestError(f"Dataset id {dataset_id} is used twice in one put.")
-            seen.add(dataset_id)
-
-
 def _check_committable(intent: IntentRow) -> None:
     if intent.state is not IntentState.ACTIVE:
         raise IntentError(
@@ -363,7 +325,7 @@ def _check_committable(intent: IntentRow) -> None:
         )
 
 
-def _proven(intent: IntentRow, proofs: dict[tuple[UUID, str], Receipt]) -> tuple[ArtifactRecord, ...]:
+def _proven(intent: IntentRow, proofs: Proofs) -> tuple[ArtifactRecord, ...]:
     records = []
     for artifact in intent.artifacts:
         receipt = proofs.get((intent.dataset_id, artifact.layout.component))
@@ -383,15 +345,3 @@ def _proven(intent: IntentRow, proofs: dict[tuple[UUID, str], Receipt]) -> tuple
             )
         )
     return tuple(records)
-
-
-def _conflict(
-    row: DatasetTypeRow, data_id: DataCoordinate, run: str, existing: UUID
-) -> ConflictingDefinitionError:
-    return ConflictingDefinitionError(
-        f"Run {run!r} has a dataset of type {row.dataset_type.name!r} with data ID {data_id} already ({existing}); "
-        "use another run.",
-        dataset_type=row.dataset_type.name,
-        run=run,
-        existing_id=str(existing),
-    )

@@ -6,7 +6,7 @@ from __future__ import annotations
 __all__ = ["QueryService"]
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -17,7 +17,7 @@ from butler_model.query.spec import QuerySpec
 from butler_model.repository import Limits
 from butler_registry.planning.building import plan_query
 from butler_registry.planning.plan import QueryPlan
-from butler_registry.storage.database import Connection, Database
+from butler_registry.storage.database import Connection, CursorResult, Database
 from butler_registry.storage.dimension_tables import DimensionTables
 from butler_registry.storage.schema import StaticTables
 
@@ -25,7 +25,7 @@ from .definitions import Definitions, Snapshot
 from .page_tokens import PageTokens
 from .query_explanation import explain
 from .query_requests import request_of
-from .query_rows import ResultRow, columns_of_rows, result_rows
+from .query_rows import Cells, ResultRow, cells_of_rows, columns_of_cells, result_rows
 
 _SPARE = 2
 """How many times as many rows are read as are wanted, where some may fail the exact test."""
@@ -63,7 +63,7 @@ class QueryService:
             rows = self._rows(connection, plan, position, wanted + 1) if wanted > 0 else []
             more = len(rows) > wanted
             rows = rows[:wanted]
-            columns = columns_of_rows(plan, rows, self._names(snapshot, plan, rows))
+            columns = columns_of_cells(plan, cells_of_rows(plan, rows), snapshot.run_names)
         if more and spec.limit is not None and given + wanted >= spec.limit:
             more = False
         next_token = (
@@ -76,15 +76,12 @@ class QueryService:
         with self._database.reading_one_state() as connection:
             snapshot = self._definitions.snapshot(connection)
             plan = self._plan(snapshot, spec)
-            result = self._database.cursor(connection, plan.ordered(), wanted)
+            needed = spec.limit if plan.is_complete else None
+            result = self._database.cursor(connection, plan.ordered(rows=needed), wanted)
             try:
-                rows = islice(result_rows(plan, result), spec.limit)
-                while True:
-                    some = list(islice(rows, wanted))
-                    columns = columns_of_rows(plan, some, self._names(snapshot, plan, some))
-                    yield ResultPage(columns, len(some), b"", snapshot.revision)
-                    if len(some) < wanted:
-                        return
+                for rows, cells in _parts(plan, result, wanted, spec.limit):
+                    columns = columns_of_cells(plan, cells, snapshot.run_names)
+                    yield ResultPage(columns, rows, b"", snapshot.revision)
             finally:
                 result.close()
 
@@ -143,14 +140,30 @@ class QueryService:
                 return found
             beyond, inclusive = tuple(rows[-1][at] for at in plan.order_at), False
 
-    def _names(self, snapshot: Snapshot, plan: QueryPlan, rows: Sequence[ResultRow]) -> dict[int, str]:
-        positions = [column.at for column in plan.columns if column.collections and column.at is not None]
-        return snapshot.run_names({row.values[at] for row in rows for at in positions}) if positions else {}
-
     def _page_rows(self, size: int) -> int:
         if size < 0:
             raise InvalidRequestError(f"A page cannot have {size} rows; use 0 for the default size.")
         return min(size or self._limits.default_page_rows, self._limits.page_rows)
+
+
+def _parts(
+    plan: QueryPlan, result: CursorResult[Any], wanted: int, limit: int | None
+) -> Iterator[tuple[int, Cells]]:
+    """Yield the number and the values of the next ``wanted`` rows of a result, until there are fewer."""
+    if plan.is_complete:
+        # What the statement gives is the result: its rows become columns without an object for each.
+        rows = wanted
+        while rows == wanted:
+            some = result.fetchmany(wanted)
+            rows = len(some)
+            yield rows, list(zip(*some, strict=True))
+        return
+    found = islice(result_rows(plan, result), limit)
+    rows = wanted
+    while rows == wanted:
+        part = list(islice(found, wanted))
+        rows = len(part)
+        yield rows, cells_of_rows(plan, part)
 
 
 def _question(spec: QuerySpec) -> str:

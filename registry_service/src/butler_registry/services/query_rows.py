@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-__all__ = ["ResultRow", "columns_of_rows", "result_rows"]
+__all__ = ["Cells", "ResultRow", "cells_of_rows", "columns_of_cells", "result_rows"]
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from butler_model.paging import ResultColumn, ResultType
 from butler_model.timespan import Timespan
 from butler_registry.planning.exact import decoded, overlap, pixel_region, pixels_of
 from butler_registry.planning.plan import PlannedColumn, QueryPlan
+
+Cells: TypeAlias = Sequence[Sequence[Any]]
+"""Values of some rows by column of the statement; empty if there is no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +81,28 @@ def _pixels(plan: QueryPlan, values: Sequence[Any]) -> Iterable[int]:
     return (wanted.only,) if found else ()
 
 
-def columns_of_rows(
-    plan: QueryPlan, rows: Sequence[ResultRow], names: Mapping[int, str]
+def cells_of_rows(plan: QueryPlan, rows: Sequence[ResultRow]) -> Cells:
+    """Return the columns of the statement for some rows of the result, then the pixels if the result has any."""
+    cells: list[Sequence[Any]] = list(zip(*(row.values for row in rows), strict=True))
+    return [*cells, [row.pixel for row in rows]] if cells and plan.pixels is not None else cells
+
+
+def columns_of_cells(
+    plan: QueryPlan, cells: Cells, run_names: Callable[[set[int]], Mapping[int, str]]
 ) -> tuple[ResultColumn, ...]:
-    """Return the columns of some rows; ``names`` are those of collections by id."""
-    cells: Sequence[Sequence[Any]] = list(zip(*(row.values for row in rows), strict=True))
-    return tuple(
-        ResultColumn(column.name, column.type, _values(column, rows, cells, names)) for column in plan.columns
-    )
+    """Return the columns of a result; ``run_names`` gives the names of collections by id."""
+    names: Mapping[int, str] = {}
+    if cells:
+        ids = [set(cells[c.at]) for c in plan.columns if c.collections and c.at is not None]
+        names = run_names(set().union(*ids)) if ids else {}
+    return tuple(ResultColumn(c.name, c.type, _values(c, cells, names)) for c in plan.columns)
 
 
-def _values(
-    column: PlannedColumn,
-    rows: Sequence[ResultRow],
-    cells: Sequence[Sequence[Any]],
-    names: Mapping[int, str],
-) -> Sequence[Any]:
-    if not rows:
+def _values(column: PlannedColumn, cells: Cells, names: Mapping[int, str]) -> Sequence[Any]:
+    if not cells:
         return ()
     if column.at is None:
-        return [row.pixel for row in rows]
+        return cells[-1]
     values = cells[column.at]
     if column.type is ResultType.TIMESPAN:
         ends = cells[column.at + 1]
@@ -105,4 +110,4 @@ def _values(
             None if begin is None else Timespan.from_simple([begin, end])
             for begin, end in zip(values, ends, strict=True)
         ]
-    return [names[i] for i in values] if column.collections else values
+    return list(map(names.__getitem__, values)) if column.collections else values

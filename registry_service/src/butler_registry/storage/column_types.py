@@ -34,6 +34,10 @@ class UuidBytes(TypeDecorator[UUID]):
     def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
         return value if value is None or dialect.name == "postgresql" else UUID(bytes=value)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        # The driver of PostgreSQL gives UUIDs: nothing is left to call for each of many rows.
+        return None if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
+
 
 class RegionBytes(TypeDecorator[lsst.sphgeom.Region]):
     """A region on the sky in the encoding of lsst.sphgeom."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Connection", "Database", "connect_postgresql", "connect_sqlite", "execute_many"]
+__all__ = ["Connection", "CursorResult", "Database", "connect_postgresql", "connect_sqlite", "execute_many"]
 
 import logging
 import re
@@ -108,6 +108,12 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """Give a connection for reading. On PostgreSQL every statement has a snapshot of its own."""
         with _catalogued(), self._reading.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def single_statement(self) -> Iterator[Connection]:
+        """Give a connection on which each statement is a transaction by itself; for writing only on PostgreSQL."""
+        with self.reading() as connection:
             yield connection
 
     @contextmanager

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-__all__ = ["IntendedArtifact", "IntentRow", "IntentStore"]
+__all__ = ["IDENTITY", "IntendedArtifact", "IntentRow", "IntentStore", "intent_values", "upsert_statement"]
 
 import json
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Row, Table, and_, bindparam, cast, exists, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, and_, bindparam, cast, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from butler_model.artifact import ArtifactLayout
@@ -21,8 +21,9 @@ from .database import execute_many
 from .schema import IntentState, StaticTables
 
 _NSEC_PER_SECOND = 10**9
-_IDENTITY = ("request_id", "dataset_type_id", "run_id", "data_id", "artifacts", "state")
-"""What a repeat of the same request has the same."""
+_AnyInsert = TypeVar("_AnyInsert", postgresql.Insert, sqlite.Insert)
+IDENTITY = ("request_id", "dataset_type_id", "run_id", "data_id", "artifacts", "state")
+"""What a repeat of the same request has the same, besides the id of the dataset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,8 @@ class IntentStore:
         # Rows are locked in one order, so that two transactions never wait for each other.
         self._select_locked = self._select.order_by(table.c.dataset_id).with_for_update()
         self._upserts = {
-            "postgresql": _upsert(postgresql.insert(table), table, tables.dataset),
-            "sqlite": _upsert(sqlite.insert(table), table, tables.dataset),
+            "postgresql": upsert_statement(postgresql.insert(table), tables),
+            "sqlite": upsert_statement(sqlite.insert(table), tables),
         }
         self._delete = table.delete().where(
             table.c.dataset_id.in_(bindparam("ids", expanding=True)), table.c.state == bindparam("of_state")
@@ -82,7 +83,7 @@ class IntentStore:
         there is a dataset with its id.
         """
         statement = self._upserts[connection.dialect.name]
-        rows = [{**_values(intent), "lease_nsec": lease_seconds * _NSEC_PER_SECOND} for intent in intents]
+        rows = [intent_values(intent, lease_seconds) for intent in intents]
         return execute_many(connection, statement, rows) == len(rows)
 
     def select(
@@ -107,25 +108,32 @@ class IntentStore:
         connection.execute(self._delete, {"ids": list(dataset_ids), "of_state": int(state)})
 
 
-def _upsert(
-    insert: postgresql.Insert | sqlite.Insert, table: Table, datasets: Table
-) -> postgresql.Insert | sqlite.Insert:
-    """Return the statement that writes an intent unless there is a dataset, or a different intent, with its id."""
-    given = {c.name: bindparam(c.name, type_=c.type) for c in table.c if c.name != "lease_expires_nsec"}
+def upsert_statement(
+    insert: _AnyInsert, tables: StaticTables, conditions: Sequence[ColumnElement[bool]] = ()
+) -> _AnyInsert:
+    """Return the statement that writes an intent unless there is a dataset, or a different intent, with its id.
+
+    It writes nothing either unless the conditions hold. Its parameters are those of `intent_values`.
+    """
+    table, datasets = tables.put_intent, tables.dataset
+    given: dict[str, ColumnElement[Any]] = {
+        c.name: bindparam(c.name, type_=c.type) for c in table.c if c.name != "lease_expires_nsec"
+    }
     lease = database_time() + bindparam("lease_nsec", type_=BigInteger)
     free = ~exists().where(datasets.c.id == given["dataset_id"])
     # The casts tell PostgreSQL the types, which it does not take from the columns of an INSERT from SELECT.
     values = [cast(value, value.type).label(name) for name, value in given.items()]
-    source = select(*values, lease.label("lease_expires_nsec")).where(free)
+    source = select(*values, lease.label("lease_expires_nsec")).where(free, *conditions)
     insert = insert.from_select([*given, "lease_expires_nsec"], source)
     return insert.on_conflict_do_update(
         index_elements=["dataset_id"],
         set_={"lease_expires_nsec": insert.excluded.lease_expires_nsec},
-        where=and_(*(table.c[name] == insert.excluded[name] for name in _IDENTITY)),
+        where=and_(*(table.c[name] == insert.excluded[name] for name in IDENTITY)),
     )
 
 
-def _values(intent: IntentRow) -> dict[str, Any]:
+def intent_values(intent: IntentRow, lease_seconds: int) -> dict[str, Any]:
+    """Return the parameters that write an intent."""
     artifacts = [[a.store, a.key, a.members, *astuple(a.layout)] for a in intent.artifacts]
     return {
         "dataset_id": intent.dataset_id,
@@ -135,6 +143,7 @@ def _values(intent: IntentRow) -> dict[str, Any]:
         "data_id": json.dumps(intent.data_id),
         "artifacts": json.dumps(artifacts),
         "state": int(intent.state),
+        "lease_nsec": lease_seconds * _NSEC_PER_SECOND,
     }
 
 

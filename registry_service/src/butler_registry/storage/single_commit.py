@@ -5,16 +5,19 @@ from __future__ import annotations
 
 __all__ = ["SingleCommit"]
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Delete, Table, bindparam
+from sqlalchemy import CTE, ColumnElement, Connection, Insert, Table, bindparam, cast, select
 from sqlalchemy.exc import IntegrityError
 
 from butler_model.artifact import ArtifactRecord
 
 from .column_types import database_time
+from .database import execute_many
 from .dataset_store import NewDataset, already_there, artifact_values, ingest_time, place_values
 from .dataset_type_store import DatasetTypeRow
+from .intent_store import IDENTITY, IntentRow, intent_values
 from .outbox_store import current_transaction
 from .schema import EventKind, StaticTables
 
@@ -24,17 +27,21 @@ class SingleCommit:
 
     def __init__(self, tables: StaticTables) -> None:
         self._tables = tables
-        self._statements: dict[Table, Delete] = {}
+        self._statements: dict[Table, Insert] = {}
 
     def insert(
         self,
         connection: Connection,
         row: DatasetTypeRow,
         run: str,
-        dataset: NewDataset,
+        intent: IntentRow,
         artifact: ArtifactRecord,
-    ) -> None:
-        """Insert dataset, place, artifact record and event, and delete the intent; raises as `DatasetStore.insert`."""
+    ) -> bool:
+        """Delete the intent, and insert dataset, place, artifact record and event; raises as `DatasetStore.insert`.
+
+        Returns whether there was just this intent, neither given up nor expired; otherwise nothing is done.
+        """
+        dataset = NewDataset(intent.dataset_id, intent.run_id, intent.data_id, (artifact,))
         values = {
             "id": dataset.dataset_id,
             "run_id": dataset.run_id,
@@ -45,40 +52,51 @@ class SingleCommit:
             "run": run,
             "dataset_ids": dataset.dataset_id.bytes,
         }
+        held = intent_values(intent, 0)
         parameters = {f"new_{name}": value for name, value in values.items()}
+        parameters |= {f"held_{name}": held[name] for name in ("dataset_id", *IDENTITY)}
         try:
-            connection.execute(self._statement(row.tags), parameters)
+            return execute_many(connection, self._statement(row.tags), [parameters]) == 1
         except IntegrityError as error:
             raise already_there(row) from error
 
-    def _statement(self, tags: Table) -> Delete:
+    def _statement(self, tags: Table) -> Insert:
         statement = self._statements.get(tags)
         if statement is None:
             statement = self._statements[tags] = self._build(tags)
         return statement
 
-    def _build(self, tags: Table) -> Delete:
-        datasets, artifacts, intents = (
-            self._tables.dataset,
-            self._tables.artifact_record,
-            self._tables.put_intent,
+    def _build(self, tags: Table) -> Insert:
+        tables, held = self._tables, self._tables.put_intent
+        same = (
+            held.c[name] == bindparam(f"held_{name}", type_=held.c[name].type)
+            for name in ("dataset_id", *IDENTITY)
         )
-        parts = []
-        made: dict[Table, dict[str, ColumnElement[Any]]] = {
-            datasets: {"ingest_nsec": ingest_time()},
-            tags: {},
-            artifacts: {},
-            self._tables.outbox: {
-                "transaction_id": current_transaction(is_postgresql=True),
-                "time_nsec": database_time(),
-            },
-        }
-        for table, extra in made.items():
-            given = {
-                c.name: bindparam(f"new_{c.name}", type_=c.type)
-                for c in table.c
-                if c.name not in extra and not (table is self._tables.outbox and c.name == "id")
-            }
-            parts.append(table.insert().values(**given, **extra).cte(f"new_{table.name}"))
-        done = intents.c.dataset_id == bindparam("new_id", type_=datasets.c.id.type)
-        return intents.delete().where(done).add_cte(*parts)
+        taken = (
+            held.delete()
+            .where(*same, held.c.lease_expires_nsec >= database_time())
+            .returning(held.c.dataset_id)
+            .cte("taken")
+        )
+        dataset, place, artifact = (
+            _insert(table, taken, extra).cte(f"new_{table.name}")
+            for table, extra in (
+                (tables.dataset, {"ingest_nsec": ingest_time()}),
+                (tags, {}),
+                (tables.artifact_record, {}),
+            )
+        )
+        event = {"transaction_id": current_transaction(is_postgresql=True), "time_nsec": database_time()}
+        return _insert(tables.outbox, taken, event, left_out="id").add_cte(dataset, place, artifact)
+
+
+def _insert(table: Table, taken: CTE, extra: Mapping[str, ColumnElement[Any]], left_out: str = "") -> Insert:
+    """Return the statement that inserts a row of parameters if the intent was taken."""
+    values = {
+        # The casts tell PostgreSQL the types, which it does not take from the columns of an INSERT from SELECT.
+        c.name: extra.get(c.name, cast(bindparam(f"new_{c.name}", type_=c.type), c.type))
+        for c in table.c
+        if c.name != left_out
+    }
+    columns = [value.label(name) for name, value in values.items()]
+    return table.insert().from_select(list(values), select(*columns).select_from(taken))
