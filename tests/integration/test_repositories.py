@@ -17,8 +17,10 @@ from butler_model.dataset import DatasetType
 from butler_model.errors import (
     ButlerError,
     ConfigurationError,
+    DataIdValueError,
     IncompatibleVersionError,
     InconsistentDataIdError,
+    IntentError,
     InvalidNameError,
     MissingCollectionError,
     RepositoryExistsError,
@@ -382,3 +384,59 @@ def test_a_registry_of_a_closed_application_fails_with_an_error_of_the_catalogue
     with suppress(ButlerError):
         assert opened.info.name == "main"  # or it connects again
     application.close()
+
+
+def test_of_a_put_each_step_may_go_to_another_application(
+    application: RegistryApplication, other: RegistryApplication
+) -> None:
+    create(application, "main")
+    mine, theirs = (RegistrySetup(a.open("main"), "main", SIGNER) for a in (application, other))
+    insert_camera(mine)
+    register_types(mine)
+    run = mine.register_run("run")
+    for detector, beginner, committer in (
+        (1, mine, mine),
+        (2, mine, theirs),
+        (3, theirs, mine),
+        (4, mine, mine),
+    ):
+        data_id = {"instrument": "Cam1", "detector": detector}
+        intents = beginner.begin("note", run, [data_id])
+        committer.commit(intents, committer.receipts(intents))
+        found = theirs.find("note", data_id, run)
+        assert found is not None
+        assert found.ref.id == intents[0].dataset_id
+
+
+def test_a_put_that_another_application_gave_up_cannot_be_committed(
+    application: RegistryApplication, other: RegistryApplication
+) -> None:
+    create(application, "main")
+    mine, theirs = (RegistrySetup(a.open("main"), "main", SIGNER) for a in (application, other))
+    insert_camera(mine)
+    register_types(mine)
+    run = mine.register_run("run")
+    first = mine.begin("note", run, [{"instrument": "Cam1", "detector": 1}])
+    mine.commit(first, mine.receipts(first))
+    intents = mine.begin("note", run, [{"instrument": "Cam1", "detector": 2}])
+    theirs.registry.puts.abort([intents[0].dataset_id], request_id=uuid.uuid4())
+    with pytest.raises(IntentError, match="was given up"):
+        mine.commit(intents, mine.receipts(intents))
+
+
+def test_a_put_sees_what_another_application_has_just_defined(
+    application: RegistryApplication, other: RegistryApplication
+) -> None:
+    create(application, "main")
+    mine, theirs = (RegistrySetup(a.open("main"), "main", SIGNER) for a in (application, other))
+    insert_camera(mine)
+    register_types(mine)
+    run = mine.register_run("run")
+    data_id = {"instrument": "Cam1", "detector": 77}
+    with pytest.raises(DataIdValueError, match="77"):
+        mine.begin("note", run, [data_id])
+    theirs.insert("detector", {"instrument": "Cam1", "id": 77, "full_name": "D77"})
+    (intent,) = mine.begin("note", run, [data_id])
+    record = intent.data_id.records["detector"]
+    assert record is not None
+    assert record.get("full_name") == "D77"

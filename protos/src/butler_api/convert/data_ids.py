@@ -24,7 +24,13 @@ from butler_model.records import DimensionRecord
 from butler_model.universe import DimensionGroup, DimensionUniverse
 
 from .columns import check_rows, column_to_proto, columns_from_proto, given_column_to_proto
-from .dimension_records import RESULT_TYPES, record_table_to_proto, trusted_records_from_proto
+from .dimension_records import (
+    RESULT_TYPES,
+    kept_record_from_proto,
+    kept_record_to_proto,
+    record_table_to_proto,
+    trusted_records_from_proto,
+)
 from .values import value_from_proto, value_to_proto
 
 
@@ -102,7 +108,10 @@ def expanded_to_proto(data_ids: Sequence[DataCoordinate]) -> models_pb2.Expanded
     for name in group.elements:
         records = {id(record): record for each in attached if (record := each[name]) is not None}
         distinct = list(dict.fromkeys(records.values()))
-        tables.append(record_table_to_proto(group.universe[name], distinct))
+        if len(distinct) == 1 and group.universe[name].has_table:
+            tables.append(kept_record_to_proto(distinct[0]))
+        else:
+            tables.append(record_table_to_proto(group.universe[name], distinct))
     return models_pb2.ExpandedDataIds(
         data_ids=values_pb2.Table(columns=columns, rows=len(data_ids)), records=tables
     )
@@ -133,7 +142,12 @@ def expanded_from_proto(
         if name not in tables:
             found.append(repeat(None, rows))
             continue
-        by_key = {record.key: record for record in trusted_records_from_proto(element, tables[name])}
+        table = tables[name]
+        if table.records.rows == 1:
+            records = [kept_record_from_proto(element, table)]
+        else:
+            records = trusted_records_from_proto(element, table)
+        by_key = {record.key: record for record in records}
         keys = zip(*(columns[dimension] for dimension in element.required), strict=True)
         found.append(map(by_key.get, keys))
     cells = zip(*(columns[name] for name in group.names), strict=True)

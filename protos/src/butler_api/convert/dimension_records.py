@@ -5,6 +5,8 @@ from __future__ import annotations
 
 __all__ = [
     "RESULT_TYPES",
+    "kept_record_from_proto",
+    "kept_record_to_proto",
     "record_from_proto",
     "record_table_to_proto",
     "records_from_proto",
@@ -37,6 +39,12 @@ RESULT_TYPES: Mapping[ColumnType, ResultType] = {
 """How the fields of records travel."""
 
 
+_MAX_KEPT = 4096
+_TABLES: dict[int, tuple[DimensionRecord, models_pb2.DimensionRecordTable]] = {}
+_RECORDS: dict[tuple[int, bytes], tuple[DimensionElement, DimensionRecord]] = {}
+"""Conversions of single records that were made; the put of one dataset brings one of each element, mostly the same."""
+
+
 def records_to_proto(
     element: DimensionElement, records: Sequence[DimensionRecord]
 ) -> models_pb2.DimensionRecordTable:
@@ -64,6 +72,33 @@ def record_table_to_proto(
     return models_pb2.DimensionRecordTable(
         element=element.name, records=values_pb2.Table(columns=columns, rows=len(records))
     )
+
+
+def kept_record_to_proto(record: DimensionRecord) -> models_pb2.DimensionRecordTable:
+    """Return the table of one record; made once for a record that is given again and again, as caches do."""
+    kept = _TABLES.get(id(record))
+    if kept is None:
+        _make_room(_TABLES)
+        # The record stays with its table, so no other one can have its id.
+        kept = _TABLES[id(record)] = record, record_table_to_proto(record.definition, [record])
+    return kept[1]
+
+
+def kept_record_from_proto(
+    element: DimensionElement, message: models_pb2.DimensionRecordTable
+) -> DimensionRecord:
+    """Return the one record of a response; made once from what comes again and again. Errors as for many."""
+    key = id(element), message.SerializeToString(deterministic=True)
+    kept = _RECORDS.get(key)
+    if kept is None:
+        _make_room(_RECORDS)
+        kept = _RECORDS[key] = element, trusted_records_from_proto(element, message)[0]
+    return kept[1]
+
+
+def _make_room(kept: dict[Any, Any]) -> None:
+    if len(kept) >= _MAX_KEPT:
+        kept.clear()
 
 
 def records_from_proto(
