@@ -142,6 +142,7 @@ class Butler(DatasetReading, DatasetWriting, DatasetQuerying):
         *,
         dimensionConfig: Mapping[str, Any] | str | os.PathLike[str] | int | None = None,
         database: str | None = None,
+        composites: Mapping[str, Any] | None = None,
         overwrite: bool = False,
     ) -> RepositoryConfiguration | None:
         """Create an empty repository; if that fails, nothing that was made stays behind.
@@ -156,6 +157,10 @@ class Butler(DatasetReading, DatasetWriting, DatasetQuerying):
         database
             ``postgresql://USER@HOST/NAME`` to keep the registry there; a SQLite file in the directory if
             absent.
+        composites
+            Which composite datasets are stored as separate components: ``{"default": False, "disassembled":
+            {key: bool}}``, where a key is a dataset type, dimensions (``instrument+visit``) or a storage class.
+            If absent, what the service is set up with, or nothing.
         overwrite
             Whether ``butler.yaml`` may be replaced. A registry never is.
 
@@ -171,7 +176,7 @@ class Butler(DatasetReading, DatasetWriting, DatasetQuerying):
         ConfigurationError, IncompatibleVersionError
             Raised if the directory, database or dimensions cannot be used.
         """
-        return make_repository(root, dimensionConfig, database, overwrite=overwrite)
+        return make_repository(root, dimensionConfig, database, composites, overwrite=overwrite)
 
     def clone(
         self,

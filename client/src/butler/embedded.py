@@ -14,6 +14,7 @@ from pathlib import Path
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.config import StoreConfig
 from butler_model.artifact import ArtifactRecord
+from butler_model.composites import Composites
 from butler_model.errors import ConfigurationError, RepositoryExistsError
 from butler_model.grants import TokenSigner
 from butler_model.ports import Datastore, Registry
@@ -57,7 +58,12 @@ class EmbeddedRepository:
 
 
 def create_embedded(
-    root: str | os.PathLike[str], universe: DimensionUniverse, database: str | None, *, overwrite: bool
+    root: str | os.PathLike[str],
+    universe: DimensionUniverse,
+    database: str | None,
+    composites: Composites | None,
+    *,
+    overwrite: bool,
 ) -> RepositoryConfiguration:
     """Create a repository in a directory; nothing that was made stays behind if that fails.
 
@@ -84,7 +90,7 @@ def create_embedded(
         draft.touch(mode=0o600 if database else 0o644)
         # Written first, under another name, so that only a rename is left to do once the registry exists.
         draft.write_text(configuration.as_yaml(), encoding="utf-8")
-        _create_registry(configuration.placed(directory), universe)
+        _create_registry(configuration.placed(directory), universe, composites)
         draft.replace(file)
     except BaseException:
         draft.unlink(missing_ok=True)
@@ -93,10 +99,14 @@ def create_embedded(
     return configuration.placed(directory)
 
 
-def _create_registry(configuration: RepositoryConfiguration, universe: DimensionUniverse) -> None:
+def _create_registry(
+    configuration: RepositoryConfiguration, universe: DimensionUniverse, composites: Composites | None
+) -> None:
     repositories = _registry_application(configuration, TokenSigner([secrets.token_bytes(32)]))
     try:
-        repositories.create(configuration.repository, universe, request_id=uuid.uuid4())
+        repositories.create(
+            configuration.repository, universe, composites=composites, request_id=uuid.uuid4()
+        )
     finally:
         repositories.close()
 

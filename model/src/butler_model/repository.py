@@ -15,6 +15,7 @@ __all__ = [
 import re
 from dataclasses import dataclass
 
+from .composites import NOTHING_DISASSEMBLED, Composites
 from .errors import InvalidNameError
 from .universe import DimensionUniverse
 
@@ -98,6 +99,8 @@ class RepositoryInfo:
         ``host:port`` of the datastore service; empty when embedded.
     revision
         Counts the changes of definitions (dimension records, collections, dataset types) so far.
+    composites
+        Which composite datasets are stored as separate components.
     """
 
     name: str
@@ -106,3 +109,4 @@ class RepositoryInfo:
     limits: Limits
     datastore_endpoint: str = ""
     revision: int = 0
+    composites: Composites = NOTHING_DISASSEMBLED

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 __all__ = ["RegistrySettings"]
 
+from typing import Any
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -24,6 +26,9 @@ class RegistrySettings(ServiceSettings):
     stores
         Names of the stores of new repositories, as the datastore service names them; artifacts go to the first.
         In the environment JSON: ``["main"]``.
+    composites
+        What new repositories store as separate components, unless their maker says; see `butler_model.composites`.
+        A table ``[composites]`` with ``default`` and ``[composites.disassembled]``, in the environment JSON.
     """
 
     model_config = SettingsConfigDict(env_prefix="BUTLER_REGISTRY_", extra="forbid")
@@ -32,3 +37,4 @@ class RegistrySettings(ServiceSettings):
     database: str
     datastore_endpoint: str = ":50052"
     stores: list[str] = Field(["main"], min_length=1)
+    composites: dict[str, Any] = Field(default_factory=dict)
