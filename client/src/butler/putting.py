@@ -123,13 +123,13 @@ def format_dataset(
         ):
             for component, part in delegate_of(storage_class).disassemble(converted).items():
                 held = component_class(storage_class, component)
-                name = dataset_type.componentTypeName(component)
-                artifacts.append(_format(coerce(held, part), name, held, component))
+                part_type = dataset_type.makeComponentDatasetType(component, held)
+                artifacts.append(_format(coerce(held, part), part_type, held))
             if not artifacts:
                 # All are None. An empty mapping says so, and reads back as any other composite of that format.
                 artifacts.append(_written({}, default_formatters().by_label("json"), storage_class))
         else:
-            artifacts.append(_format(converted, dataset_type.name, storage_class))
+            artifacts.append(_format(converted, dataset_type, storage_class))
     except BaseException:
         for artifact in artifacts:
             artifact.content.close()
@@ -137,9 +137,10 @@ def format_dataset(
     return FormattedDataset(dataset_type, data_id, new_dataset_id(), tuple(artifacts))
 
 
-def _format(obj: object, name: str, storage_class: StorageClass, component: str = "") -> FormattedArtifact:
-    formatter = default_formatters().formatter_for(name, storage_class)
-    return _written(written_form(storage_class, formatter, obj), formatter, storage_class, component)
+def _format(obj: object, dataset_type: DatasetType, storage_class: StorageClass) -> FormattedArtifact:
+    formatter = default_formatters().formatter_for(dataset_type.name, storage_class)
+    form = written_form(storage_class, formatter, obj)
+    return _written(form, formatter, storage_class, dataset_type.component() or "")
 
 
 def _written(
