@@ -117,6 +117,10 @@ def test_a_configuration_is_added_wholly_or_not_at_all(factory: StorageClassFact
         ({"A": {"pytype": "os.system()"}}, InvalidNameError, "os.system"),
         ({"A": {"pytype": "dict", "derivedComponents": {"x.y": "A"}}}, InvalidNameError, "'x.y'"),
         ({5: {"pytype": "dict"}}, InvalidNameError, "5"),
+        ({"A": {"pytype": "dict", "delegate": "os.system"}}, InvalidNameError, "os.system"),
+        ({"A": {"pytype": "dict", "delegate": 5}}, InvalidNameError, "5"),
+        ({"A": {"pytype": "dict", "converters": {"list": "Os.system"}}}, InvalidNameError, "Os.system"),
+        ({"A": {"pytype": "dict", "converters": {"a b": "label"}}}, InvalidNameError, "'a b'"),
     ],
 )
 def test_a_bad_definition_is_refused_by_name(
