@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from butler.storage_classes import check_instance, default_storage_classes, resolve_pytype
+from butler.storage_classes import coerce, default_storage_classes, resolve_pytype
 from butler_model.errors import (
     ConfigurationError,
     ConflictingDefinitionError,
@@ -117,6 +117,10 @@ def test_a_configuration_is_added_wholly_or_not_at_all(factory: StorageClassFact
         ({"A": {"pytype": "os.system()"}}, InvalidNameError, "os.system"),
         ({"A": {"pytype": "dict", "derivedComponents": {"x.y": "A"}}}, InvalidNameError, "'x.y'"),
         ({5: {"pytype": "dict"}}, InvalidNameError, "5"),
+        ({"A": {"pytype": "dict", "delegate": "os.system"}}, InvalidNameError, "os.system"),
+        ({"A": {"pytype": "dict", "delegate": 5}}, InvalidNameError, "5"),
+        ({"A": {"pytype": "dict", "converters": {"list": "Os.system"}}}, InvalidNameError, "Os.system"),
+        ({"A": {"pytype": "dict", "converters": {"a b": "label"}}}, InvalidNameError, "'a b'"),
     ],
 )
 def test_a_bad_definition_is_refused_by_name(
@@ -172,10 +176,10 @@ def test_the_default_factory_is_shared() -> None:
 
 def test_instances_of_the_type_and_its_subclasses_pass() -> None:
     factory = default_storage_classes()
-    check_instance(factory.getStorageClass("StructuredDataDict"), {"a": 1})
-    check_instance(factory.getStorageClass("DataFrame"), pd.DataFrame())
-    check_instance(factory.getStorageClass("int"), True)
-    check_instance(factory.getStorageClass("StructuredData"), None)
+    coerce(factory.getStorageClass("StructuredDataDict"), {"a": 1})
+    coerce(factory.getStorageClass("DataFrame"), pd.DataFrame())
+    coerce(factory.getStorageClass("int"), True)
+    coerce(factory.getStorageClass("StructuredData"), None)
 
 
 def test_an_object_of_another_type_is_refused_naming_both_types() -> None:
@@ -183,7 +187,7 @@ def test_an_object_of_another_type_is_refused_naming_both_types() -> None:
     with pytest.raises(
         StorageClassTypeError, match=r"pandas\.core\.frame\.DataFrame, not numpy\.ndarray"
     ) as caught:
-        check_instance(frame, np.zeros(3))
+        coerce(frame, np.zeros(3))
     assert isinstance(caught.value, TypeError)
     assert caught.value.metadata["storage_class"] == "DataFrame"
 

@@ -7,47 +7,18 @@ __all__ = ["ArtifactReader"]
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from butler_model.artifact import Artifact
-from butler_model.errors import ArtifactNotFoundError, StorageClassError, UnsupportedOperationError
-from butler_model.ports import Datastore, FoundDataset
-from butler_model.storage_class import StorageClass
+from butler_model.ports import Datastore
 
 from .connect import Connection
-from .formatters import default_formatters
-from .storage_classes import default_storage_classes, resolve_pytype
+from .readings import Reading
 
 _RANGE_BUFFER = 64 * 1024
 _BATCHES_AHEAD = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What is to be read of one dataset."""
-
-    artifact: Artifact
-    storage_class: StorageClass
-    component: str | None
-    parameters: Mapping[str, Any]
-
-    def decode(self, source: BinaryIO) -> object:
-        formatter = default_formatters().by_label(self.artifact.record.layout.formatter)
-        component = self.component
-        if component is None or self.artifact.record.layout.component == component:
-            held = self.storage_class if component is None else self._component_class(component)
-            return formatter.read(source, resolve_pytype(held), None, self.parameters)
-        if component in formatter.components:
-            pytype = resolve_pytype(self._component_class(component))
-            return formatter.read(source, pytype, component, self.parameters)
-        whole = formatter.read(source, resolve_pytype(self.storage_class))
-        return component_of(whole, component, self.parameters)
-
-    def _component_class(self, component: str) -> StorageClass:
-        return default_storage_classes().getStorageClass(self.storage_class.allComponents()[component])
 
 
 class ArtifactReader:
@@ -57,51 +28,42 @@ class ArtifactReader:
         self._datastore = connection.datastore
         self._limits = connection.info.limits
 
-    def read(
-        self, found: FoundDataset, component: str | None, parameters: Mapping[str, Any] | None
-    ) -> object:
+    def read(self, reading: Reading) -> object:
         """Return the object of a dataset, or of a component of it.
 
         Raises
         ------
         ArtifactNotFoundError, ArtifactIntegrityError
-            Raised if nothing is stored, the artifact is gone, or it is not what was stored.
+            Raised if an artifact is gone, or is not what was stored.
         StorageClassError
-            Raised if the component or a parameter is unknown.
+            Raised if nobody applies a parameter.
         FormatterError
             Raised if the bytes cannot be read.
         """
-        part = _part(found, component, parameters)
-        record = part.artifact.record
-        if record.size > self._limits.inline_bytes and (part.component or part.parameters):
-            ranges = _RangeFile(self._datastore, part.artifact)
-            return part.decode(io.BufferedReader(ranges, _RANGE_BUFFER))
-        if record.size > self._limits.inline_bytes:
-            return part.decode(io.BytesIO(b"".join(self._datastore.read(part.artifact.grant))))
-        return part.decode(io.BytesIO(self._datastore.read_batch([part.artifact.grant])[0]))
+        if len(reading.artifacts) == 1 and reading.is_partial:
+            (artifact,) = reading.artifacts
+            if artifact.record.size > self._limits.inline_bytes:
+                ranges = _RangeFile(self._datastore, artifact)
+                return reading.make([io.BufferedReader(ranges, _RANGE_BUFFER)])
+        return self.read_many([reading])[0]
 
-    def read_many(self, wanted: Iterable[tuple[FoundDataset, str | None]]) -> list[object]:
-        """Return the objects of datasets, or of components, in order; the next are fetched meanwhile."""
-        parts = [_part(found, component, None) for found, component in wanted]
-        batches = list(self._batches(parts))
-        contents = _ahead(self._fetch, batches)
-        return [
-            part.decode(io.BytesIO(content))
-            for batch, fetched in zip(batches, contents, strict=True)
-            for part, content in zip(batch, fetched, strict=True)
-        ]
+    def read_many(self, readings: Sequence[Reading]) -> list[object]:
+        """Return the objects of datasets, or of components, in order; the next artifacts are fetched meanwhile."""
+        batches = list(self._batches([artifact for reading in readings for artifact in reading.artifacts]))
+        contents = (content for fetched in _ahead(self._fetch, batches) for content in fetched)
+        return [reading.make([io.BytesIO(next(contents)) for _ in reading.artifacts]) for reading in readings]
 
-    def _batches(self, parts: Sequence[_Part]) -> Iterator[list[_Part]]:
+    def _batches(self, artifacts: Iterable[Artifact]) -> Iterator[list[Artifact]]:
         """Cut into batches that the datastore takes; an artifact that is too large for one is alone."""
-        batch: list[_Part] = []
+        batch: list[Artifact] = []
         size = 0
-        for part in parts:
-            record = part.artifact.record
+        for artifact in artifacts:
+            record = artifact.record
             full = len(batch) == self._limits.batch_items or size + record.size > self._limits.batch_bytes
             if batch and (full or record.size > self._limits.inline_bytes):
                 yield batch
                 batch, size = [], 0
-            batch.append(part)
+            batch.append(artifact)
             size += record.size
             if record.size > self._limits.inline_bytes:
                 yield batch
@@ -109,10 +71,10 @@ class ArtifactReader:
         if batch:
             yield batch
 
-    def _fetch(self, batch: Sequence[_Part]) -> list[bytes]:
-        if batch[0].artifact.record.size > self._limits.inline_bytes:
-            return [b"".join(self._datastore.read(batch[0].artifact.grant))]
-        return self._datastore.read_batch([part.artifact.grant for part in batch])
+    def _fetch(self, batch: Sequence[Artifact]) -> list[bytes]:
+        if batch[0].record.size > self._limits.inline_bytes:
+            return [b"".join(self._datastore.read(batch[0].grant))]
+        return self._datastore.read_batch([artifact.grant for artifact in batch])
 
 
 class _RangeFile(io.RawIOBase):
@@ -148,58 +110,8 @@ class _RangeFile(io.RawIOBase):
         return len(content)
 
 
-def component_of(whole: Any, component: str, parameters: Mapping[str, Any]) -> object:
-    """Take a component out of a composite that was read whole: an item of a mapping, else an attribute.
-
-    Raises
-    ------
-    StorageClassError
-        Raised if the composite has none of that name, or parameters were given, which only formatters apply.
-    """
-    if parameters:
-        raise StorageClassError(
-            f"Component {component!r} is taken from a whole {type(whole).__qualname__} and has no parameters "
-            f"{', '.join(map(repr, sorted(parameters)))}.",
-            component=component,
-        )
-    try:
-        return whole[component] if isinstance(whole, Mapping) else getattr(whole, component)
-    except (KeyError, AttributeError):
-        raise StorageClassError(
-            f"This {type(whole).__qualname__} has no component {component!r}.", component=component
-        ) from None
-
-
-def _part(found: FoundDataset, component: str | None, parameters: Mapping[str, Any] | None) -> _Part:
-    dataset_type = found.ref.datasetType
-    storage_class = default_storage_classes().getStorageClass(dataset_type.storageClass_name)
-    if component is not None and component not in storage_class.allComponents():
-        raise StorageClassError(
-            f"Storage class {storage_class.name!r} of dataset type {dataset_type.name!r} has no component "
-            f"{component!r}; it has {', '.join(storage_class.allComponents()) or 'none'}.",
-            dataset_type=dataset_type.name,
-        )
-    storage_class.validateParameters(parameters)
-    artifacts = {artifact.record.layout.component: artifact for artifact in found.artifacts}
-    if not artifacts:
-        raise not_stored(found)
-    artifact = artifacts.get(component or "") or artifacts.get("")
-    if artifact is None:
-        raise UnsupportedOperationError(
-            f"{found.ref} is stored as separate components; get one of {', '.join(sorted(artifacts))}."
-        )
-    return _Part(artifact, storage_class, component, parameters or {})
-
-
-def not_stored(found: FoundDataset) -> ArtifactNotFoundError:
-    """Return the error for a dataset without artifacts."""
-    return ArtifactNotFoundError(
-        f"{found.ref} is registered, but nothing is stored of it.", dataset_id=str(found.ref.getCheckedId())
-    )
-
-
 def _ahead(
-    fetch: Callable[[Sequence[_Part]], list[bytes]], batches: Sequence[list[_Part]]
+    fetch: Callable[[Sequence[Artifact]], list[bytes]], batches: Sequence[list[Artifact]]
 ) -> Iterator[list[bytes]]:
     if len(batches) < 2:
         yield from map(fetch, batches)

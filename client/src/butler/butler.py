@@ -143,6 +143,7 @@ class Butler(DatasetReading, DatasetWriting, DatasetQuerying):
         dimensionConfig: Mapping[str, Any] | str | os.PathLike[str] | int | None = None,
         database: str | None = None,
         stores: Mapping[str, Mapping[str, Any]] | None = None,
+        composites: Mapping[str, Any] | None = None,
         overwrite: bool = False,
     ) -> RepositoryConfiguration | None:
         """Create an empty repository; if that fails, nothing that was made stays behind.
@@ -162,6 +163,10 @@ class Butler(DatasetReading, DatasetWriting, DatasetQuerying):
             ``<butlerRoot>`` stands for the directory), how it names artifacts (``template``, and ``templates`` by
             dataset type, dimensions or storage class) and which it takes (``constraints`` with ``accept`` and
             ``reject``); an artifact goes to the first that takes it. One in the directory if absent.
+        composites
+            Which composite datasets are stored as separate components: ``{"default": False, "disassembled":
+            {key: bool}}``, where a key is a dataset type, dimensions (``instrument+visit``) or a storage class.
+            If absent, what the service is set up with, or nothing.
         overwrite
             Whether ``butler.yaml`` may be replaced. A registry never is.
 
@@ -177,7 +182,7 @@ class Butler(DatasetReading, DatasetWriting, DatasetQuerying):
         ConfigurationError, IncompatibleVersionError
             Raised if the directory, database or dimensions cannot be used.
         """
-        return make_repository(root, dimensionConfig, database, stores, overwrite=overwrite)
+        return make_repository(root, dimensionConfig, database, stores, composites, overwrite=overwrite)
 
     def clone(
         self,

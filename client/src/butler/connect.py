@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from butler_model.artifact import ArtifactRecord
+from butler_model.composites import Composites
 from butler_model.errors import ConfigurationError, InvalidRequestError
 from butler_model.ports import Datastore, Registry
 from butler_model.repository import RepositoryInfo, check_repository_name
@@ -124,17 +125,19 @@ def make_repository(
     root: str | os.PathLike[str],
     dimension_config: Mapping[str, Any] | str | os.PathLike[str] | int | None,
     database: str | None,
-    stores: Mapping[str, Mapping[str, Any]] | None = None,
+    stores: Mapping[str, Mapping[str, Any]] | None,
+    composites: Mapping[str, Any] | None,
     *,
     overwrite: bool,
 ) -> RepositoryConfiguration | None:
     """Create a repository; return its configuration, `None` for one of a service. See `Butler.makeRepo`."""
     universe = load_universe(dimension_config)
+    disassembled = None if composites is None else Composites(composites)
     address = RemoteAddress.parse(os.fspath(root))
     if address is None:
         with _services_needed():
             from .embedded import create_embedded
-        return create_embedded(root, universe, database, stores, overwrite=overwrite)
+        return create_embedded(root, universe, database, stores, disassembled, overwrite=overwrite)
     if database is not None or stores is not None or overwrite:
         raise InvalidRequestError(
             "A service knows its database and stores and replaces no repository: leave database, stores and "
@@ -144,7 +147,7 @@ def make_repository(
 
     repositories = RemoteRepositories(address.target)
     try:
-        repositories.create(address.repository, universe, request_id=uuid.uuid4())
+        repositories.create(address.repository, universe, composites=disassembled, request_id=uuid.uuid4())
     finally:
         repositories.close()
     return None

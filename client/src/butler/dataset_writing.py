@@ -56,7 +56,9 @@ class DatasetWriting(DatasetAccess):
         ConflictingDefinitionError
             Raised if the run has a dataset of that type and data ID; it stays as it is.
         StorageClassTypeError
-            Raised if the object is not of the Python type of the storage class.
+            Raised if the object is not of the Python type of the storage class, and no converter makes it such.
+        StorageClassError
+            Raised if a composite that is stored in parts cannot be taken apart.
         InvalidRequestError
             Raised for a resolved ref or the type of a component.
         ReadOnlyError, NoDefaultCollectionError, MissingCollectionError, CollectionTypeError,
@@ -66,7 +68,7 @@ class DatasetWriting(DatasetAccess):
             Raised if the data ID is incomplete, malformed, or has no dimension records.
         """
         run = self._run_for(run)
-        dataset = format_dataset(obj, *self._target(datasetRefOrType, dataId, kwargs))
+        dataset = self._formatted(obj, datasetRefOrType, dataId, kwargs)
         return self._put_batch(run, [dataset])[0]
 
     def put_many(
@@ -115,6 +117,16 @@ class DatasetWriting(DatasetAccess):
         check_writeable(self._writeable, "put datasets")
         return self._defaults.run_for(run)
 
+    def _formatted(
+        self,
+        obj: object,
+        named: DatasetRef | DatasetType | str,
+        data_id: DataId | None,
+        keywords: Mapping[str, Any],
+    ) -> FormattedDataset:
+        dataset_type, filled = self._target(named, data_id, keywords)
+        return format_dataset(obj, dataset_type, filled, self._connection.info.composites)
+
     def _target(
         self, named: DatasetRef | DatasetType | str, data_id: Any, keywords: Mapping[str, Any]
     ) -> tuple[DatasetType, dict[str, Any]]:
@@ -142,7 +154,7 @@ class DatasetWriting(DatasetAccess):
         size = 0
         try:
             for obj, named, data_id in items:
-                batch.append(format_dataset(obj, *self._target(named, data_id, {})))
+                batch.append(self._formatted(obj, named, data_id, {}))
                 size += batch[-1].size
                 if len(batch) == _PUT_ITEMS or size >= _PUT_BYTES:
                     yield batch
@@ -162,4 +174,4 @@ class DatasetWriting(DatasetAccess):
 
 def _close(batch: Iterable[FormattedDataset]) -> None:
     for dataset in batch:
-        dataset.content.close()
+        dataset.close()

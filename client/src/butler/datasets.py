@@ -15,12 +15,16 @@ from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import (
     DatasetNotFoundError,
     DatasetTypeMismatchError,
-    UnsupportedOperationError,
+    StorageClassError,
 )
 from butler_model.ports import FoundDataset
+from butler_model.storage_class import StorageClass
 
-from .artifacts import ArtifactReader, not_stored
+from .artifacts import ArtifactReader
+from .composites import component_class
 from .lookup import DatasetAccess
+from .readings import artifact_for, is_in_parts, reading_of
+from .storage_classes import coerce, default_storage_classes
 
 _Named = DatasetRef | DatasetType | str
 
@@ -33,21 +37,41 @@ class DeferredDatasetHandle:
     ----------
     parameters
         For reading; those given to `get` override them one by one.
+    storageClass
+        To have the object as; `None` for that of the ref.
     """
 
     butler: DatasetReading
     ref: DatasetRef
     parameters: Mapping[str, Any] | None = None
+    storageClass: StorageClass | str | None = None
 
     @property
     def dataId(self) -> DataCoordinate:
         """The dataset's data ID."""
         return self.ref.dataId
 
-    def get(self, *, component: str | None = None, parameters: Mapping[str, Any] | None = None) -> Any:
-        """Read the dataset, or one component of it."""
+    def get(
+        self,
+        *,
+        component: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        storageClass: StorageClass | str | None = None,
+    ) -> Any:
+        """Read the dataset, or one component of it; of a component, ``storageClass`` is only the one given here."""
         merged = {**(self.parameters or {}), **(parameters or {})}
-        return self.butler._get_by_ref(self.ref, component, merged)
+        if component is None:
+            return self.butler._get_by_ref(self.ref, merged, storageClass or self.storageClass)
+        return self.butler._get_by_ref(self._component_ref(component), merged, storageClass)
+
+    def _component_ref(self, component: str) -> DatasetRef:
+        whole = default_storage_classes().getStorageClass(self.ref.datasetType.storageClass_name)
+        if self.ref.isComponent():
+            raise StorageClassError(
+                f"{self.ref} is a component already; name {component!r} of its composite.",
+                component=component,
+            )
+        return self.ref.makeComponentRef(component, component_class(whole, component))
 
 
 class DatasetReading(DatasetAccess):
@@ -65,6 +89,7 @@ class DatasetReading(DatasetAccess):
         *,
         collections: Any = None,
         parameters: Mapping[str, Any] | None = None,
+        storageClass: StorageClass | str | None = None,
         **kwargs: Any,
     ) -> Any:
         """Read a dataset.
@@ -75,6 +100,9 @@ class DatasetReading(DatasetAccess):
             To search; a resolved ref is read wherever it is if there are none by default either.
         parameters
             Restrict what is read; the storage class says which there are.
+        storageClass
+            To have the object as, converted if need be; by default that of the ref or dataset type given, which may
+            be another than the registered one, or the registered one.
 
         Raises
         ------
@@ -84,11 +112,16 @@ class DatasetReading(DatasetAccess):
             Raised if nothing is stored of it, or its artifact is gone.
         DatasetTypeMismatchError
             Raised if a ref with another id, or a differing dataset type, was given.
+        StorageClassError
+            Raised if the component, or a parameter of it, is unknown.
+        StorageClassTypeError
+            Raised if the object does not convert to the storage class wanted.
         MissingDatasetTypeError, MissingCollectionError, NoDefaultCollectionError
             Raised if one of these does not exist, or is not given.
         """
         found, component = self._find_one(datasetRefOrType, dataId, kwargs, collections)
-        return self._reader.read(found, component, parameters)
+        obj = self._reader.read(reading_of(found, component, parameters))
+        return _as(storageClass or _storage_class_of(datasetRefOrType), obj, found, component)
 
     def get_many(
         self,
@@ -109,9 +142,10 @@ class DatasetReading(DatasetAccess):
             In order. If one dataset cannot be found or read, the error of `get` is raised and none is
             returned.
         """
+        named = list(datasets)
         wanted = [
             self._finder.wanted(one) if isinstance(one, DatasetRef) else self._finder.wanted(*one)
-            for one in datasets
+            for one in named
         ]
         found: dict[int, FoundDataset] = {}
         by_id = [i for i, one in enumerate(wanted) if one.id is not None]
@@ -123,14 +157,42 @@ class DatasetReading(DatasetAccess):
             search = self._defaults.search_path(collections)
             results = self._finder.find_many([wanted[i] for i in by_data_id], search)
             found.update(zip(by_data_id, results, strict=True))
-        return self._reader.read_many((found[i], one.component) for i, one in enumerate(wanted))
+        objects = self._reader.read_many(
+            [reading_of(found[i], one.component) for i, one in enumerate(wanted)]
+        )
+        return [
+            _as(
+                _storage_class_of(one if isinstance(one, DatasetRef) else one[0]),
+                objects[i],
+                found[i],
+                wanted[i].component,
+            )
+            for i, one in enumerate(named)
+        ]
 
-    def getDirect(self, ref: DatasetRef, *, parameters: Mapping[str, Any] | None = None) -> Any:
+    def getDirect(
+        self,
+        ref: DatasetRef,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        storageClass: StorageClass | str | None = None,
+    ) -> Any:
         """Read the dataset of a resolved ref, in whatever collection it is.
 
         Raises `AmbiguousDatasetError` if the ref is not resolved, otherwise the errors of `get`.
         """
-        return self._get_by_ref(ref, None, parameters)
+        return self._get_by_ref(ref, parameters, storageClass)
+
+    def getDirectDeferred(
+        self,
+        ref: DatasetRef,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        storageClass: StorageClass | str | None = None,
+    ) -> DeferredDatasetHandle:
+        """Find the dataset of a resolved ref now, with the errors of `getDirect`, and read it later."""
+        self._find_ref(ref)
+        return DeferredDatasetHandle(self, ref, parameters, storageClass)
 
     def getDeferred(
         self,
@@ -139,11 +201,14 @@ class DatasetReading(DatasetAccess):
         *,
         collections: Any = None,
         parameters: Mapping[str, Any] | None = None,
+        storageClass: StorageClass | str | None = None,
         **kwargs: Any,
     ) -> DeferredDatasetHandle:
         """Find a dataset now, with the errors of `get`, and read it later."""
         found, component = self._find_one(datasetRefOrType, dataId, kwargs, collections)
-        return DeferredDatasetHandle(self, self._finder.ref_of(found, component), parameters)
+        ref = self._finder.ref_of(found, component)
+        wanted = storageClass or _storage_class_of(datasetRefOrType)
+        return DeferredDatasetHandle(self, ref, parameters, wanted)
 
     def getURI(
         self,
@@ -160,16 +225,32 @@ class DatasetReading(DatasetAccess):
         ArtifactNotFoundError
             Raised if nothing is stored of it.
         UnsupportedOperationError
-            Raised if it is stored as several artifacts.
+            Raised if it is stored as separate components; `getURIs` tells theirs.
         """
-        found, _ = self._find_one(datasetRefOrType, dataId, kwargs, collections)
-        if not found.artifacts:
-            raise not_stored(found)
-        if len(found.artifacts) > 1:
-            raise UnsupportedOperationError(
-                f"{found.ref} is stored as {len(found.artifacts)} artifacts; name a component."
-            )
-        return self._connection.locate(found.artifacts[0].record)
+        found, component = self._find_one(datasetRefOrType, dataId, kwargs, collections)
+        return self._connection.locate(artifact_for(found, component).record)
+
+    def getURIs(
+        self,
+        datasetRefOrType: _Named,
+        dataId: DataId | None = None,
+        *,
+        collections: Any = None,
+        **kwargs: Any,
+    ) -> tuple[str | None, dict[str, str]]:
+        """Return where a dataset's artifacts are.
+
+        Returns
+        -------
+        uri, components
+            That of the whole and an empty mapping, or, of a dataset that is stored as separate components, `None` and
+            the URI of each that is not `None`. Of one component that is stored by itself, its own.
+        """
+        found, component = self._find_one(datasetRefOrType, dataId, kwargs, collections)
+        if component is not None or not is_in_parts(found):
+            return self._connection.locate(artifact_for(found, component).record), {}
+        records = [artifact.record for artifact in found.artifacts]
+        return None, {record.layout.component: self._connection.locate(record) for record in records}
 
     def datasetExists(
         self,
@@ -179,7 +260,7 @@ class DatasetReading(DatasetAccess):
         collections: Any = None,
         **kwargs: Any,
     ) -> bool:
-        """Return whether the artifacts of a dataset are there; `DatasetNotFoundError` if it is unknown."""
+        """Return whether all artifacts of a dataset are there; `DatasetNotFoundError` if it is unknown."""
         found, _ = self._find_one(datasetRefOrType, dataId, kwargs, collections)
         grants = [artifact.grant for artifact in found.artifacts]
         return bool(grants) and all(self._connection.datastore.exists(grants))
@@ -223,9 +304,14 @@ class DatasetReading(DatasetAccess):
         return ArtifactReader(self._connection)
 
     def _get_by_ref(
-        self, ref: DatasetRef, component: str | None, parameters: Mapping[str, Any] | None
+        self,
+        ref: DatasetRef,
+        parameters: Mapping[str, Any] | None,
+        storage_class: StorageClass | str | None,
     ) -> object:
-        return self._reader.read(self._find_ref(ref), component or ref.datasetType.component(), parameters)
+        found, component = self._find_ref(ref), ref.datasetType.component()
+        obj = self._reader.read(reading_of(found, component, parameters))
+        return _as(storage_class or _storage_class_of(ref), obj, found, component)
 
     def _find_one(
         self, named: _Named, data_id: DataId | None, keywords: Mapping[str, Any], collections: Any
@@ -246,6 +332,26 @@ class DatasetReading(DatasetAccess):
                 f"The ref given is {ref}, but {dataset_id} is {found.ref}.", dataset_id=str(dataset_id)
             )
         return found
+
+
+def _storage_class_of(named: _Named) -> str | None:
+    """Return the storage class that a caller named along with a dataset."""
+    dataset_type = named.datasetType if isinstance(named, DatasetRef) else named
+    return dataset_type.storageClass_name if isinstance(dataset_type, DatasetType) else None
+
+
+def _as(
+    storage_class: StorageClass | str | None, obj: object, found: FoundDataset, component: str | None
+) -> object:
+    """Return what was read as another storage class than its own, if that is wanted; `None` stays what it is."""
+    if storage_class is None or obj is None:
+        return obj
+    known = default_storage_classes()
+    own = known.getStorageClass(found.ref.datasetType.storageClass_name)
+    if component is not None:
+        own = component_class(own, component)
+    wanted = known.getStorageClass(storage_class) if isinstance(storage_class, str) else storage_class
+    return obj if wanted == own else coerce(wanted, obj)
 
 
 def _required(found: FoundDataset | None, id: UUID) -> FoundDataset:

@@ -16,6 +16,7 @@ from typing import Any
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.config import StoreConfig
 from butler_model.artifact import ArtifactRecord
+from butler_model.composites import Composites
 from butler_model.errors import ConfigurationError, RepositoryExistsError
 from butler_model.grants import TokenSigner
 from butler_model.ports import Datastore, Registry
@@ -63,6 +64,7 @@ def create_embedded(
     universe: DimensionUniverse,
     database: str | None,
     stores: Mapping[str, Mapping[str, Any]] | None,
+    composites: Composites | None,
     *,
     overwrite: bool,
 ) -> RepositoryConfiguration:
@@ -97,7 +99,7 @@ def create_embedded(
         draft.touch(mode=0o600 if database else 0o644)
         # Written first, under another name, so that only a rename is left to do once the registry exists.
         draft.write_text(configuration.as_yaml(), encoding="utf-8")
-        _create_registry(configuration.placed(directory), universe, placements)
+        _create_registry(configuration.placed(directory), universe, placements, composites)
         draft.replace(file)
     except BaseException:
         draft.unlink(missing_ok=True)
@@ -107,12 +109,17 @@ def create_embedded(
 
 
 def _create_registry(
-    configuration: RepositoryConfiguration, universe: DimensionUniverse, stores: tuple[Store, ...]
+    configuration: RepositoryConfiguration,
+    universe: DimensionUniverse,
+    stores: tuple[Store, ...],
+    composites: Composites | None,
 ) -> None:
     signer = TokenSigner([secrets.token_bytes(32)])
     repositories = RegistryApplication(configuration.database, signer, stores=stores)
     try:
-        repositories.create(configuration.repository, universe, request_id=uuid.uuid4())
+        repositories.create(
+            configuration.repository, universe, composites=composites, request_id=uuid.uuid4()
+        )
     finally:
         repositories.close()
 

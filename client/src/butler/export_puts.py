@@ -25,21 +25,27 @@ _NAMESPACE = UUID("5b8f7d1c-3c0e-4f6e-9f3b-6f1d0c9b7a52")
 
 
 @dataclass(frozen=True, slots=True)
+class _File:
+    """Bytes in a file; a `butler.putting.ArtifactToPut`."""
+
+    layout: ArtifactLayout
+    size: int
+    path: Path
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            while chunk := file.read(size):
+                yield chunk
+
+
+@dataclass(frozen=True, slots=True)
 class _DatasetOfFile:
     """A dataset whose bytes are a file, or that has none; a `butler.putting.DatasetToPut`."""
 
     dataset_type: DatasetType
     data_id: Mapping[str, Any]
     id: UUID
-    layout: ArtifactLayout | None
-    size: int
-    path: Path | None
-
-    def chunks(self, size: int) -> Iterator[bytes]:
-        if self.path is not None:
-            with self.path.open("rb") as file:
-                while chunk := file.read(size):
-                    yield chunk
+    artifacts: tuple[_File, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +94,15 @@ class ExportPuts:
         # The same batch is always the same request, so an import that was killed can be taken up again.
         request_id = uuid5(_NAMESPACE, " ".join(str(dataset.id) for dataset in batch.datasets))
         files = [
-            _DatasetOfFile(batch.dataset_type, d.data_id, d.id, batch.layout, d.size, d.path)
-            for d in datasets
+            _DatasetOfFile(batch.dataset_type, d.data_id, d.id, _files(batch.layout, d)) for d in datasets
         ]
         PutProtocol(self.registry, self.datastore, self.limits).put(batch.run, files, request_id=request_id)
+
+
+def _files(layout: ArtifactLayout | None, dataset: PlannedDataset) -> tuple[_File, ...]:
+    if layout is None or dataset.path is None:
+        return ()
+    return (_File(layout, dataset.size, dataset.path),)
 
 
 def _is_same(batch: DatasetBatch, dataset: PlannedDataset, there: DatasetRef) -> bool:

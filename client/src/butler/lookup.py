@@ -17,12 +17,12 @@ from butler_model.errors import (
     DimensionNameError,
     InvalidRequestError,
     ReadOnlyError,
-    StorageClassError,
 )
 from butler_model.ports import DatasetLookup, DatasetTypes, FoundDataset
 from butler_model.timespan import Timespan
 from butler_model.universe import DimensionGroup
 
+from .composites import component_class
 from .connect import Connection
 from .defaults import RegistryDefaults, dimensions_of, plain_data_id
 from .storage_classes import default_storage_classes
@@ -90,20 +90,33 @@ class KnownDatasetTypes:
         MissingDatasetTypeError
             Raised if there is none.
         DatasetTypeMismatchError
-            Raised if it differs from the one given.
+            Raised if it differs from the one given, other than in a storage class to which objects convert.
         """
         whole = given.makeCompositeDatasetType() if given.isComponent() else given
         registered = self.get(whole.name)
-        if registered != whole:
+        if not _is_compatible(whole, registered):
             self.forget(whole.name)
             registered = self.get(whole.name)
-        if registered != whole:
+        if not _is_compatible(whole, registered):
             raise DatasetTypeMismatchError(
                 f"{whole} differs from the registered {registered}; take it from "
                 "butler.registry.getDatasetType.",
                 dataset_type=whole.name,
             )
         return registered
+
+
+def _is_compatible(given: DatasetType, registered: DatasetType) -> bool:
+    """Return whether objects of the registered type can be had as the given one says, or the other way round."""
+    if given == registered:
+        return True
+    if given.overrideStorageClass(registered.storageClass_name) != registered:
+        return False
+    known = default_storage_classes()
+    if given.storageClass_name not in known or registered.storageClass_name not in known:
+        return False
+    mine, theirs = (known.getStorageClass(each.storageClass_name) for each in (given, registered))
+    return mine.can_convert(theirs) or theirs.can_convert(mine)
 
 
 class DatasetFinder:
@@ -266,11 +279,4 @@ def _existing(found: FoundDataset | None, wanted: Wanted, collections: tuple[str
 
 def _component_type(dataset_type: DatasetType, component: str) -> DatasetType:
     storage_class = default_storage_classes().getStorageClass(dataset_type.storageClass_name)
-    components = storage_class.allComponents()
-    if component not in components:
-        raise StorageClassError(
-            f"Storage class {storage_class.name!r} of dataset type {dataset_type.name!r} has no component "
-            f"{component!r}; it has {', '.join(components) or 'none'}.",
-            dataset_type=dataset_type.name,
-        )
-    return dataset_type.makeComponentDatasetType(component, components[component])
+    return dataset_type.makeComponentDatasetType(component, component_class(storage_class, component))

@@ -3,7 +3,14 @@
 
 from __future__ import annotations
 
-__all__ = ["DatasetToPut", "FormattedDataset", "PutProtocol", "format_dataset"]
+__all__ = [
+    "ArtifactToPut",
+    "DatasetToPut",
+    "FormattedArtifact",
+    "FormattedDataset",
+    "PutProtocol",
+    "format_dataset",
+]
 
 import io
 import logging
@@ -15,6 +22,7 @@ from typing import Any, BinaryIO, Protocol, cast
 from uuid import UUID, uuid4
 
 from butler_model.artifact import ArtifactLayout
+from butler_model.composites import Composites
 from butler_model.dataset import DatasetRef, DatasetType, new_dataset_id
 from butler_model.errors import (
     ButlerError,
@@ -25,9 +33,12 @@ from butler_model.errors import (
 )
 from butler_model.ports import BeginPut, Datastore, PutBatch, PutIntent, Registry
 from butler_model.repository import Limits
+from butler_model.storage_class import StorageClass
 
+from .composites import component_class, delegate_of, written_form
 from .formatters import default_formatters
-from .storage_classes import check_instance, default_storage_classes
+from .formatters.formatter import Formatter
+from .storage_classes import coerce, default_storage_classes
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,22 +50,17 @@ _UNKNOWN = (*_REPEATABLE, InternalError)
 
 
 @dataclass(frozen=True, slots=True)
-class FormattedDataset:
-    """A dataset ready to be put: its bytes are made, so nothing about the object can fail any more.
+class FormattedArtifact:
+    """The bytes of a dataset, or of a component of it.
 
     Attributes
     ----------
-    data_id
-        Keys and values, with defaults filled in.
     content
         At its end; closed by whoever made it.
     size
         Length in bytes.
     """
 
-    dataset_type: DatasetType
-    data_id: Mapping[str, Any]
-    id: UUID
     layout: ArtifactLayout
     content: BinaryIO
     size: int
@@ -66,21 +72,80 @@ class FormattedDataset:
             yield chunk
 
 
-def format_dataset(obj: object, dataset_type: DatasetType, data_id: Mapping[str, Any]) -> FormattedDataset:
-    """Format an object; what is large goes to a temporary file.
+@dataclass(frozen=True, slots=True)
+class FormattedDataset:
+    """A dataset ready to be put: its bytes are made, so nothing about the object can fail any more.
+
+    Attributes
+    ----------
+    data_id
+        Keys and values, with defaults filled in.
+    artifacts
+        One, or one for each component that has a value.
+    """
+
+    dataset_type: DatasetType
+    data_id: Mapping[str, Any]
+    id: UUID
+    artifacts: tuple[FormattedArtifact, ...]
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return sum(artifact.size for artifact in self.artifacts)
+
+    def close(self) -> None:
+        """Give back the temporary files."""
+        for artifact in self.artifacts:
+            artifact.content.close()
+
+
+def format_dataset(
+    obj: object, dataset_type: DatasetType, data_id: Mapping[str, Any], composites: Composites
+) -> FormattedDataset:
+    """Format an object, whole or in parts as the repository wants it; what is large goes to temporary files.
 
     Raises
     ------
     StorageClassError
-        Raised if the storage class is not known here.
+        Raised if the storage class is not known here, or the object cannot be taken apart.
     StorageClassTypeError
-        Raised if the object is not of its Python type.
+        Raised if the object, or a component that is stored by itself, is not of its Python type nor converts to it.
     FormatterError
         Raised if there is no formatter, or it cannot write the object.
     """
     storage_class = default_storage_classes().getStorageClass(dataset_type.storageClass_name)
-    check_instance(storage_class, obj)
+    converted = coerce(storage_class, obj)
+    artifacts: list[FormattedArtifact] = []
+    try:
+        if storage_class.isComposite() and composites.is_disassembled(
+            dataset_type, data_id.get("instrument")
+        ):
+            for component, part in delegate_of(storage_class).disassemble(converted).items():
+                held = component_class(storage_class, component)
+                part_type = dataset_type.makeComponentDatasetType(component, held)
+                artifacts.append(_format(coerce(held, part), part_type, held))
+            if not artifacts:
+                # All are None. An empty mapping says so, and reads back as any other composite of that format.
+                artifacts.append(_written({}, default_formatters().by_label("json"), storage_class))
+        else:
+            artifacts.append(_format(converted, dataset_type, storage_class))
+    except BaseException:
+        for artifact in artifacts:
+            artifact.content.close()
+        raise
+    return FormattedDataset(dataset_type, data_id, new_dataset_id(), tuple(artifacts))
+
+
+def _format(obj: object, dataset_type: DatasetType, storage_class: StorageClass) -> FormattedArtifact:
     formatter = default_formatters().formatter_for(dataset_type.name, storage_class)
+    form = written_form(storage_class, formatter, obj)
+    return _written(form, formatter, storage_class, dataset_type.component() or "")
+
+
+def _written(
+    obj: object, formatter: Formatter, storage_class: StorageClass, component: str = ""
+) -> FormattedArtifact:
     content = cast(BinaryIO, SpooledTemporaryFile(_SPOOL_BYTES))  # noqa: SIM115
     try:
         formatter.write(obj, content)
@@ -88,20 +153,31 @@ def format_dataset(obj: object, dataset_type: DatasetType, data_id: Mapping[str,
     except BaseException:
         content.close()
         raise
-    layout = ArtifactLayout(formatter.label, formatter.extension, storage_class.name)
-    return FormattedDataset(dataset_type, data_id, new_dataset_id(), layout, content, size)
+    layout = ArtifactLayout(formatter.label, formatter.extension, storage_class.name, component)
+    return FormattedArtifact(layout, content, size)
 
 
-class DatasetToPut(Protocol):
-    """A dataset with its bytes at hand.
+class ArtifactToPut(Protocol):
+    """Bytes to put.
 
     Attributes
     ----------
-    layout
-        `None` to register it without bytes.
     size
-        Length of the bytes.
+        Their number.
     """
+
+    @property
+    def layout(self) -> ArtifactLayout: ...
+    @property
+    def size(self) -> int: ...
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield the bytes from the first on, in pieces of at most ``size``."""
+        ...
+
+
+class DatasetToPut(Protocol):
+    """A dataset with its bytes at hand; without artifacts, it is only registered."""
 
     @property
     def dataset_type(self) -> DatasetType: ...
@@ -110,13 +186,7 @@ class DatasetToPut(Protocol):
     @property
     def id(self) -> UUID: ...
     @property
-    def layout(self) -> ArtifactLayout | None: ...
-    @property
-    def size(self) -> int: ...
-
-    def chunks(self, size: int) -> Iterator[bytes]:
-        """Yield its bytes from the first on, in pieces of at most ``size``."""
-        ...
+    def artifacts(self) -> Sequence[ArtifactToPut]: ...
 
 
 class PutProtocol:
@@ -167,19 +237,16 @@ class PutProtocol:
         receipts: list[bytes] = []
         batch: list[tuple[bytes, bytes]] = []
         batch_size = 0
-        for dataset, intent in zip(datasets, intents, strict=True):
-            if dataset.layout is None:
+        for artifact, grant in _granted(datasets, intents):
+            chunks = artifact.chunks(limits.chunk_bytes)
+            if artifact.size > limits.inline_bytes:
+                receipts.append(self._datastore.write(grant, chunks).token)
                 continue
-            (grant,) = intent.grants
-            chunks = dataset.chunks(limits.chunk_bytes)
-            if dataset.size > limits.inline_bytes:
-                receipts.append(self._datastore.write(grant.token, chunks).token)
-                continue
-            if batch_size + dataset.size > limits.batch_bytes or len(batch) == limits.batch_items:
+            if batch_size + artifact.size > limits.batch_bytes or len(batch) == limits.batch_items:
                 receipts += [receipt.token for receipt in self._datastore.write_batch(batch)]
                 batch, batch_size = [], 0
-            batch.append((grant.token, b"".join(chunks)))
-            batch_size += dataset.size
+            batch.append((grant, b"".join(chunks)))
+            batch_size += artifact.size
         if batch:
             receipts += [receipt.token for receipt in self._datastore.write_batch(batch)]
         return receipts
@@ -215,11 +282,22 @@ class PutProtocol:
             )
 
 
+def _granted(
+    datasets: Sequence[DatasetToPut], intents: Sequence[PutIntent]
+) -> Iterator[tuple[ArtifactToPut, bytes]]:
+    """Pair artifacts with the tokens of the grants to write them."""
+    for dataset, intent in zip(datasets, intents, strict=True):
+        tokens = {grant.component: grant.token for grant in intent.grants}
+        for artifact in dataset.artifacts:
+            yield artifact, tokens[artifact.layout.component]
+
+
 def _batches(datasets: Sequence[DatasetToPut]) -> dict[tuple[object, ...], list[DatasetToPut]]:
-    """Group what can travel as one batch: the same type, layout and keys."""
+    """Group what can travel as one batch: the same type, layouts and keys."""
     batches: dict[tuple[object, ...], list[DatasetToPut]] = {}
     for dataset in datasets:
-        key = (dataset.dataset_type.name, dataset.layout, frozenset(dataset.data_id))
+        layouts = tuple(artifact.layout for artifact in dataset.artifacts)
+        key = (dataset.dataset_type.name, layouts, frozenset(dataset.data_id))
         batches.setdefault(key, []).append(dataset)
     return batches
 
@@ -231,5 +309,5 @@ def _put_batch(members: Sequence[DatasetToPut]) -> PutBatch:
         first.dataset_type.storageClass_name,
         [dataset.data_id for dataset in members],
         [dataset.id for dataset in members],
-        () if first.layout is None else (first.layout,),
+        tuple(artifact.layout for artifact in first.artifacts),
     )

@@ -161,6 +161,16 @@ class DatasetType:
             isCalibration=self._is_calibration,
         )
 
+    def overrideStorageClass(self, storageClass: StorageClass | str) -> DatasetType:
+        """Return the same type with another storage class, to get objects as, or put objects that convert."""
+        return DatasetType(
+            self.name,
+            self.dimensions,
+            storageClass,
+            parentStorageClass=self.parentStorageClass_name,
+            isCalibration=self._is_calibration,
+        )
+
     def _key(self) -> tuple[Any, ...]:
         return (
             self.name,
@@ -272,6 +282,11 @@ class DatasetRef:
     def makeCompositeRef(self) -> DatasetRef:
         """Return the ref of the composite that this is a component of."""
         return DatasetRef(self.datasetType.makeCompositeDatasetType(), self.dataId, self.run, id=self.id)
+
+    def overrideStorageClass(self, storageClass: StorageClass | str) -> DatasetRef:
+        """Return the ref of the same dataset, whose object is to be had as another storage class."""
+        datasetType = self.datasetType.overrideStorageClass(storageClass)
+        return DatasetRef(datasetType, self.dataId, self.run, id=self.id)
 
     @staticmethod
     def groupByType(refs: Iterable[DatasetRef]) -> Mapping[DatasetType, Sequence[DatasetRef]]:

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from .composites import NOTHING_DISASSEMBLED, Composites
 from .config_keys import check_keys
 from .config_lookup import flat_entries
 from .errors import ConfigurationError, InvalidNameError
@@ -184,6 +185,8 @@ class RepositoryInfo:
         ``host:port`` of the datastore service; empty when embedded.
     revision
         Counts the changes of definitions (dimension records, collections, dataset types) so far.
+    composites
+        Which composite datasets are stored as separate components.
     """
 
     name: str
@@ -192,3 +195,4 @@ class RepositoryInfo:
     limits: Limits
     datastore_endpoint: str = ""
     revision: int = 0
+    composites: Composites = NOTHING_DISASSEMBLED

@@ -16,11 +16,9 @@ from typing import Any
 from .errors import ConfigurationError, ConflictingDefinitionError, InvalidNameError, StorageClassError
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
+_LABEL = re.compile(r"[a-z][a-z0-9_\-]{0,63}")
 _DOTTED_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
-# ``delegate`` (label) and ``converters`` (Python type name to label) belong to the shape of a configuration,
-# but only a client that assembles or converts objects has a use for them; the definition itself does not
-# carry them.
 _KEYS = frozenset(
     {"pytype", "inheritsFrom", "components", "derivedComponents", "parameters", "delegate", "converters"}
 )
@@ -43,6 +41,11 @@ class StorageClass:
         The same for components that can be read, computed from the others.
     parameters
         Names that a reader may pass to restrict what is read.
+    delegate
+        Label of what takes objects apart and puts them together; empty for the usual way. Labels are looked up
+        among what is installed where objects are made; they name no code.
+    converters
+        Dotted name of each Python type whose objects can be made into such, with the label of what does it.
     componentParameters
         Parameters of the components, filled in by the factory; no part of the definition.
 
@@ -59,6 +62,8 @@ class StorageClass:
     components: Mapping[str, str] = field(default_factory=dict, hash=False)
     derivedComponents: Mapping[str, str] = field(default_factory=dict, hash=False)
     parameters: frozenset[str] = frozenset()
+    delegate: str = ""
+    converters: Mapping[str, str] = field(default_factory=dict, hash=False)
     componentParameters: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +77,17 @@ class StorageClass:
             _check_names(f"component of storage class {self.name!r}:", members)
             _check_names(f"storage class of a component of {self.name!r}:", members.values())
             object.__setattr__(self, what, MappingProxyType(members))
+        for name in self.converters:
+            if not isinstance(name, str) or not _DOTTED_NAME.fullmatch(name):
+                raise InvalidNameError(
+                    f"Storage class {self.name!r}: {name!r} is not the dotted name of a Python type to convert."
+                )
+        for label in (self.delegate, *self.converters.values()):
+            if not isinstance(label, str) or (label and not _LABEL.fullmatch(label)):
+                raise InvalidNameError(
+                    f"Storage class {self.name!r}: {label!r} is no label: use a-z, 0-9, - and _."
+                )
+        object.__setattr__(self, "converters", MappingProxyType(dict(self.converters)))
         _check_names(f"parameter of storage class {self.name!r}:", self.parameters)
         object.__setattr__(self, "parameters", frozenset(self.parameters))
         if len(self.components) == 1:
@@ -89,7 +105,19 @@ class StorageClass:
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only mappings cannot be pickled.
         mappings = dict(self.components), dict(self.derivedComponents)
-        return StorageClass, (self.name, self.pytype, *mappings, self.parameters, self.componentParameters)
+        labels = self.delegate, dict(self.converters)
+        return StorageClass, (
+            self.name,
+            self.pytype,
+            *mappings,
+            self.parameters,
+            *labels,
+            self.componentParameters,
+        )
+
+    def can_convert(self, other: StorageClass) -> bool:
+        """Whether objects of another storage class can be had as such, by the names of their Python types."""
+        return self.pytype == other.pytype or other.pytype in self.converters
 
     def isComposite(self) -> bool:
         """Whether objects can be stored as separate components."""
@@ -152,7 +180,7 @@ class StorageClassFactory:
         config
             ``{"storageClasses": {name: {"pytype": dotted name, "inheritsFrom": name,
             "components": {name: storage class}, "derivedComponents": {…}, "parameters": [name],
-            "delegate": label, "converters": {…}}}}``.
+            "delegate": label, "converters": {dotted name: label}}}}``.
             All keys are optional but ``pytype``, which may also be inherited. Components and parameters are
             added to the inherited ones; order does not matter.
 
@@ -247,6 +275,12 @@ class _Builder:
             {**(parent.components if parent else {}), **definition.get("components", {})},
             {**(parent.derivedComponents if parent else {}), **definition.get("derivedComponents", {})},
             (parent.parameters if parent else frozenset()) | frozenset(definition.get("parameters", ())),
+            definition.get("delegate", parent.delegate if parent else ""),
+            # What a converter of the parent makes is of the parent's type.
+            {
+                **(parent.converters if parent and parent.pytype == pytype else {}),
+                **definition.get("converters", {}),
+            },
         )
         return self._built[name]
 

@@ -9,6 +9,7 @@ import click
 
 from butler_api.process import configure_logs, one_line_errors, read_signing_keys, serve
 from butler_api.server import build_server
+from butler_model.composites import Composites
 from butler_model.grants import TokenSigner
 from butler_model.repository import Limits
 
@@ -34,6 +35,7 @@ def serve_command(config: Path | None) -> None:
         settings.database,
         TokenSigner(read_signing_keys(settings.signing_keys)),
         stores=tuple(settings.stores),
+        composites=Composites(settings.composites),
         limits=limits,
         datastore_endpoint=settings.datastore_endpoint,
         pool_size=settings.workers,

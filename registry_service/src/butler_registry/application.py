@@ -10,6 +10,7 @@ from dataclasses import replace
 from threading import Lock
 from uuid import UUID
 
+from butler_model.composites import NOTHING_DISASSEMBLED, Composites
 from butler_model.errors import IncompatibleVersionError, RepositoryExistsError
 from butler_model.grants import TokenSigner
 from butler_model.placement import Placement
@@ -120,6 +121,8 @@ class RegistryApplication:
         Signs grants and page tokens, and checks receipts; shared with the datastore service.
     stores
         Stores of new repositories; an artifact goes to the first that takes it.
+    composites
+        What new repositories store as separate components, unless they are told otherwise.
     datastore_endpoint
         Where clients find the datastore service.
     pool_size
@@ -132,6 +135,7 @@ class RegistryApplication:
         signer: TokenSigner,
         *,
         stores: tuple[Store, ...] = (Store("main"),),
+        composites: Composites = NOTHING_DISASSEMBLED,
         limits: Limits = Limits(),  # noqa: B008 - an immutable value
         datastore_endpoint: str = "",
         pool_size: int = 10,
@@ -139,19 +143,32 @@ class RegistryApplication:
         self._databases = open_databases(database, pool_size)
         self._signer = signer
         self._stores = stores
+        self._composites = composites
         self._limits = limits
         self._datastore_endpoint = datastore_endpoint
         self._open: dict[str, RepositoryRegistry] = {}
         self._lock = Lock()
 
-    def create(self, name: str, universe: DimensionUniverse, *, request_id: UUID) -> RepositoryInfo:
+    def create(
+        self,
+        name: str,
+        universe: DimensionUniverse,
+        *,
+        composites: Composites | None = None,
+        request_id: UUID,
+    ) -> RepositoryInfo:
         check_repository_name(name)
+        composites = self._composites if composites is None else composites
         try:
-            create_repository(self._databases, name, universe, self._stores, request_id)
+            create_repository(self._databases, name, universe, self._stores, composites, request_id)
         except RepositoryExistsError:
             attributes = read_attributes(self._databases, name)
-            same_request = attributes.get("created_by") == str(request_id)
-            if not same_request or attributes.get("universe") != universe.config_json:
+            wanted = {
+                "created_by": str(request_id),
+                "universe": universe.config_json,
+                "composites": composites.config_json,
+            }
+            if wanted.items() - attributes.items():
                 raise
         return self.open(name).info
 
@@ -173,7 +190,11 @@ class RegistryApplication:
             )
         stores = tuple(map(Store.from_mapping, json.loads(attributes["stores"])))
         universe = DimensionUniverse(json.loads(attributes["universe"]))
-        info = RepositoryInfo(name, universe, stores, self._limits, self._datastore_endpoint)
+        # A repository that was made before there was a choice stores everything whole.
+        composites = Composites.from_json(attributes.get("composites", ""))
+        info = RepositoryInfo(
+            name, universe, stores, self._limits, self._datastore_endpoint, composites=composites
+        )
         database, schema = self._databases.open(name)
         return RepositoryRegistry(info, database, schema, self._signer)
 

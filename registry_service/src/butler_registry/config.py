@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["RegistrySettings"]
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import SettingsConfigDict
@@ -34,6 +34,9 @@ class RegistrySettings(ServiceSettings):
         Stores of new repositories, named as the datastore service names them; an artifact goes to the first that
         takes it. Each is a name, or a table with the attributes of `butler_model.repository.Store`: path templates
         and constraints. In the environment JSON: ``["main"]``.
+    composites
+        What new repositories store as separate components, unless their maker says; see `butler_model.composites`.
+        A table ``[composites]`` with ``default`` and ``[composites.disassembled]``, in the environment JSON.
     """
 
     model_config = SettingsConfigDict(env_prefix="BUTLER_REGISTRY_", extra="forbid")
@@ -42,3 +45,4 @@ class RegistrySettings(ServiceSettings):
     database: str
     datastore_endpoint: str = ":50052"
     stores: list[Annotated[Store, BeforeValidator(_store)]] = Field([Store("main")], min_length=1)
+    composites: dict[str, Any] = Field(default_factory=dict)

@@ -18,10 +18,10 @@ from typing import BinaryIO
 import click
 
 from butler import Butler, DatasetType
-from butler.artifacts import not_stored
 from butler.connect import Connection, connect
 from butler.formatters import default_formatters
 from butler.lookup import Wanted, not_found
+from butler.readings import not_stored
 from butler.storage_classes import default_storage_classes, resolve_pytype
 from butler_model.artifact import Artifact
 from butler_model.errors import ArtifactIntegrityError, UnsupportedOperationError

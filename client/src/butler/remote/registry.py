@@ -10,6 +10,7 @@ from uuid import UUID
 from butler_api.channel import CALL_SECONDS, Connection
 from butler_api.v1.repository_service_pb2 import CreateRepositoryRequest, ListRepositoriesRequest
 from butler_api.v1.repository_service_pb2_grpc import RepositoryServiceStub
+from butler_model.composites import Composites
 from butler_model.repository import RepositoryInfo
 from butler_model.universe import DimensionUniverse
 
@@ -79,9 +80,19 @@ class RemoteRepositories:
     def __init__(self, address: str, *, call_seconds: float = CALL_SECONDS) -> None:
         self._connection = Connection(address, call_seconds=call_seconds)
 
-    def create(self, name: str, universe: DimensionUniverse, *, request_id: UUID) -> RepositoryInfo:
+    def create(
+        self,
+        name: str,
+        universe: DimensionUniverse,
+        *,
+        composites: Composites | None = None,
+        request_id: UUID,
+    ) -> RepositoryInfo:
         request = CreateRepositoryRequest(
-            request_id=request_id.bytes, repository=name, universe_json=universe.config_json
+            request_id=request_id.bytes,
+            repository=name,
+            universe_json=universe.config_json,
+            composites_json="" if composites is None else composites.config_json,
         )
         self._connection.call(self._connection.stub(RepositoryServiceStub).CreateRepository, request)
         return self.open(name).info

@@ -10,6 +10,7 @@ from typing import Protocol
 from uuid import UUID
 
 from butler_model.artifact import SignedReceipt
+from butler_model.composites import Composites
 from butler_model.repository import RepositoryInfo
 from butler_model.universe import DimensionUniverse
 
@@ -56,8 +57,18 @@ class Registry(Protocol):
 class Repositories(Protocol):
     """All repositories of a deployment."""
 
-    def create(self, name: str, universe: DimensionUniverse, *, request_id: UUID) -> RepositoryInfo:
-        """Create an empty repository; `RepositoryExistsError` if there is one of that name."""
+    def create(
+        self,
+        name: str,
+        universe: DimensionUniverse,
+        *,
+        composites: Composites | None = None,
+        request_id: UUID,
+    ) -> RepositoryInfo:
+        """Create an empty repository; `RepositoryExistsError` if there is one of that name.
+
+        ``composites`` says what is stored as separate components; as the deployment is set up if `None`.
+        """
         ...
 
     def open(self, name: str) -> Registry:

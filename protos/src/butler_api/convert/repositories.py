@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "composites_from_json",
     "info_from_proto",
     "info_to_proto",
     "limits_from_proto",
@@ -15,11 +16,13 @@ import dataclasses
 import json
 
 from butler_api.v1 import models_pb2, repository_service_pb2
+from butler_model.composites import Composites
 from butler_model.errors import ConfigurationError, LimitExceededError
 from butler_model.repository import Constraints, Limits, RepositoryInfo, Store
 from butler_model.universe import DimensionUniverse
 
 _MAX_UNIVERSE_CHARACTERS = 1024 * 1024
+_MAX_COMPOSITES_CHARACTERS = 1024 * 1024
 
 
 def universe_from_json(text: str) -> DimensionUniverse:
@@ -47,6 +50,23 @@ def universe_from_json(text: str) -> DimensionUniverse:
     return DimensionUniverse(config)
 
 
+def composites_from_json(text: str) -> Composites:
+    """Return what is stored as separate components, nothing for an empty text.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if the text is not JSON, or of another shape.
+    LimitExceededError
+        Raised if the text is longer than 1 MiB.
+    """
+    if len(text) > _MAX_COMPOSITES_CHARACTERS:
+        raise LimitExceededError(
+            f"A configuration of composites of {len(text)} characters is too long; the limit is 1 MiB."
+        )
+    return Composites.from_json(text)
+
+
 def limits_to_proto(limits: Limits) -> models_pb2.Limits:
     """Return the message for limits."""
     return models_pb2.Limits(**dataclasses.asdict(limits))
@@ -65,6 +85,7 @@ def info_to_proto(info: RepositoryInfo) -> repository_service_pb2.GetRepositoryR
         limits=limits_to_proto(info.limits),
         datastore_endpoint=info.datastore_endpoint,
         revision=info.revision,
+        composites_json=info.composites.config_json,
     )
 
 
@@ -77,6 +98,7 @@ def info_from_proto(name: str, message: repository_service_pb2.GetRepositoryResp
         limits_from_proto(message.limits),
         message.datastore_endpoint,
         message.revision,
+        composites_from_json(message.composites_json),
     )
 
 

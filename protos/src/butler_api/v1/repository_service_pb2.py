@@ -26,7 +26,7 @@ _sym_db = _symbol_database.Default()
 from butler_api.v1 import models_pb2 as butler__api_dot_v1_dot_models__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&butler_api/v1/repository_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/models.proto\"X\n\x17\x43reateRepositoryRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x12\n\nrepository\x18\x02 \x01(\t\x12\x15\n\runiverse_json\x18\x03 \x01(\t\",\n\x18\x43reateRepositoryResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"*\n\x14GetRepositoryRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\"\xa9\x01\n\x15GetRepositoryResponse\x12\x15\n\runiverse_json\x18\x01 \x01(\t\x12$\n\x06stores\x18\x02 \x03(\x0b\x32\x14.butler_api.v1.Store\x12%\n\x06limits\x18\x03 \x01(\x0b\x32\x15.butler_api.v1.Limits\x12\x1a\n\x12\x64\x61tastore_endpoint\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x03\"\x19\n\x17ListRepositoriesRequest\"0\n\x18ListRepositoriesResponse\x12\x14\n\x0crepositories\x18\x01 \x03(\t\"\x18\n\x16GetCapabilitiesRequest\"c\n\x17GetCapabilitiesResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12%\n\x06limits\x18\x02 \x01(\x0b\x32\x15.butler_api.v1.Limits\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t2\x9b\x03\n\x11RepositoryService\x12\x63\n\x10\x43reateRepository\x12&.butler_api.v1.CreateRepositoryRequest\x1a\'.butler_api.v1.CreateRepositoryResponse\x12Z\n\rGetRepository\x12#.butler_api.v1.GetRepositoryRequest\x1a$.butler_api.v1.GetRepositoryResponse\x12\x63\n\x10ListRepositories\x12&.butler_api.v1.ListRepositoriesRequest\x1a\'.butler_api.v1.ListRepositoriesResponse\x12`\n\x0fGetCapabilities\x12%.butler_api.v1.GetCapabilitiesRequest\x1a&.butler_api.v1.GetCapabilitiesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&butler_api/v1/repository_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/models.proto\"q\n\x17\x43reateRepositoryRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x12\n\nrepository\x18\x02 \x01(\t\x12\x15\n\runiverse_json\x18\x03 \x01(\t\x12\x17\n\x0f\x63omposites_json\x18\x04 \x01(\t\",\n\x18\x43reateRepositoryResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"*\n\x14GetRepositoryRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\"\xc2\x01\n\x15GetRepositoryResponse\x12\x15\n\runiverse_json\x18\x01 \x01(\t\x12$\n\x06stores\x18\x02 \x03(\x0b\x32\x14.butler_api.v1.Store\x12%\n\x06limits\x18\x03 \x01(\x0b\x32\x15.butler_api.v1.Limits\x12\x1a\n\x12\x64\x61tastore_endpoint\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12\x17\n\x0f\x63omposites_json\x18\x06 \x01(\t\"\x19\n\x17ListRepositoriesRequest\"0\n\x18ListRepositoriesResponse\x12\x14\n\x0crepositories\x18\x01 \x03(\t\"\x18\n\x16GetCapabilitiesRequest\"c\n\x17GetCapabilitiesResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12%\n\x06limits\x18\x02 \x01(\x0b\x32\x15.butler_api.v1.Limits\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t2\x9b\x03\n\x11RepositoryService\x12\x63\n\x10\x43reateRepository\x12&.butler_api.v1.CreateRepositoryRequest\x1a\'.butler_api.v1.CreateRepositoryResponse\x12Z\n\rGetRepository\x12#.butler_api.v1.GetRepositoryRequest\x1a$.butler_api.v1.GetRepositoryResponse\x12\x63\n\x10ListRepositories\x12&.butler_api.v1.ListRepositoriesRequest\x1a\'.butler_api.v1.ListRepositoriesResponse\x12`\n\x0fGetCapabilities\x12%.butler_api.v1.GetCapabilitiesRequest\x1a&.butler_api.v1.GetCapabilitiesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,21 +34,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.repository_se
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CREATEREPOSITORYREQUEST']._serialized_start=85
-  _globals['_CREATEREPOSITORYREQUEST']._serialized_end=173
-  _globals['_CREATEREPOSITORYRESPONSE']._serialized_start=175
-  _globals['_CREATEREPOSITORYRESPONSE']._serialized_end=219
-  _globals['_GETREPOSITORYREQUEST']._serialized_start=221
-  _globals['_GETREPOSITORYREQUEST']._serialized_end=263
-  _globals['_GETREPOSITORYRESPONSE']._serialized_start=266
-  _globals['_GETREPOSITORYRESPONSE']._serialized_end=435
-  _globals['_LISTREPOSITORIESREQUEST']._serialized_start=437
-  _globals['_LISTREPOSITORIESREQUEST']._serialized_end=462
-  _globals['_LISTREPOSITORIESRESPONSE']._serialized_start=464
-  _globals['_LISTREPOSITORIESRESPONSE']._serialized_end=512
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=514
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=538
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=540
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=639
-  _globals['_REPOSITORYSERVICE']._serialized_start=642
-  _globals['_REPOSITORYSERVICE']._serialized_end=1053
+  _globals['_CREATEREPOSITORYREQUEST']._serialized_end=198
+  _globals['_CREATEREPOSITORYRESPONSE']._serialized_start=200
+  _globals['_CREATEREPOSITORYRESPONSE']._serialized_end=244
+  _globals['_GETREPOSITORYREQUEST']._serialized_start=246
+  _globals['_GETREPOSITORYREQUEST']._serialized_end=288
+  _globals['_GETREPOSITORYRESPONSE']._serialized_start=291
+  _globals['_GETREPOSITORYRESPONSE']._serialized_end=485
+  _globals['_LISTREPOSITORIESREQUEST']._serialized_start=487
+  _globals['_LISTREPOSITORIESREQUEST']._serialized_end=512
+  _globals['_LISTREPOSITORIESRESPONSE']._serialized_start=514
+  _globals['_LISTREPOSITORIESRESPONSE']._serialized_end=562
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=564
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=588
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=590
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=689
+  _globals['_REPOSITORYSERVICE']._serialized_start=692
+  _globals['_REPOSITORYSERVICE']._serialized_end=1103
 # @@protoc_insertion_point(module_scope)

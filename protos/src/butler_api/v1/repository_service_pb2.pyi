@@ -29,22 +29,28 @@ class CreateRepositoryRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     REPOSITORY_FIELD_NUMBER: _builtins.int
     UNIVERSE_JSON_FIELD_NUMBER: _builtins.int
+    COMPOSITES_JSON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """UUID of this mutation, 16 bytes."""
     repository: _builtins.str
     """[a-z][a-z0-9_]{0,39}."""
     universe_json: _builtins.str
     """Dimension configuration as JSON; empty for the default universe. At most 1 MiB."""
+    composites_json: _builtins.str
+    """What is stored as separate components, as JSON: {"default": false, "disassembled": {KEY: BOOLEAN}}, where a
+    key is a dataset type, dimensions or a storage class. Empty for what the service is set up with. At most 1 MiB.
+    """
     def __init__(
         self,
         *,
         request_id: _builtins.bytes = ...,
         repository: _builtins.str = ...,
         universe_json: _builtins.str = ...,
+        composites_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["repository", b"repository", "request_id", b"request_id", "universe_json", b"universe_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["composites_json", b"composites_json", "repository", b"repository", "request_id", b"request_id", "universe_json", b"universe_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -105,12 +111,15 @@ class GetRepositoryResponse(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     DATASTORE_ENDPOINT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    COMPOSITES_JSON_FIELD_NUMBER: _builtins.int
     universe_json: _builtins.str
     """Dimension configuration as JSON."""
     datastore_endpoint: _builtins.str
     """host:port of the datastore service. The host is empty when it is the one of the registry service."""
     revision: _builtins.int
     """Number of changes of definitions (dimension records, collections, dataset types) so far."""
+    composites_json: _builtins.str
+    """What is stored as separate components, as JSON; see CreateRepositoryRequest. Empty for nothing."""
     @_builtins.property
     def stores(self) -> _containers.RepeatedCompositeFieldContainer[_models_pb2.Store]:
         """Where artifacts go; a new one to the first that takes it."""
@@ -127,10 +136,11 @@ class GetRepositoryResponse(_message.Message):
         limits: _models_pb2.Limits | None = ...,
         datastore_endpoint: _builtins.str = ...,
         revision: _builtins.int = ...,
+        composites_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["datastore_endpoint", b"datastore_endpoint", "limits", b"limits", "revision", b"revision", "stores", b"stores", "universe_json", b"universe_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["composites_json", b"composites_json", "datastore_endpoint", b"datastore_endpoint", "limits", b"limits", "revision", b"revision", "stores", b"stores", "universe_json", b"universe_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

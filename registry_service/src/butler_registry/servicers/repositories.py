@@ -9,7 +9,12 @@ from importlib.metadata import version
 
 import grpc
 
-from butler_api.convert.repositories import info_to_proto, limits_to_proto, universe_from_json
+from butler_api.convert.repositories import (
+    composites_from_json,
+    info_to_proto,
+    limits_to_proto,
+    universe_from_json,
+)
 from butler_api.convert.values import uuid_from_proto
 from butler_api.v1 import repository_service_pb2 as pb
 from butler_api.v1.repository_service_pb2_grpc import RepositoryServiceServicer
@@ -30,6 +35,7 @@ class RepositoryServicer(RepositoryServiceServicer):
         info = self._repositories.create(
             request.repository,
             universe_from_json(request.universe_json),
+            composites=composites_from_json(request.composites_json) if request.composites_json else None,
             request_id=uuid_from_proto(request.request_id, "request_id"),
         )
         return pb.CreateRepositoryResponse(revision=info.revision)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from uuid import UUID
 
+from butler_model.composites import Composites
 from butler_model.errors import IncompatibleVersionError
 from butler_model.repository import Store
 from butler_model.universe import DimensionUniverse
@@ -25,6 +26,7 @@ def create_repository(
     name: str,
     universe: DimensionUniverse,
     stores: Sequence[Store],
+    composites: Composites,
     request_id: UUID,
 ) -> None:
     """Make a repository, whole or not at all: static tables by migration, dimension tables from the universe.
@@ -43,6 +45,7 @@ def create_repository(
                 "schema_revision": SCHEMA_REVISION,
                 "universe": universe.config_json,
                 "stores": json.dumps([store.as_mapping() for store in stores]),
+                "composites": composites.config_json,
                 "created_by": str(request_id),
             },
         )
