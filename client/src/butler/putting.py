@@ -80,10 +80,10 @@ def format_dataset(obj: object, dataset_type: DatasetType, data_id: Mapping[str,
     """
     storage_class = default_storage_classes().getStorageClass(dataset_type.storageClass_name)
     check_instance(storage_class, obj)
-    formatter = default_formatters().formatter_for(dataset_type.name, storage_class)
+    formatter, parameters = default_formatters().formatter_for(dataset_type, data_id.get("instrument"))
     content = cast(BinaryIO, SpooledTemporaryFile(_SPOOL_BYTES))  # noqa: SIM115
     try:
-        formatter.write(obj, content)
+        formatter.write(obj, content, parameters)
         size = content.seek(0, io.SEEK_END)
     except BaseException:
         content.close()
