@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["CASES", "Case", "frames", "hdu_list", "quantity_table", "same_array", "same_table"]
 
 import io
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +17,15 @@ import pandas as pd
 import pyarrow as pa
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.table import MaskedColumn, QTable, Table
+from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.time import Time
+from matplotlib.figure import Figure
 
 from butler.formatters import Formatter, default_formatters
+from butler.log_records import LogRecords
+from butler.packages import Packages
 from butler.storage_classes import default_storage_classes, resolve_pytype
+from butler_model.timespan import Timespan
 
 
 def same(left: Any, right: Any) -> None:
@@ -52,6 +57,8 @@ def same_table(left: Any, right: Any) -> None:
         elif getattr(old, "mask", None) is not None and not isinstance(old, Time):
             assert np.array_equal(old.mask, new.mask), name
             assert np.all(old[~old.mask] == new[~new.mask]), name
+        elif isinstance(old, Column) and old.dtype.kind == "f":
+            assert np.array_equal(old, new, equal_nan=True), name
         else:
             assert np.all(old == new), name
 
@@ -186,6 +193,39 @@ def arrow_tables() -> list[pa.Table]:
     ]
 
 
+def fits_table() -> Table:
+    table = plain_table()
+    table.meta = {"RUN": 1, "ORIGIN": "test"}
+    table["flux"].format = None
+    table["empty"] = MaskedColumn(["", "x", "y", ""], mask=[False, True, False, True])
+    table["nan"] = [np.nan, 1.0, np.inf, -0.0]
+    return table
+
+
+def log_records() -> LogRecords:
+    records = [
+        logging.LogRecord("survey.isr", logging.INFO, __file__, 1, "flat %s of é\n%d", ("r", 3), None),
+        logging.makeLogRecord({"name": "survey", "levelno": 35, "msg": "failed", "data_id": {"visit": 5}}),
+    ]
+    records[1].exc_text = "Traceback\nValueError: a reason"
+    for record in records:
+        record.created = 1_700_000_000.25
+    return LogRecords.from_logging(records)
+
+
+def figure() -> Figure:
+    figure = Figure(figsize=(2, 1))
+    figure.subplots().plot([1, 2, 3])
+    return figure
+
+
+def shows(drawn: Any, image: Any) -> None:
+    sink = io.BytesIO()
+    drawn.savefig(sink, format="png", metadata={"Software": None})
+    # A figure that was only looked at again is compared with itself.
+    assert drawn is image or not isinstance(image, bytes) or image == sink.getvalue()
+
+
 @dataclass(frozen=True)
 class Case:
     label: str
@@ -195,6 +235,8 @@ class Case:
     wrong: Any = ...
     delimited: bool = True
     """Whether the format can tell that its end is missing; elsewhere the recorded size and checksum tell."""
+    read_as: type | None = None
+    """What it is read as, where that is not what was written."""
 
     @property
     def formatter(self) -> Formatter:
@@ -202,11 +244,11 @@ class Case:
 
     @property
     def pytype(self) -> type:
-        return resolve_pytype(default_storage_classes().getStorageClass(self.storage_class))
+        return self.read_as or resolve_pytype(default_storage_classes().getStorageClass(self.storage_class))
 
-    def written(self, obj: Any) -> bytes:
+    def written(self, obj: Any, **parameters: object) -> bytes:
         sink = io.BytesIO()
-        self.formatter.write(obj, sink)
+        self.formatter.write(obj, sink, parameters)
         return sink.getvalue()
 
 
@@ -215,6 +257,15 @@ UNENDING = {"inf": float("inf"), "-inf": [float("-inf")]}
 IMAGES = [
     np.arange(6, dtype=kind).reshape(2, 3)
     for kind in ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
+]
+CUBES = [np.arange(24, dtype="f4").reshape(2, 3, 4), np.arange(5, dtype="i2"), np.ones((1, 2, 2, 2))]
+CHUNKED = [
+    np.arange(3),
+    np.asfortranarray(np.ones((200, 300), ">f8")),
+    np.array([b"a", b""]),
+    np.array([True, False]),
+    np.array([(1, 2.5)], [("a", "i2"), ("b", "f8")]),
+    np.array([1 + 2j, np.nan]),
 ]
 ARRAYS = [
     np.arange(3),
@@ -257,5 +308,24 @@ CASES = [
     Case("ecsv", "AstropyQTable", lambda: [quantity_table()], same_table, delimited=False),
     Case("npy", "NumpyArray", lambda: [*ARRAYS, structured_array()], same_array, np.array([None])),
     Case("fits", "FitsHDUList", lambda: [hdu_list(), fits.HDUList([fits.PrimaryHDU()])], same_hdus),
-    Case("fits", "FitsImage", lambda: IMAGES, same_array, np.zeros((2, 2, 2))),
+    Case("fits", "FitsImage", lambda: [*IMAGES, *CUBES], same_array, np.zeros((0, 2))),
+    Case("fits", "FitsTable", lambda: [fits_table()], same_table, Table({"a": ["x "]})),
+    Case("hdf5", "Hdf5Array", lambda: CHUNKED, same_array, np.array(["é"])),
+    Case("matplotlib", "Plot", lambda: [figure()], shows, b"x", read_as=bytes),
+    Case("logs", "LogRecords", lambda: [LogRecords(), log_records()], wrong=[], delimited=False),
+    Case(
+        "simple",
+        "Packages",
+        lambda: [Packages({}), Packages({"numpy": "2.0", "python": "3.12"}), Packages.from_system()],
+        wrong={"numpy": "2"},
+        delimited=False,
+    ),
+    Case(
+        "simple",
+        "Timespan",
+        lambda: [Timespan(None, None), Timespan.EMPTY, Timespan.from_nsec(5, 10**18)],
+        wrong=[1, 2],
+        delimited=False,
+    ),
+    Case("pickle", "Pickle", lambda: [None, {"a": {1, 2}}, 1 + 2j], wrong=lambda: None),
 ]

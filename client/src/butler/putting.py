@@ -115,21 +115,20 @@ def format_dataset(
         Raised if there is no formatter, or it cannot write the object.
     """
     storage_class = default_storage_classes().getStorageClass(dataset_type.storageClass_name)
+    instrument = data_id.get("instrument")
     converted = coerce(storage_class, obj)
     artifacts: list[FormattedArtifact] = []
     try:
-        if storage_class.isComposite() and composites.is_disassembled(
-            dataset_type, data_id.get("instrument")
-        ):
+        if storage_class.isComposite() and composites.is_disassembled(dataset_type, instrument):
             for component, part in delegate_of(storage_class).disassemble(converted).items():
                 held = component_class(storage_class, component)
                 part_type = dataset_type.makeComponentDatasetType(component, held)
-                artifacts.append(_format(coerce(held, part), part_type, held))
+                artifacts.append(_format(coerce(held, part), part_type, held, instrument))
             if not artifacts:
                 # All are None. An empty mapping says so, and reads back as any other composite of that format.
-                artifacts.append(_written({}, default_formatters().by_label("json"), storage_class))
+                artifacts.append(_written({}, default_formatters().by_label("json"), {}, storage_class))
         else:
-            artifacts.append(_format(converted, dataset_type, storage_class))
+            artifacts.append(_format(converted, dataset_type, storage_class, instrument))
     except BaseException:
         for artifact in artifacts:
             artifact.content.close()
@@ -137,18 +136,24 @@ def format_dataset(
     return FormattedDataset(dataset_type, data_id, new_dataset_id(), tuple(artifacts))
 
 
-def _format(obj: object, dataset_type: DatasetType, storage_class: StorageClass) -> FormattedArtifact:
-    formatter = default_formatters().formatter_for(dataset_type.name, storage_class)
+def _format(
+    obj: object, dataset_type: DatasetType, storage_class: StorageClass, instrument: str | None
+) -> FormattedArtifact:
+    formatter, parameters = default_formatters().formatter_for(dataset_type, instrument)
     form = written_form(storage_class, formatter, obj)
-    return _written(form, formatter, storage_class, dataset_type.component() or "")
+    return _written(form, formatter, parameters, storage_class, dataset_type.component() or "")
 
 
 def _written(
-    obj: object, formatter: Formatter, storage_class: StorageClass, component: str = ""
+    obj: object,
+    formatter: Formatter,
+    parameters: Mapping[str, object],
+    storage_class: StorageClass,
+    component: str = "",
 ) -> FormattedArtifact:
     content = cast(BinaryIO, SpooledTemporaryFile(_SPOOL_BYTES))  # noqa: SIM115
     try:
-        formatter.write(obj, content)
+        formatter.write(obj, content, parameters)
         size = content.seek(0, io.SEEK_END)
     except BaseException:
         content.close()

@@ -15,11 +15,13 @@ __all__ = ["DEFAULT", "find_entry", "flat_entries", "lookup_keys", "normal_key"]
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .dataset import DatasetType
 from .errors import ConfigurationError, DimensionNameError
-from .universe import DimensionUniverse
+
+if TYPE_CHECKING:
+    from .dataset import DatasetType
+    from .universe import DimensionUniverse
 
 DEFAULT = "default"
 """Key of what applies where nothing else does."""

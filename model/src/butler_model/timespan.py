@@ -220,7 +220,9 @@ class Timespan:
 
     @classmethod
     def from_simple(cls, simple: list[int]) -> Timespan:
-        """Make a timespan from what `to_simple` gave."""
+        """Make a timespan from what `to_simple` gave; `ValueError` if it is something else."""
+        if not isinstance(simple, list | tuple) or [type(nsec) for nsec in simple] != [int, int]:
+            raise ValueError(f"{simple!r:.80} are not the two ends of a timespan in TAI nanoseconds.")
         return _restore(*simple)
 
     def __str__(self) -> str:

@@ -60,7 +60,8 @@ def put_file(
     with Butler(repository, writeable=True) as butler:
         kind = butler.registry.getDatasetType(dataset_type)
         storage_class = default_storage_classes().getStorageClass(kind.storageClass_name)
-        formatter = default_formatters().formatter_for(kind.name, storage_class)
+        instrument = dict(data_id).get("instrument")
+        formatter = default_formatters().formatter_for(kind, instrument).formatter
         with Path(file).open("rb") as source:
             obj = formatter.read(source, resolve_pytype(storage_class))
         ref = butler.put(obj, kind, typed_data_id(butler.dimensions, data_id), run=run)

@@ -7,7 +7,7 @@ only when its label comes up.
 
 from __future__ import annotations
 
-__all__ = ["Formatter", "FormatterFactory", "default_formatters"]
+__all__ = ["Choice", "Formatter", "FormatterFactory", "default_formatters"]
 
-from .factory import FormatterFactory, default_formatters
+from .factory import Choice, FormatterFactory, default_formatters
 from .formatter import Formatter

@@ -26,7 +26,7 @@ class EcsvFormatter(Formatter):
     label = "ecsv"
     extension = ".ecsv"
 
-    def encode(self, obj: object, sink: BinaryIO) -> None:
+    def encode(self, obj: object, sink: BinaryIO, parameters: Mapping[str, object]) -> None:
         if not isinstance(obj, Table):
             raise self.refusal(f"takes an astropy Table or QTable, not a {type(obj).__qualname__}.")
         written = io.StringIO()

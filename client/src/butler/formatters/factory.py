@@ -3,29 +3,70 @@
 
 from __future__ import annotations
 
-__all__ = ["FormatterFactory", "default_formatters"]
+__all__ = ["Choice", "FormatterFactory", "default_formatters"]
 
 import functools
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from butler_model.config_lookup import find_entry, flat_entries
 from butler_model.errors import ConfigurationError, FormatterError
-from butler_model.storage_class import StorageClass
 
 from .formatter import Formatter
+from .write_parameters import check_write_parameters, expand_recipe, nearest
+
+if TYPE_CHECKING:
+    from butler_model.dataset import DatasetType
 
 _GROUP = "butler.formatters"
+_VARIABLE = "BUTLER_FORMATTERS"
+_SECTIONS = ("formatters", "default", "write_recipes")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What a configuration says of one key."""
+
+    label: str
+    parameters: Mapping[str, object]
 
 
 @functools.cache
 def default_formatters() -> FormatterFactory:
-    """The formatters that this client ships, chosen as its configuration says."""
+    """The formatters of this process, chosen as the configuration that is shipped says.
+
+    The file that the environment variable ``BUTLER_FORMATTERS`` names, if it is set, goes before that.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if that file cannot be read, or is not as it should be.
+    """
     text = (files("butler") / "configs" / "formatters.yaml").read_text(encoding="utf-8")
-    return FormatterFactory(yaml.safe_load(text))
+    factory = FormatterFactory(yaml.safe_load(text))
+    if path := os.environ.get(_VARIABLE):
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise ConfigurationError(
+                f"{path!r}, which {_VARIABLE} names, cannot be read as YAML: {error}", path=path
+            ) from error
+        factory.add_config(content)
+    return factory
+
+
+class Choice(NamedTuple):
+    """The formatter that writes a dataset, and the parameters that it does so with."""
+
+    formatter: Formatter
+    write_parameters: Mapping[str, object]
 
 
 class FormatterFactory:
@@ -38,48 +79,89 @@ class FormatterFactory:
     Parameters
     ----------
     config
-        ``{"formatters": {dataset type or storage class name: label}}``.
-
-    Raises
-    ------
-    ConfigurationError
-        Raised if the configuration has another shape, or two packages claim the same label.
+        See `add_config`.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        choices = config.get("formatters") if isinstance(config, Mapping) else None
-        if not isinstance(choices, Mapping) or not all(isinstance(label, str) for label in choices.values()):
-            raise ConfigurationError("A formatter configuration is {'formatters': {name: label}}.")
-        self._choices: Mapping[str, str] = choices
         self._entry_points = _installed()
         self._formatters: dict[str, Formatter] = {}
+        self._entries: Mapping[str, _Entry] = {}
+        self._defaults: Mapping[str, Mapping[str, object]] = {}
+        self._recipes: Mapping[str, Mapping[str, Any]] = {}
+        self.add_config(config)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """All labels known here, sorted."""
         return tuple(sorted(self._entry_points))
 
-    def formatter_for(self, dataset_type_name: str, storage_class: StorageClass) -> Formatter:
-        """Choose the formatter that writes a dataset.
+    def add_config(self, config: Mapping[str, Any]) -> None:
+        """Add what a configuration says; it goes before what was there.
 
-        The most specific name that is configured decides: the dataset type, then, for a component, the
-        dataset type that it is part of, then the storage class.
+        Parameters
+        ----------
+        config
+            ``{"formatters": {key: label or {"formatter": label, "parameters": {name: value}}}, "default":
+            {label: {name: value}}, "write_recipes": {label: {recipe: {name: value}}}}``, where at least one
+            of the three is there. The keys are those of `butler_model.config_lookup`. Write parameters are
+            checked when the formatter is first chosen, since that imports it.
+
+        Raises
+        ------
+        ConfigurationError
+            Raised if the configuration has another shape, or names a formatter that is not installed.
+        """
+        if not isinstance(config, Mapping) or not config:
+            raise _misshapen(f"{config!r:.80}")
+        if unknown := [key for key in config if key not in _SECTIONS]:
+            raise _misshapen(f"{unknown[0]!r}, of which {nearest(str(unknown[0]), _SECTIONS)}")
+        sections = {name: config.get(name, {}) for name in _SECTIONS}
+        for name, section in sections.items():
+            if not isinstance(section, Mapping):
+                raise _misshapen(f"{section!r:.80} under {name!r}")
+        entries = {
+            key: self._entry(key, entry) for key, entry in flat_entries(sections["formatters"]).items()
+        }
+        defaults, recipes = sections["default"], sections["write_recipes"]
+        for label, named in [*defaults.items(), *recipes.items()]:
+            self._check_label(label)
+            if not isinstance(named, Mapping):
+                raise _misshapen(f"{named!r:.80} for {label!r}")
+        self._entries = {**self._entries, **entries}
+        self._defaults = _merged(self._defaults, defaults)
+        self._recipes = _merged(self._recipes, recipes)
+
+    def formatter_for(self, dataset_type: DatasetType, instrument: str | None = None) -> Choice:
+        """Choose the formatter that writes a dataset, with its write parameters.
+
+        The most specific key that is configured decides; see `butler_model.config_lookup.lookup_keys`. Its
+        parameters go before the default ones of the formatter.
 
         Raises
         ------
         FormatterError
-            Raised if none is configured, or its label is unknown.
+            Raised if none is configured.
+        ConfigurationError
+            Raised if the formatter does not take the parameters that are configured.
         """
-        for name in (dataset_type_name, dataset_type_name.partition(".")[0], storage_class.name):
-            if name in self._choices:
-                return self.by_label(self._choices[name])
-        raise FormatterError(
-            f"No formatter is configured for dataset type {dataset_type_name!r} or its storage class "
-            f"{storage_class.name!r}; use a storage class that has one, or configure one of "
-            f"{', '.join(self.labels)}.",
-            dataset_type=dataset_type_name,
-            storage_class=storage_class.name,
-        )
+        entry = find_entry(self._entries, dataset_type, instrument)
+        if entry is None:
+            raise FormatterError(
+                f"No formatter is configured for dataset type {dataset_type.name!r} or its storage class "
+                f"{dataset_type.storageClass_name!r}; use a storage class that has one, or configure one of "
+                f"{', '.join(self.labels)}.",
+                dataset_type=dataset_type.name,
+                storage_class=dataset_type.storageClass_name,
+            )
+        formatter = self.by_label(entry.label)
+        recipes = {**formatter.write_recipes, **self._recipes.get(entry.label, {})}
+        for recipe in recipes.values():
+            check_write_parameters(entry.label, recipe, formatter.write_parameters)
+        parameters: dict[str, object] = {}
+        for given in (self._defaults.get(entry.label, {}), entry.parameters):
+            parameters.update(expand_recipe(entry.label, given, recipes))
+        check_write_parameters(entry.label, parameters, formatter.write_parameters)
+        return Choice(formatter, parameters)
 
     def by_label(self, label: str) -> Formatter:
         """Look up the formatter that an artifact was written with.
@@ -94,6 +176,23 @@ class FormatterFactory:
             self._formatters[label] = self._load(label)
         return self._formatters[label]
 
+    def _entry(self, key: str, entry: Any) -> _Entry:
+        label, parameters = entry, {}
+        if isinstance(entry, Mapping) and set(entry) <= {"formatter", "parameters"}:
+            label, parameters = entry.get("formatter"), entry.get("parameters", {})
+        if not isinstance(label, str) or not isinstance(parameters, Mapping):
+            raise _misshapen(f"{entry!r:.80} for {key!r}")
+        self._check_label(label)
+        return _Entry(label, parameters)
+
+    def _check_label(self, label: object) -> None:
+        if label not in self._entry_points:
+            raise ConfigurationError(
+                f"The configuration names the formatter {label!r}, which is not installed here; "
+                f"{nearest(str(label), self._entry_points)}.",
+                formatter=str(label),
+            )
+
     def _load(self, label: str) -> Formatter:
         if label not in self._entry_points:
             raise FormatterError(
@@ -106,7 +205,7 @@ class FormatterFactory:
         except ImportError as error:
             raise FormatterError(
                 f"Formatter {label!r} needs a package that is not installed ({error}); "
-                "pip install 'butler-grpc-client[fits,tables]'.",
+                "pip install 'butler-grpc-client[figures,fits,hdf5,tables]'.",
                 formatter=label,
             ) from error
         if not isinstance(formatter, Formatter) or formatter.label != label:
@@ -130,3 +229,17 @@ def _installed() -> dict[str, EntryPoint]:
                 formatter=entry_point.name,
             )
     return found
+
+
+def _merged(
+    old: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    return {label: {**old.get(label, {}), **new.get(label, {})} for label in {**old, **new}}
+
+
+def _misshapen(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        "A formatter configuration is {'formatters': {key: label or {'formatter': label, 'parameters': {…}}}, "
+        "'default': {label: parameters}, 'write_recipes': {label: {name: parameters}}}; it cannot have "
+        f"{what}."
+    )

@@ -12,6 +12,8 @@ from typing import BinaryIO, ClassVar
 
 from butler_model.errors import ButlerError, FormatterError, StorageClassError
 
+from .write_parameters import Accepted, check_write_parameters
+
 NO_PARAMETERS: Mapping[str, object] = MappingProxyType({})
 
 
@@ -30,10 +32,14 @@ class Formatter(ABC):
     """Components that can be read without the rest."""
     parameters: ClassVar[frozenset[str]] = frozenset()
     """Parameters that a reader may pass."""
+    write_parameters: ClassVar[Mapping[str, Accepted]] = MappingProxyType({})
+    """Parameters that a configuration may give for writing, each with the types and values it accepts."""
+    write_recipes: ClassVar[Mapping[str, Mapping[str, object]]] = MappingProxyType({})
+    """Sets of write parameters that a configuration can name; it may add more."""
 
     @abstractmethod
-    def encode(self, obj: object, sink: BinaryIO) -> None:
-        """Write an object; see `write`."""
+    def encode(self, obj: object, sink: BinaryIO, parameters: Mapping[str, object]) -> None:
+        """Write an object; see `write`. The parameters are among those declared."""
 
     @abstractmethod
     def decode(
@@ -41,17 +47,27 @@ class Formatter(ABC):
     ) -> object:
         """Read an object; see `read`. The component and parameters are among those declared."""
 
-    def write(self, obj: object, sink: BinaryIO) -> None:
+    def write(self, obj: object, sink: BinaryIO, parameters: Mapping[str, object] = NO_PARAMETERS) -> None:
         """Write an object so that reading gives an equal one.
+
+        Parameters
+        ----------
+        sink
+            Seekable; its position is its end then.
+        parameters
+            How to write, by the names of `write_parameters`.
 
         Raises
         ------
+        ConfigurationError
+            Raised if this formatter does not take such parameters.
         FormatterError
             Raised if the object is of the wrong type, or holds something that the format would change or
             lose. What the sink holds by then is of no use.
         """
+        check_write_parameters(self.label, parameters, self.write_parameters)
         try:
-            self.encode(obj, sink)
+            self.encode(obj, sink, parameters)
         except (ButlerError, MemoryError):
             raise
         except Exception as error:

@@ -26,7 +26,7 @@ class JsonFormatter(Formatter):
     label = "json"
     extension = ".json"
 
-    def encode(self, obj: object, sink: BinaryIO) -> None:
+    def encode(self, obj: object, sink: BinaryIO, parameters: Mapping[str, object]) -> None:
         check_plain(obj, _SCALARS, (str,))
         # Not escaped, so that half of a surrogate pair is an error here and not another character later.
         sink.write(json.dumps(obj, ensure_ascii=False).encode("utf-8"))

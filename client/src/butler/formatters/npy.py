@@ -19,7 +19,7 @@ class NpyFormatter(Formatter):
     label = "npy"
     extension = ".npy"
 
-    def encode(self, obj: object, sink: BinaryIO) -> None:
+    def encode(self, obj: object, sink: BinaryIO, parameters: Mapping[str, object]) -> None:
         # Subclasses carry what the format has no place for: masks, units.
         if type(obj) not in (np.ndarray, np.memmap):
             raise self.refusal(

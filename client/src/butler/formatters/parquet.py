@@ -5,10 +5,13 @@ from __future__ import annotations
 
 __all__ = ["ParquetFormatter"]
 
+import fnmatch
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, BinaryIO, Literal
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from butler_model.errors import StorageClassError
@@ -30,20 +33,32 @@ _KINDS: Mapping[tuple[str, str], _Kind] = {
 class ParquetFormatter(Formatter):
     """A pandas DataFrame, pyarrow Table, astropy Table or QTable, or NumPy structured array.
 
-    What one library wrote, the others can read. The parameter ``columns`` (a name, or a list of them in the
-    order wanted) restricts what is read, and what is moved, to these columns; the index of a DataFrame comes
-    along. The components ``columns``, ``rowcount`` and ``schema`` need the footer only. Pages have checksums,
-    so that what is read in part is verified too.
+    What one library wrote, the others can read. The parameter ``columns`` (a name or glob, or a list of them in
+    the order wanted) restricts what is read, and what is moved, to these columns; the index of a DataFrame comes
+    along. The parameter ``filters`` keeps the rows that a condition holds for, in the form of pyarrow:
+    ``[(column, operator, value), …]`` must all hold, or of a list of such lists at least one; groups of rows that
+    the footer rules out are not moved. The components ``columns``, ``rowcount`` and ``schema`` need the footer
+    only. Pages have checksums, so that what is read in part is verified too.
+
+    Write parameters are ``compression`` with its ``compression_level``, and ``row_group_size`` in rows: small groups
+    let filters skip more.
     """
 
     label = "parquet"
     extension = ".parq"
     components = frozenset({"columns", "rowcount", "schema"})
-    parameters = frozenset({"columns"})
+    parameters = frozenset({"columns", "filters"})
+    write_parameters = MappingProxyType(
+        {
+            "compression": ("brotli", "gzip", "lz4", "none", "snappy", "zstd"),
+            "compression_level": (int,),
+            "row_group_size": (int,),
+        }
+    )
 
-    def encode(self, obj: object, sink: BinaryIO) -> None:
+    def encode(self, obj: object, sink: BinaryIO, parameters: Mapping[str, object]) -> None:
         table = self._to_arrow(obj)
-        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+        pq.write_table(table, sink, **{"compression": "zstd", **parameters}, write_page_checksum=True)
 
     def decode(
         self, source: BinaryIO, pytype: type, component: str | None, parameters: Mapping[str, object]
@@ -60,7 +75,14 @@ class ParquetFormatter(Formatter):
             raise self.refusal(
                 f"gives tables of pandas, pyarrow, astropy or NumPy, not a {pytype.__qualname__}."
             )
-        table = self._read(file, parameters.get("columns"), with_index=kind == "pandas")
+        names = self._wanted(file.schema_arrow, parameters.get("columns"), with_index=kind == "pandas")
+        if "filters" in parameters:
+            table = _filtered(source, names, parameters["filters"])
+        elif names is None:
+            table = file.read()
+        else:
+            # The file gives them in its own order, and with a name also those that begin with it and a dot.
+            table = file.read(columns=names).select(names)
         return _from_arrow(table, kind, pytype)
 
     def _to_arrow(self, obj: Any) -> pa.Table:
@@ -79,22 +101,31 @@ class ParquetFormatter(Formatter):
             f"takes tables of pandas, pyarrow, astropy or NumPy, not a {type(obj).__qualname__}."
         )
 
-    def _read(self, file: pq.ParquetFile, columns: object, with_index: bool) -> pa.Table:
+    def _wanted(self, schema: pa.Schema, columns: object, with_index: bool) -> list[str] | None:
+        """Return the Arrow columns to read, in order; `None` for all."""
         if columns is None:
-            return file.read()
+            return None
         wanted = [columns] if isinstance(columns, str) else columns
         if not isinstance(wanted, list | tuple) or not all(isinstance(name, str) for name in wanted):
             raise self.refusal(f"parameter 'columns' is a name or a list of names, not {columns!r}.")
-        known = _columns_behind(file.schema_arrow)
-        if unknown := [name for name in wanted if name not in known]:
+        known = _columns_behind(schema)
+        matches = {name: [name] if name in known else fnmatch.filter(known, name) for name in wanted}
+        if unknown := [name for name, found in matches.items() if not found]:
             raise self.refusal(
                 f"the table has no column {', '.join(map(repr, unknown))}; it has {', '.join(known)}."
             )
-        names = [part for name in dict.fromkeys(wanted) for part in known[name]]
+        chosen = dict.fromkeys(name for found in matches.values() for name in found)
+        names = [part for name in chosen for part in known[name]]
         if with_index:
-            names += [name for name in _index_columns(file.schema_arrow) if name not in names]
-        # The file gives them in its own order, and with a name also those that begin with it and a dot.
-        return file.read(columns=names).select(names)
+            names += [name for name in _index_columns(schema) if name not in names]
+        return names
+
+
+def _filtered(source: BinaryIO, names: list[str] | None, filters: object) -> pa.Table:
+    options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    fragment = ds.ParquetFileFormat(default_fragment_scan_options=options).make_fragment(source)
+    columns = None if names is None else {name: ds.field(name) for name in names}
+    return fragment.to_table(columns=columns, filter=pq.filters_to_expression(filters))
 
 
 def _component(file: pq.ParquetFile, component: str, pytype: type) -> object:

@@ -17,7 +17,7 @@ class TextFormatter(Formatter):
     label = "text"
     extension = ".txt"
 
-    def encode(self, obj: object, sink: BinaryIO) -> None:
+    def encode(self, obj: object, sink: BinaryIO, parameters: Mapping[str, object]) -> None:
         if not isinstance(obj, str):
             raise self.refusal(f"takes a str, not a {type(obj).__qualname__}.")
         sink.write(obj.encode("utf-8"))
@@ -34,7 +34,7 @@ class BytesFormatter(Formatter):
     label = "bytes"
     extension = ".bin"
 
-    def encode(self, obj: object, sink: BinaryIO) -> None:
+    def encode(self, obj: object, sink: BinaryIO, parameters: Mapping[str, object]) -> None:
         if not isinstance(obj, bytes):
             raise self.refusal(
                 f"takes bytes, not a {type(obj).__qualname__}; any bytes-like object can be made so."

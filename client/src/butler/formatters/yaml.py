@@ -34,7 +34,7 @@ class YamlFormatter(Formatter):
     label = "yaml"
     extension = ".yaml"
 
-    def encode(self, obj: object, sink: BinaryIO) -> None:
+    def encode(self, obj: object, sink: BinaryIO, parameters: Mapping[str, object]) -> None:
         check_plain(obj, _SCALARS, _KEYS)
         text = yaml.dump(obj, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
         sink.write(text.encode("utf-8"))
