@@ -161,6 +161,8 @@ def test_uris_are_those_of_the_whole_or_of_the_parts(butler: Butler, layout: str
     # D33
     butler.put(MetricsExample({"answer": 42}, None, [1]), "metrics", WHERE)
     uri, parts = butler.getURIs("metrics", WHERE)
+    with pytest.raises(StorageClassError):
+        butler.getURI("metrics.nonsense", WHERE)
     if layout == "whole":
         assert uri == butler.getURI("metrics", WHERE)
         assert parts == {}

@@ -273,9 +273,9 @@ def test_a_component_of_an_object_that_is_stored_whole_is_taken_out_of_it(
     butler: Butler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # D34
-    pair = StorageClass("TestPair", "dict", components={"left": "int", "right": "StructuredDataDict"})
+    pair = StorageClass("TestItems", "dict", components={"left": "int", "right": "StructuredDataDict"})
     default_storage_classes().registerStorageClass(pair)
-    formatters = FormatterFactory({"formatters": {"TestPair": "json"}})
+    formatters = FormatterFactory({"formatters": {"TestItems": "json"}})
     monkeypatch.setattr("butler.putting.default_formatters", lambda: formatters)
     butler.registry.registerDatasetType(DatasetType("pair", [], pair, universe=butler.dimensions))
     butler.put({"left": 5, "right": None}, "pair")

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from butler_model.collection import Collection, CollectionType
+from butler_model.composites import NOTHING_DISASSEMBLED, Composites
 from butler_model.dataset import DatasetType
 from butler_model.errors import (
     ButlerError,
@@ -180,6 +181,31 @@ def test_the_same_request_may_be_repeated(
     assert infos[0] == infos[1] == infos[2]
     with pytest.raises(RepositoryExistsError, match="'main'"):
         application.create("main", DimensionUniverse(version=0), request_id=request_id)
+
+
+def test_what_is_taken_apart_is_said_by_the_maker_or_else_by_the_deployment(
+    application: RegistryApplication, database: str
+) -> None:
+    mine, theirs = Composites({"default": True}), Composites({"disassembled": {"calexp": True}})
+    request_id = uuid.uuid4()
+    info = application.create("main", UNIVERSE, composites=mine, request_id=request_id)
+    assert info.composites == mine
+    deployment = RegistryApplication(database, SIGNER, composites=theirs)
+    assert deployment.open("main").info.composites == mine
+    assert deployment.create("second", UNIVERSE, request_id=uuid.uuid4()).composites == theirs
+    with pytest.raises(RepositoryExistsError, match="'main'"):
+        deployment.create("main", UNIVERSE, request_id=request_id)
+    deployment.close()
+
+
+def test_a_repository_from_before_there_was_a_choice_stores_composites_whole(
+    application: RegistryApplication, database: str
+) -> None:
+    create(application, "main")
+    execute(database, "main", "DELETE FROM {schema}attribute WHERE name = 'composites'")
+    again = RegistryApplication(database, SIGNER, composites=Composites({"default": True}))
+    assert again.open("main").info.composites == NOTHING_DISASSEMBLED
+    again.close()
 
 
 def test_of_many_who_make_one_repository_one_does(

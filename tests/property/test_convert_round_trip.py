@@ -64,6 +64,7 @@ from butler_api.convert.values import region_from_proto, timespan_from_proto, uu
 from butler_api.v1 import dataset_service_pb2, models_pb2, query_service_pb2, values_pb2
 from butler_model.artifact import Artifact, ArtifactLayout, ArtifactRecord, Receipt, SignedReceipt
 from butler_model.collection import Collection, CollectionType
+from butler_model.composites import Composites
 from butler_model.data_id import DataCoordinate
 from butler_model.dataset import DatasetRef, DatasetType, new_dataset_id
 from butler_model.dimensions import Column, ColumnType, DimensionElement
@@ -331,7 +332,8 @@ def test_collections_receipts_and_repositories_keep_everything() -> None:
         assert collection_from_proto(sent(collection_to_proto(collection))) == collection
     signed = SignedReceipt(Receipt("main", "s", "k", UUID(int=5), "c", 2**40, "sha256:00"), b"token")
     assert receipt_from_proto(sent(receipt_to_proto(signed))) == signed
-    info = RepositoryInfo("main", UNIVERSE, STORES, Limits(page_rows=7), "h:1", 2**40)
+    composites = Composites({"disassembled": {"calexp": True}})
+    info = RepositoryInfo("main", UNIVERSE, STORES, Limits(page_rows=7), "h:1", 2**40, composites)
     assert info_from_proto("main", sent(info_to_proto(info))) == info
     assert universe_from_json("") is UNIVERSE
 

@@ -244,7 +244,8 @@ class DatasetReading(DatasetAccess):
         -------
         uri, components
             That of the whole and an empty mapping, or, of a dataset that is stored as separate components, `None` and
-            the URI of each that is not `None`. Of one component that is stored by itself, its own.
+            the URI of each that is not `None`. Of a component, that of the artifact that holds it. (A composite with
+            nothing but `None` in it is one artifact.)
         """
         found, component = self._find_one(datasetRefOrType, dataId, kwargs, collections)
         if component is not None or not is_in_parts(found):

@@ -82,14 +82,18 @@ def artifact_for(found: FoundDataset, component: str | None) -> Artifact:
         Raised if nothing is stored of it.
     UnsupportedOperationError
         Raised if it is spread over several.
+    StorageClassError
+        Raised if there is no such component.
     """
-    if not is_in_parts(found):
-        return _by_component(found)[""]
-    reading = reading_of(found, component)
-    if component is None or len(reading.artifacts) > 1:
-        names = ", ".join(sorted(_by_component(found)))
+    artifacts = _by_component(found)
+    if component is None and "" in artifacts:
+        # Also where nobody here knows the storage class.
+        return artifacts[""]
+    reading = None if component is None else reading_of(found, component)
+    if reading is None or len(reading.artifacts) > 1:
         raise UnsupportedOperationError(
-            f"{found.ref} is stored as separate components; use getURIs, or name one of {names}."
+            f"{found.ref} is stored as separate components; use getURIs, or name one of "
+            f"{', '.join(sorted(artifacts))}."
         )
     if not reading.artifacts:
         raise ArtifactNotFoundError(

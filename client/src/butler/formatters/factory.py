@@ -9,13 +9,13 @@ import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from butler.entry_points import installed_entry_points
 from butler_model.config_lookup import find_entry, flat_entries
 from butler_model.errors import ConfigurationError, FormatterError
 
@@ -83,8 +83,10 @@ class FormatterFactory:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self._entry_points = _installed()
+        self._entry_points = installed_entry_points(_GROUP)
         self._formatters: dict[str, Formatter] = {}
+        # As many as there are dataset types, for each instrument.
+        self._chosen: dict[tuple[DatasetType, str | None], Choice] = {}
         self._entries: Mapping[str, _Entry] = {}
         self._defaults: Mapping[str, Mapping[str, object]] = {}
         self._recipes: Mapping[str, Mapping[str, Any]] = {}
@@ -130,6 +132,7 @@ class FormatterFactory:
         self._entries = {**self._entries, **entries}
         self._defaults = _merged(self._defaults, defaults)
         self._recipes = _merged(self._recipes, recipes)
+        self._chosen = {}
 
     def formatter_for(self, dataset_type: DatasetType, instrument: str | None = None) -> Choice:
         """Choose the formatter that writes a dataset, with its write parameters.
@@ -144,6 +147,12 @@ class FormatterFactory:
         ConfigurationError
             Raised if the formatter does not take the parameters that are configured.
         """
+        chosen = self._chosen.get((dataset_type, instrument))
+        if chosen is None:
+            chosen = self._chosen[dataset_type, instrument] = self._choose(dataset_type, instrument)
+        return chosen
+
+    def _choose(self, dataset_type: DatasetType, instrument: str | None) -> Choice:
         entry = find_entry(self._entries, dataset_type, instrument)
         if entry is None:
             raise FormatterError(
@@ -214,21 +223,6 @@ class FormatterFactory:
                 formatter=label,
             )
         return formatter
-
-
-def _installed() -> dict[str, EntryPoint]:
-    found: dict[str, EntryPoint] = {}
-    for entry_point in entry_points(group=_GROUP):
-        known = found.setdefault(entry_point.name, entry_point)
-        # A package can be listed twice (once installed, once on the path); two packages must not share a
-        # label.
-        if known.value != entry_point.value:
-            raise ConfigurationError(
-                f"Two installed formatters have the label {entry_point.name!r}: {known.value} and "
-                f"{entry_point.value}; uninstall one.",
-                formatter=entry_point.name,
-            )
-    return found
 
 
 def _merged(
