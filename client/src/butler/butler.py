@@ -19,8 +19,8 @@ from butler_model.universe import DimensionUniverse
 from .collections import ButlerCollections
 from .configuration import RepositoryConfiguration
 from .connect import Connection, connect, make_repository
+from .dataset_uris import DatasetLocating
 from .dataset_writing import DatasetWriting
-from .datasets import DatasetReading
 from .defaults import RegistryDefaults, plain_data_id
 from .loading import ImportSummary, Progress, import_export
 from .lookup import DatasetFinder, check_writeable
@@ -31,7 +31,7 @@ from .registry import ButlerRegistry
 _SHOWN = 5
 
 
-class Butler(DatasetReading, DatasetWriting, DatasetQuerying):
+class Butler(DatasetLocating, DatasetWriting, DatasetQuerying):
     """Gives and takes datasets by what they are, wherever they are.
 
     Threads may share a butler. A pickled one opens the repository anew where it is unpickled. It is a context

@@ -21,6 +21,7 @@ from butler_model.ports import Datastore, Registry
 from butler_model.repository import RepositoryInfo, check_repository_name
 
 from .configuration import RepositoryConfiguration, load_universe
+from .predictions import PredictedIds
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 
@@ -57,6 +58,8 @@ class Connection:
         What it was opened with, from which it can be opened again.
     locate
         Gives the URI of an artifact.
+    predicted
+        Ids of datasets whose place was predicted.
     info
         What the repository is.
     """
@@ -66,6 +69,7 @@ class Connection:
     datastore: Datastore
     locate: Callable[[ArtifactRecord], str]
     close: Callable[[], None]
+    predicted: PredictedIds = field(default_factory=PredictedIds, init=False, repr=False)
     info: RepositoryInfo = field(init=False)
     _holders: int = 1
     _process: int = field(default_factory=os.getpid)

@@ -8,6 +8,7 @@ __all__ = ["DatasetWriting"]
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from butler_model.data_id import DataId
@@ -15,6 +16,7 @@ from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import InvalidRequestError
 
 from .lookup import DatasetAccess, check_writeable
+from .predictions import checked
 from .putting import FormattedDataset, PutProtocol, format_dataset
 
 _PUT_ITEMS = 500
@@ -167,9 +169,18 @@ class DatasetWriting(DatasetAccess):
 
     def _put_batch(self, run: str, batch: Sequence[FormattedDataset]) -> list[DatasetRef]:
         try:
-            return self._put_protocol.put(run, batch)
+            return self._put_protocol.put(run, [self._as_predicted(run, dataset) for dataset in batch])
         finally:
             _close(batch)
+
+    def _as_predicted(self, run: str, dataset: FormattedDataset) -> FormattedDataset:
+        """Give a dataset the id that a prediction of its place used, if there was one."""
+        predicted, dataset_type = self._connection.predicted, dataset.dataset_type
+        if not predicted.has(run, dataset_type.name):
+            return dataset
+        intent = checked(self._connection.registry, run, dataset_type, dataset.data_id, dataset.id, ())
+        dataset_id = predicted.take(run, dataset_type.name, intent.data_id)
+        return dataset if dataset_id is None else replace(dataset, id=dataset_id)
 
 
 def _close(batch: Iterable[FormattedDataset]) -> None:

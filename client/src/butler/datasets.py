@@ -23,7 +23,7 @@ from butler_model.storage_class import StorageClass
 from .artifacts import ArtifactReader
 from .composites import component_class
 from .lookup import DatasetAccess
-from .readings import artifact_for, is_in_parts, reading_of
+from .readings import reading_of
 from .storage_classes import coerce, default_storage_classes
 
 _Named = DatasetRef | DatasetType | str
@@ -209,49 +209,6 @@ class DatasetReading(DatasetAccess):
         ref = self._finder.ref_of(found, component)
         wanted = storageClass or _storage_class_of(datasetRefOrType)
         return DeferredDatasetHandle(self, ref, parameters, wanted)
-
-    def getURI(
-        self,
-        datasetRefOrType: _Named,
-        dataId: DataId | None = None,
-        *,
-        collections: Any = None,
-        **kwargs: Any,
-    ) -> str:
-        """Return where a dataset's artifact is: ``file://…`` when embedded, else ``butler://<store>/<key>``.
-
-        Raises
-        ------
-        ArtifactNotFoundError
-            Raised if nothing is stored of it.
-        UnsupportedOperationError
-            Raised if it is stored as separate components; `getURIs` tells theirs.
-        """
-        found, component = self._find_one(datasetRefOrType, dataId, kwargs, collections)
-        return self._connection.locate(artifact_for(found, component).record)
-
-    def getURIs(
-        self,
-        datasetRefOrType: _Named,
-        dataId: DataId | None = None,
-        *,
-        collections: Any = None,
-        **kwargs: Any,
-    ) -> tuple[str | None, dict[str, str]]:
-        """Return where a dataset's artifacts are.
-
-        Returns
-        -------
-        uri, components
-            That of the whole and an empty mapping, or, of a dataset that is stored as separate components, `None` and
-            the URI of each that is not `None`. Of a component, that of the artifact that holds it. (A composite with
-            nothing but `None` in it is one artifact.)
-        """
-        found, component = self._find_one(datasetRefOrType, dataId, kwargs, collections)
-        if component is not None or not is_in_parts(found):
-            return self._connection.locate(artifact_for(found, component).record), {}
-        records = [artifact.record for artifact in found.artifacts]
-        return None, {record.layout.component: self._connection.locate(record) for record in records}
 
     def datasetExists(
         self,

@@ -10,6 +10,7 @@ __all__ = [
     "FormattedDataset",
     "PutProtocol",
     "format_dataset",
+    "planned_layouts",
 ]
 
 import io
@@ -134,6 +135,22 @@ def format_dataset(
             artifact.content.close()
         raise
     return FormattedDataset(dataset_type, data_id, new_dataset_id(), tuple(artifacts))
+
+
+def planned_layouts(
+    dataset_type: DatasetType, instrument: str | None, composites: Composites
+) -> list[ArtifactLayout]:
+    """Return how a dataset would be stored if none of its components were `None`; errors as of `format_dataset`."""
+    storage_class = default_storage_classes().getStorageClass(dataset_type.storageClass_name)
+    held = {"": storage_class}
+    if storage_class.isComposite() and composites.is_disassembled(dataset_type, instrument):
+        held = {name: component_class(storage_class, name) for name in storage_class.components}
+    layouts = []
+    for component, part in held.items():
+        part_type = dataset_type.makeComponentDatasetType(component, part) if component else dataset_type
+        formatter, _ = default_formatters().formatter_for(part_type, instrument)
+        layouts.append(ArtifactLayout(formatter.label, formatter.extension, part.name, component))
+    return layouts
 
 
 def _format(
