@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from butler_datastore.application import DatastoreApplication
-from butler_datastore.config import StoreConfig
+from butler_datastore.store_tables import store_configs
 from butler_model.artifact import ArtifactRecord
 from butler_model.composites import Composites
 from butler_model.errors import ConfigurationError, RepositoryExistsError
@@ -42,7 +42,7 @@ class EmbeddedRepository:
         self._repositories = RegistryApplication(configuration.database, signer)
         try:
             self.registry = self._repositories.open(configuration.repository)
-            stores = {name: StoreConfig(**store) for name, store in configuration.stores.items()}
+            stores = store_configs(configuration.stores)
             self.datastore = DatastoreApplication(stores, signer, limits=self.registry.info.limits)
         except BaseException:
             self._repositories.close()

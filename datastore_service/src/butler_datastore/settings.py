@@ -5,12 +5,15 @@ from __future__ import annotations
 
 __all__ = ["DatastoreSettings"]
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, PlainValidator
 from pydantic_settings import SettingsConfigDict
 
 from butler_api.process import ServiceSettings
 
 from .config import StoreConfig
+from .store_tables import store_config
 
 
 class DatastoreSettings(ServiceSettings):
@@ -20,10 +23,12 @@ class DatastoreSettings(ServiceSettings):
     ----------
     stores
         For each store its name and where it is, as the registry service names them. In TOML a table
-        ``[stores.main]``, in the environment JSON: ``{"main": {"root": "/data/{repository}"}}``.
+        ``[stores.main]``, in the environment JSON: ``{"main": {"root": "/data/{repository}"}}``. Its ``kind`` is
+        ``posix``, if it does not say, ``s3``, ``memory`` or ``chain``; the others are the attributes of the
+        class of that kind in `butler_datastore.config`.
     """
 
     model_config = SettingsConfigDict(env_prefix="BUTLER_DATASTORE_", extra="forbid")
 
     address: str = "127.0.0.1:50052"
-    stores: dict[str, StoreConfig] = Field(min_length=1)
+    stores: dict[str, Annotated[StoreConfig, PlainValidator(store_config)]] = Field(min_length=1)

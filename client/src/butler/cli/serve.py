@@ -25,8 +25,8 @@ try:
     from butler_api.process import serve as serve_calls
     from butler_api.server import build_server
     from butler_datastore.application import DatastoreApplication
-    from butler_datastore.config import StoreConfig
     from butler_datastore.servicers import datastore_services
+    from butler_datastore.store_tables import store_configs
     from butler_registry.application import RegistryApplication
     from butler_registry.servicers import registry_services
 except ModuleNotFoundError as error:
@@ -76,9 +76,7 @@ def serve(
     signer = TokenSigner([secrets.token_bytes(32)])
     stores = tuple(map(Store, configuration.stores))
     repositories = RegistryApplication(configuration.database, signer, stores=stores, limits=limits)
-    datastore = DatastoreApplication(
-        {name: StoreConfig(**store) for name, store in configuration.stores.items()}, signer, limits=limits
-    )
+    datastore = DatastoreApplication(store_configs(configuration.stores), signer, limits=limits)
     try:
         _check_repository(repositories, configuration.repository, create=create)
         services = {**registry_services(repositories, limits), **datastore_services(datastore, limits)}

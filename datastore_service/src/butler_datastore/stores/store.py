@@ -3,13 +3,32 @@
 
 from __future__ import annotations
 
-__all__ = ["CHUNK_BYTES", "Store", "StoreCapabilities", "Stored", "end_of_range"]
+__all__ = [
+    "CHUNK_BYTES",
+    "PathStore",
+    "SignedUrl",
+    "SigningStore",
+    "Store",
+    "StoreCapabilities",
+    "Stored",
+    "check_no_members",
+    "check_size",
+    "end_of_range",
+    "has_paths",
+    "signs_urls",
+    "within_limit",
+]
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
-from butler_model.errors import InvalidRequestError
+from butler_model.errors import (
+    ArtifactIntegrityError,
+    ConfigurationError,
+    InvalidRequestError,
+    LimitExceededError,
+)
 
 CHUNK_BYTES = 1024 * 1024
 """Length of the pieces in which artifacts are read, but for the last one."""
@@ -23,9 +42,24 @@ class StoreCapabilities:
     ----------
     persistent
         What is written outlives the process, and other processes find it.
+    nested
+        Keys are paths: there can be none below that of an artifact.
+    has_paths
+        It is a `PathStore`: clients reach its artifacts by their paths.
+    signs_urls
+        It is a `SigningStore`: clients reach its artifacts by URLs.
+    concurrency
+        How many small artifacts it is worth to ask for at a time.
+    members
+        Names of the stores that it consists of, in order; empty for one that is no chain.
     """
 
     persistent: bool
+    nested: bool = False
+    has_paths: bool = False
+    signs_urls: bool = False
+    concurrency: int = 1
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +79,20 @@ class Stored:
     created: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SignedUrl:
+    """A URL that allows one request to whoever has it.
+
+    Attributes
+    ----------
+    headers
+        What the request must have besides; they are signed too.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+
+
 class Store(Protocol):
     """A place for artifacts under keys: created, read and deleted, never changed.
 
@@ -57,10 +105,17 @@ class Store(Protocol):
         """In what this store differs from others."""
         ...
 
-    def write(self, key: str, chunks: Iterable[bytes], size_limit: int) -> Stored:
+    def write(
+        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+    ) -> Stored:
         """Store an artifact, which is seen whole or not at all; to repeat a write is no error.
 
         Whatever ``chunks`` raises comes through, and nothing is kept.
+
+        Parameters
+        ----------
+        members
+            Of a chain, the names of those that accept the artifact; `None` for all.
 
         Raises
         ------
@@ -73,7 +128,9 @@ class Store(Protocol):
         """
         ...
 
-    def write_many(self, items: Sequence[tuple[str, bytes]]) -> list[Stored]:
+    def write_many(
+        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+    ) -> list[Stored]:
         """Store artifacts given as (key, content), all or none.
 
         Raises as `write` does. After an I/O error, whose outcome is unknown, some of them may be there.
@@ -99,6 +156,71 @@ class Store(Protocol):
     def delete(self, key: str) -> bool:
         """Remove an artifact; return whether it was there."""
         ...
+
+
+class PathStore(Store, Protocol):
+    """A store whose artifacts are files that clients see under the same paths."""
+
+    def path(self, key: str) -> str:
+        """Return the absolute path of an artifact, be it there or not."""
+        ...
+
+
+class SigningStore(Store, Protocol):
+    """A store with which clients exchange bytes by themselves."""
+
+    def sign_read(self, key: str, seconds: int) -> SignedUrl:
+        """Return what allows to GET an artifact, or ranges of it, for a time."""
+        ...
+
+    def sign_write(self, key: str, seconds: int, size: int) -> SignedUrl:
+        """Return what allows to PUT an artifact of ``size`` bytes where there is none, for a time."""
+        ...
+
+    def measure(self, key: str) -> Stored | None:
+        """Return size and checksum of what somebody else wrote, as `Stored` before; `None` if it is not there."""
+        ...
+
+
+def has_paths(store: Store) -> TypeGuard[PathStore]:
+    """Return whether clients reach the artifacts of a store by their paths."""
+    return store.capabilities.has_paths
+
+
+def signs_urls(store: Store) -> TypeGuard[SigningStore]:
+    """Return whether clients reach the artifacts of a store by URLs."""
+    return store.capabilities.signs_urls
+
+
+def check_no_members(members: tuple[str, ...] | None) -> None:
+    """Raise `ConfigurationError` if a store that is no chain is told which of its members accept an artifact."""
+    if members is not None:
+        raise ConfigurationError(
+            f"The members {', '.join(members) or '(none)'} are to accept an artifact, but its store is no chain; "
+            "give both services the same stores."
+        )
+
+
+def check_size(key: str, actual: int, size: int) -> None:
+    """Raise `ArtifactIntegrityError` if an artifact has not the ``size`` bytes that were recorded."""
+    if actual != size:
+        raise ArtifactIntegrityError(
+            f"The artifact {key!r} has {actual} bytes, but {size} were recorded.", key=key
+        )
+
+
+def within_limit(chunks: Iterable[bytes], key: str, size_limit: int) -> Iterator[bytes]:
+    """Yield the chunks; `LimitExceededError` once there are more than ``size_limit`` bytes."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > size_limit:
+            raise LimitExceededError(
+                f"The artifact {key!r} has more than the {size_limit} bytes that are allowed.",
+                key=key,
+                limit="size",
+            )
+        yield chunk
 
 
 def end_of_range(offset: int, limit: int | None, size: int) -> int:
