@@ -192,6 +192,8 @@ class S3Bucket:
         try:
             upload.abort()
         except (exceptions.ClientError, exceptions.BotoCoreError) as error:
+            if isinstance(error, exceptions.ClientError) and _status(error) == 404:
+                return
             _LOGGER.warning("parts of %s stay in the bucket %s: %s", key, self._bucket, error)
 
     def get(self, key: str, offset: int, end: int, *, size: int) -> Iterator[bytes]:
