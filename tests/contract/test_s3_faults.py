@@ -13,6 +13,7 @@ from butler_datastore.stores.store import Store
 from butler_model.artifact import sha256
 from butler_model.errors import (
     ArtifactExistsError,
+    ArtifactIntegrityError,
     ArtifactNotFoundError,
     ButlerError,
     ConfigurationError,
@@ -172,3 +173,15 @@ def test_what_is_gone_is_not_found(store: Store, server: FaultyS3) -> None:
     server.objects.clear()
     with pytest.raises(ArtifactNotFoundError, match="run/a"):
         read(store, "run/a", len(CONTENT))
+
+
+def test_a_server_that_gives_no_ranges_is_used_for_whole_artifacts_only(
+    store: Store, server: FaultyS3
+) -> None:
+    server.gives_ranges = False
+    store.write("run/a", [CONTENT], NO_LIMIT)
+    assert read(store, "run/a", len(CONTENT)) == CONTENT
+    with pytest.raises(ArtifactIntegrityError):
+        read(store, "run/a", len(CONTENT) - 1)
+    with pytest.raises(ConfigurationError, match=r"no ranges.*run/a"):
+        next(store.read("run/a", 5, 10, size=len(CONTENT)))

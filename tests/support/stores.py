@@ -11,6 +11,7 @@ __all__ = [
     "files",
     "in_another_process",
     "killed_in_the_middle",
+    "objects",
     "opening",
     "posix_place",
     "read",
@@ -122,18 +123,23 @@ def _member_place(kind: str, folder: Path, request: pytest.FixtureRequest) -> St
     if kind == "s3":
         server: S3Server = request.getfixturevalue("s3_server")
         bucket: str = request.getfixturevalue("s3_bucket")
-        return StorePlace(s3_settings(server, bucket, folder), (partial(_objects, server, bucket),))
+        return StorePlace(s3_settings(server, bucket, folder), (partial(_keys, server, bucket),))
     return posix_place(folder / "deep" / "root", durable=kind == "posix")
 
 
-def _objects(server: S3Server, bucket: str) -> list[str]:
+def _keys(server: S3Server, bucket: str) -> list[str]:
+    return [name.removeprefix(f"{REPOSITORY}/") for name in objects(server, bucket)]
+
+
+def objects(server: S3Server, bucket: str) -> list[str]:
+    """Return the names of all objects, and of uploads that are not complete after ``.upload/``."""
     client = server.client()
-    prefix = f"{REPOSITORY}/"
-    listed = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    keys = [entry["Key"].removeprefix(prefix) for page in listed for entry in page.get("Contents", [])]
+    listed = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    names = [entry["Key"] for page in listed for entry in page.get("Contents", [])]
     uploads = client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
     return sorted(
-        [key for key in keys if key != ".create-only"] + [f".upload/{upload['Key']}" for upload in uploads]
+        [name for name in names if not name.endswith("/.create-only")]
+        + [f".upload/{upload['Key']}" for upload in uploads]
     )
 
 
