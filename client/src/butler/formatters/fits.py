@@ -19,6 +19,9 @@ from .fits_tables import table_hdus, table_of
 from .formatter import Formatter
 from .slicing import slices_within
 
+_WORTH_READING = 64 * 1024
+"""Bytes that are moved sooner than they are skipped."""
+
 
 class FitsFormatter(Formatter):
     """An astropy ``HDUList``, an image of any number of dimensions as a plain array, or an astropy table.
@@ -53,11 +56,9 @@ class FitsFormatter(Formatter):
             raise self.refusal(
                 f"takes an HDUList, an astropy table or a plain numpy.ndarray, not a {type(obj).__qualname__}."
             )
-        content = io.BytesIO()
-        hdus.writeto(content, checksum=True)
+        hdus.writeto(sink, checksum=True)
         if isinstance(obj, np.ndarray):
-            check_image(obj, parameters, lambda: _read_image(content, None))
-        sink.write(content.getbuffer())
+            check_image(obj, parameters, lambda: _read_image(sink, None))
 
     def decode(
         self, source: BinaryIO, pytype: type, component: str | None, parameters: Mapping[str, object]
@@ -105,8 +106,20 @@ def _check_sums(content: BinaryIO, size: int) -> None:
 
 def _read_image(source: BinaryIO, section: object) -> np.ndarray[Any, Any]:
     hdu = _first(source, has_image, "an image", verify=section is None)
-    data = hdu.data if section is None else hdu.section[slices_within(section, hdu.shape)]
+    data = hdu.data if section is None else _section(hdu, slices_within(section, hdu.shape))
     return np.array(data, dtype=data.dtype.newbyteorder("="))
+
+
+def _section(hdu: Any, slices: tuple[slice, ...]) -> np.ndarray[Any, Any]:
+    moved = [slice(part.start, part.stop) for part in slices]
+    rest = [slice(None, None, part.step) for part in slices]
+    row = hdu.shape[-1] * abs(int(hdu.header["BITPIX"])) // 8
+    if row <= _WORTH_READING and not isinstance(hdu, fits.CompImageHDU):
+        # Whole rows follow each other: one read, not one for each.
+        moved[-1], rest[-1] = slice(None), slices[-1]
+    # Astropy would assemble a section with steps value by value, and not of the same type.
+    data: np.ndarray[Any, Any] = hdu.section[tuple(moved)]
+    return data[tuple(rest)]
 
 
 def _read_header(source: BinaryIO) -> fits.Header:
