@@ -56,9 +56,10 @@ class FitsFormatter(Formatter):
             raise self.refusal(
                 f"takes an HDUList, an astropy table or a plain numpy.ndarray, not a {type(obj).__qualname__}."
             )
-        hdus.writeto(sink, checksum=True)
+        nameless: Any = _Nameless(sink)
+        hdus.writeto(nameless, checksum=True)
         if isinstance(obj, np.ndarray):
-            check_image(obj, parameters, lambda: _read_image(sink, None))
+            check_image(obj, parameters, lambda: _read_image(nameless, None))
 
     def decode(
         self, source: BinaryIO, pytype: type, component: str | None, parameters: Mapping[str, object]
@@ -79,6 +80,18 @@ class FitsFormatter(Formatter):
         raise self.refusal(
             f"gives an HDUList, an astropy table or a numpy.ndarray, not a {pytype.__qualname__}."
         )
+
+
+class _Nameless:
+    """A file without a name: astropy looks for a file that has one on the disk, even if the name is `None`."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute == "name":
+            raise AttributeError(attribute)
+        return getattr(self._file, attribute)
 
 
 def _read_all(source: BinaryIO) -> fits.HDUList:
