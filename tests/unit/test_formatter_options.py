@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,6 +153,34 @@ def test_arrays_in_chunks_take_their_shape_and_compression() -> None:
         assert (file["data"].chunks, file["data"].compression) == ((8, 64), "gzip")
     with pytest.raises(FormatterError, match="'hdf5'"):
         written("hdf5", COUNTS, chunks=[100, 100])
+
+
+def test_an_array_that_is_in_another_file_is_not_followed_there(tmp_path: Path) -> None:
+    import h5py
+
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file["data"] = COUNTS
+    layout = h5py.VirtualLayout(COUNTS.shape, COUNTS.dtype)
+    layout[:] = h5py.VirtualSource(secret, "data", COUNTS.shape)
+    raw = tmp_path / "raw"
+    raw.write_bytes(COUNTS.tobytes())
+    makers: tuple[Callable[[Any], Any], ...] = (
+        lambda file: file.__setitem__("data", h5py.ExternalLink(secret, "data")),
+        lambda file: file.__setitem__("data", h5py.SoftLink("/other")),
+        lambda file: file.create_virtual_dataset("data", layout),
+        lambda file: file.create_dataset(
+            "data", COUNTS.shape, COUNTS.dtype, external=[(raw, 0, COUNTS.nbytes)]
+        ),
+        lambda file: file.create_group("data"),
+    )
+    for make in makers:
+        sink = io.BytesIO()
+        with h5py.File(sink, "w") as file:
+            file["other"] = COUNTS
+            make(file)
+        with pytest.raises(FormatterError, match=r"of its own|in another file"):
+            read("hdf5", sink)
 
 
 # ----------------------------------------------------------------------------------------- tables in FITS files
