@@ -15,9 +15,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from matplotlib.figure import Figure
 
 from butler.formatters import default_formatters
+from butler.log_records import LogRecord, LogRecords
 from butler_model.errors import FormatterError
+from butler_model.timespan import Timespan
 
 SCALARS = st.one_of(
     st.none(),
@@ -140,15 +143,92 @@ def test_arrow_tables_come_back_identical(values: list[int | None], names: set[s
     assert round_trip("parquet", table, pa.Table).equals(table, check_metadata=True)
 
 
+NUMBERS = st.one_of(
+    hnp.boolean_dtypes(),
+    hnp.integer_dtypes(),
+    hnp.unsigned_integer_dtypes(),
+    hnp.floating_dtypes(sizes=(32, 64)),
+)
+SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4)
+
+
+@settings(deadline=None)
+@given(array=hnp.arrays(st.one_of(NUMBERS, hnp.complex_number_dtypes(), hnp.byte_string_dtypes()), SHAPES))
+def test_arrays_in_chunks_come_back_identical(array: Any) -> None:
+    read = round_trip("hdf5", array, np.ndarray)
+    assert (read.dtype, read.tobytes()) == (array.dtype, array.tobytes())
+
+
+@settings(deadline=None)
+@given(array=hnp.arrays(NUMBERS, SHAPES), compression=st.sampled_from([None, "GZIP_1", "GZIP_2", "RICE_1"]))
+def test_images_come_back_with_equal_values_or_are_refused(array: Any, compression: str | None) -> None:
+    fits = default_formatters().by_label("fits")
+    file = io.BytesIO()
+    try:
+        fits.write(array, file, {} if compression is None else {"compression": compression})
+    except FormatterError:
+        assert array.dtype.kind == "b" or compression is not None
+        return
+    read: Any = fits.read(file, np.ndarray)
+    assert read.dtype == array.dtype.newbyteorder("=")
+    np.testing.assert_array_equal(read, array)
+
+
+@settings(deadline=None)
+@given(
+    columns=st.dictionaries(
+        st.text("abcXYZ_", min_size=1, max_size=5),
+        hnp.arrays(st.one_of(NUMBERS, hnp.unicode_string_dtypes(max_len=3)), 3),
+        max_size=3,
+    )
+)
+@pytest.mark.filterwarnings("ignore")
+def test_fits_tables_come_back_with_equal_values_or_are_refused(columns: dict[str, Any]) -> None:
+    from astropy.table import Table
+
+    table = Table(columns)
+    try:
+        read = round_trip("fits", table, Table)
+    except FormatterError:
+        return
+    assert read.colnames == table.colnames
+    for name in table.colnames:
+        np.testing.assert_array_equal(read[name], table[name])
+
+
+@given(
+    messages=st.lists(st.text(), max_size=3),
+    extra=st.dictionaries(st.text(), st.text(), max_size=2),
+    time=st.datetimes(timezones=st.timezones()),
+)
+def test_log_records_come_back_equal(
+    messages: list[str], extra: dict[str, str], time: datetime.datetime
+) -> None:
+    with contextlib.suppress(OverflowError):
+        records = LogRecords(LogRecord(time, 20, "survey", message, extra, message) for message in messages)
+        assert round_trip("logs", records, LogRecords) == records
+
+
 @pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyWarning")
 @settings(deadline=None)
 @given(data=st.data())
-@pytest.mark.parametrize("label", ["parquet", "npy", "fits", "ecsv", "yaml", "json"])
+@pytest.mark.parametrize(
+    "label", ["parquet", "npy", "fits", "ecsv", "yaml", "json", "hdf5", "logs", "matplotlib", "simple"]
+)
 def test_damaged_bytes_raise_nothing_but_formatter_errors(label: str, data: st.DataObject) -> None:
     from astropy.io.fits import HDUList
     from astropy.table import Table
 
-    pytypes: dict[str, type] = {"parquet": pa.Table, "npy": np.ndarray, "fits": HDUList, "ecsv": Table}
+    pytypes: dict[str, type] = {
+        "parquet": pa.Table,
+        "npy": np.ndarray,
+        "fits": HDUList,
+        "ecsv": Table,
+        "hdf5": np.ndarray,
+        "logs": LogRecords,
+        "matplotlib": bytes,
+        "simple": Timespan,
+    }
     examples: dict[str, Any] = {
         "parquet": pa.table({"a": [1, 2, None], "b": ["x", "y", "z"]}),
         "npy": np.arange(10),
@@ -156,6 +236,10 @@ def test_damaged_bytes_raise_nothing_but_formatter_errors(label: str, data: st.D
         "ecsv": Table({"a": [1, 2], "b": ["x", "y"]}),
         "yaml": {"a": [1, 2.5, None, "x"]},
         "json": {"a": [1, 2.5, None, "x"]},
+        "hdf5": np.arange(10),
+        "logs": LogRecords([LogRecord(datetime.datetime.now(datetime.UTC), 20, "survey", "done")]),
+        "matplotlib": Figure(figsize=(1, 1)),
+        "simple": Timespan(None, None),
     }
     if label == "fits":
         from astropy.io import fits

@@ -9,7 +9,8 @@ import io
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, cast
 
 import astropy.units as u
 import numpy as np
@@ -247,9 +248,12 @@ class Case:
         return self.read_as or resolve_pytype(default_storage_classes().getStorageClass(self.storage_class))
 
     def written(self, obj: Any, **parameters: object) -> bytes:
-        sink = io.BytesIO()
-        self.formatter.write(obj, sink, parameters)
-        return sink.getvalue()
+        # Such a file is what a dataset that is put is written to.
+        with SpooledTemporaryFile(1024) as file:
+            sink = cast(BinaryIO, file)
+            self.formatter.write(obj, sink, parameters)
+            sink.seek(0)
+            return sink.read()
 
 
 NESTED = {"a": [1, -2.5, None, True, {"b": "é\n\u2028 ", "": []}], "big": 10**30, "tiny": 5e-324}

@@ -17,19 +17,8 @@ from astropy.table import MaskedColumn, QTable, Table
 
 from butler.formatters import default_formatters
 from butler_model.errors import FormatterError, StorageClassError
+from tests.support.counting import CountingFile
 from tests.support.formatter_cases import frames, hdu_list, quantity_table, same_array, same_table
-
-
-class CountingFile(io.BytesIO):
-    """Counts the bytes that are read from it."""
-
-    moved = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        content = super().read(size)
-        self.moved += len(content)
-        return content
-
 
 PARQUET = default_formatters().by_label("parquet")
 
@@ -46,6 +35,72 @@ def test_columns_are_read_in_the_order_wanted_and_nothing_else_is_moved() -> Non
     table = PARQUET.read(source, pa.Table, parameters={"columns": ["c40", "c2"]})
     assert isinstance(table, pa.Table)
     assert table.column_names == ["c40", "c2"]
+    assert source.moved < len(source.getvalue()) / 10
+
+
+def test_globs_stand_for_all_columns_that_they_match() -> None:
+    table = pa.table({"flux_r": [1], "id": [2], "flux_g": [3], "flux*": [4]})
+    for columns, names in (
+        ("flux_?", ["flux_r", "flux_g"]),
+        (["id", "flux_*", "flux_r"], ["id", "flux_r", "flux_g"]),
+        ("flux*", ["flux*"]),
+    ):
+        read = PARQUET.read(as_parquet(table), pa.Table, parameters={"columns": columns})
+        assert isinstance(read, pa.Table)
+        assert read.column_names == names
+
+
+FILTERED = pa.table({"id": range(10), "a.b": ["x", "y"] * 5, "c": [0.5] * 10}).replace_schema_metadata(
+    {"k": "v"}
+)
+
+
+@pytest.mark.parametrize(
+    ("filters", "ids"),
+    [
+        ([("id", "<", 3)], [0, 1, 2]),
+        ([("id", ">=", 4), ("a.b", "=", "x")], [4, 6, 8]),
+        ([[("id", "in", [7, 1])], [("id", "==", 5)]], [1, 5, 7]),
+        ([("id", "<", 0)], []),
+    ],
+)
+def test_filters_keep_the_rows_that_they_hold_for(filters: object, ids: list[int]) -> None:
+    read = PARQUET.read(as_parquet(FILTERED), pa.Table, parameters={"filters": filters})
+    assert read == FILTERED.take(pa.array(ids, pa.int64()))
+    part = PARQUET.read(
+        as_parquet(FILTERED), pa.Table, parameters={"filters": filters, "columns": ["c", "a.b"]}
+    )
+    assert isinstance(part, pa.Table)
+    assert part.equals(FILTERED.select(["c", "a.b"]).take(pa.array(ids, pa.int64())), check_metadata=True)
+
+
+@pytest.mark.parametrize("pytype", [pd.DataFrame, Table, np.ndarray])
+def test_filters_serve_every_kind_of_table(pytype: type) -> None:
+    frame = pd.DataFrame({"a": [1, 2, 3], "b": [1.5, 2.5, 3.5]}, index=pd.Index([7, 8, 9], name="i"))
+    read: Any = PARQUET.read(
+        as_parquet(frame), pytype, parameters={"filters": [("b", ">", 2)], "columns": "a"}
+    )
+    assert list(read["a"]) == [2, 3]
+    if pytype is pd.DataFrame:
+        pd.testing.assert_frame_equal(read, frame.loc[[8, 9], ["a"]])
+
+
+@pytest.mark.parametrize(
+    "filters", ["id < 3", [("id", "~", 3)], [("nonsense", "<", 3)], [("id", "<", "x")], 5]
+)
+def test_filters_of_another_form_or_of_unknown_columns_are_refused(filters: object) -> None:
+    with pytest.raises(FormatterError, match="'parquet'"):
+        PARQUET.read(as_parquet(FILTERED), pa.Table, parameters={"filters": filters})
+
+
+def test_small_groups_of_rows_let_filters_skip_what_the_footer_rules_out() -> None:
+    table = pa.table({"id": range(100_000), "x": np.random.default_rng(1).random(100_000)})
+    sink = io.BytesIO()
+    PARQUET.write(table, sink, {"row_group_size": 2_000, "compression": "none"})
+    source = CountingFile(sink.getvalue())
+    read = PARQUET.read(source, pa.Table, parameters={"filters": [("id", "=", 5_000)]})
+    assert isinstance(read, pa.Table)
+    assert read.num_rows == 1
     assert source.moved < len(source.getvalue()) / 10
 
 

@@ -221,9 +221,10 @@ class Timespan:
     @classmethod
     def from_simple(cls, simple: list[int]) -> Timespan:
         """Make a timespan from what `to_simple` gave; `ValueError` if it is something else."""
-        if not isinstance(simple, list | tuple) or [type(nsec) for nsec in simple] != [int, int]:
+        begin, end = simple
+        if type(begin) is not int or type(end) is not int:
             raise ValueError(f"{simple!r:.80} are not the two ends of a timespan in TAI nanoseconds.")
-        return _restore(*simple)
+        return _restore(begin, end)
 
     def __str__(self) -> str:
         if self.isEmpty():

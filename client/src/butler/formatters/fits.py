@@ -19,6 +19,9 @@ from .fits_tables import table_hdus, table_of
 from .formatter import Formatter
 from .slicing import slices_within
 
+_WORTH_READING = 64 * 1024
+"""Bytes that are moved sooner than they are skipped."""
+
 
 class FitsFormatter(Formatter):
     """An astropy ``HDUList``, an image of any number of dimensions as a plain array, or an astropy table.
@@ -53,11 +56,10 @@ class FitsFormatter(Formatter):
             raise self.refusal(
                 f"takes an HDUList, an astropy table or a plain numpy.ndarray, not a {type(obj).__qualname__}."
             )
-        content = io.BytesIO()
-        hdus.writeto(content, checksum=True)
+        nameless: Any = _Nameless(sink)
+        hdus.writeto(nameless, checksum=True)
         if isinstance(obj, np.ndarray):
-            check_image(obj, parameters, lambda: _read_image(content, None))
-        sink.write(content.getbuffer())
+            check_image(obj, parameters, lambda: _read_image(nameless, None))
 
     def decode(
         self, source: BinaryIO, pytype: type, component: str | None, parameters: Mapping[str, object]
@@ -78,6 +80,18 @@ class FitsFormatter(Formatter):
         raise self.refusal(
             f"gives an HDUList, an astropy table or a numpy.ndarray, not a {pytype.__qualname__}."
         )
+
+
+class _Nameless:
+    """A file without a name: astropy looks for a file that has one on the disk, even if the name is `None`."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute == "name":
+            raise AttributeError(attribute)
+        return getattr(self._file, attribute)
 
 
 def _read_all(source: BinaryIO) -> fits.HDUList:
@@ -105,8 +119,20 @@ def _check_sums(content: BinaryIO, size: int) -> None:
 
 def _read_image(source: BinaryIO, section: object) -> np.ndarray[Any, Any]:
     hdu = _first(source, has_image, "an image", verify=section is None)
-    data = hdu.data if section is None else hdu.section[slices_within(section, hdu.shape)]
+    data = hdu.data if section is None else _section(hdu, slices_within(section, hdu.shape))
     return np.array(data, dtype=data.dtype.newbyteorder("="))
+
+
+def _section(hdu: Any, slices: tuple[slice, ...]) -> np.ndarray[Any, Any]:
+    moved = [slice(part.start, part.stop) for part in slices]
+    rest = [slice(None, None, part.step) for part in slices]
+    row = hdu.shape[-1] * abs(int(hdu.header["BITPIX"])) // 8
+    if row <= _WORTH_READING and not isinstance(hdu, fits.CompImageHDU):
+        # Whole rows follow each other: one read, not one for each.
+        moved[-1], rest[-1] = slice(None), slices[-1]
+    # Astropy would assemble a section with steps value by value, and not of the same type.
+    data: np.ndarray[Any, Any] = hdu.section[tuple(moved)]
+    return data[tuple(rest)]
 
 
 def _read_header(source: BinaryIO) -> fits.Header:

@@ -53,7 +53,7 @@ class Formatter(ABC):
         Parameters
         ----------
         sink
-            Seekable; its position is its end then.
+            Empty, seekable and readable. Where its position is afterwards is not said.
         parameters
             How to write, by the names of `write_parameters`.
 

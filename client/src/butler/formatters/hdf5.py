@@ -70,7 +70,7 @@ class Hdf5Formatter(Formatter):
         self, source: BinaryIO, pytype: type, component: str | None, parameters: Mapping[str, object]
     ) -> object:
         with h5py.File(source, "r") as file:
-            dataset = file[_NAME]
+            dataset = _own_dataset(file)
             if component is not None:
                 if parameters:
                     raise self.refusal("the shape takes no parameters.")
@@ -78,3 +78,16 @@ class Hdf5Formatter(Formatter):
             if "slices" in parameters:
                 return dataset[slices_within(parameters["slices"], dataset.shape)]
             return dataset[...]
+
+
+def _own_dataset(file: h5py.File) -> h5py.Dataset:
+    """Return the dataset, known to be in this file: HDF5 would open any other file that a link or a layout names."""
+    if (
+        not isinstance(file.get(_NAME, getlink=True), h5py.HardLink)
+        or file.get(_NAME, getclass=True) is not h5py.Dataset
+    ):
+        raise ValueError(f"the file has no dataset {_NAME!r} of its own")
+    dataset = file[_NAME]
+    if dataset.is_virtual or dataset.external:
+        raise ValueError("the values are in another file")
+    return dataset
