@@ -17,6 +17,7 @@ from butler_model.errors import ArtifactNotFoundError, StorageClassError, Unsupp
 from butler_model.ports import Datastore, FoundDataset
 from butler_model.storage_class import StorageClass
 
+from .artifact_source import ArtifactSource, in_batches
 from .connect import Connection
 from .formatters import default_formatters
 from .storage_classes import default_storage_classes, resolve_pytype
@@ -55,6 +56,7 @@ class ArtifactReader:
 
     def __init__(self, connection: Connection) -> None:
         self._datastore = connection.datastore
+        self._source = ArtifactSource(connection)
         self._limits = connection.info.limits
 
     def read(
@@ -74,16 +76,20 @@ class ArtifactReader:
         part = _part(found, component, parameters)
         record = part.artifact.record
         if record.size > self._limits.inline_bytes and (part.component or part.parameters):
+            cached = self._source.cached(part.artifact)
+            if cached is not None:
+                with cached:
+                    return part.decode(cached)
             ranges = _RangeFile(self._datastore, part.artifact)
             return part.decode(io.BufferedReader(ranges, _RANGE_BUFFER))
         if record.size > self._limits.inline_bytes:
-            return part.decode(io.BytesIO(b"".join(self._datastore.read(part.artifact.grant))))
+            return part.decode(io.BytesIO(self._source.content(part.artifact)))
         return part.decode(io.BytesIO(self._datastore.read_batch([part.artifact.grant])[0]))
 
     def read_many(self, wanted: Iterable[tuple[FoundDataset, str | None]]) -> list[object]:
         """Return the objects of datasets, or of components, in order; the next are fetched meanwhile."""
         parts = [_part(found, component, None) for found, component in wanted]
-        batches = list(self._batches(parts))
+        batches = list(in_batches(parts, lambda part: part.artifact.record.size, self._limits))
         contents = _ahead(self._fetch, batches)
         return [
             part.decode(io.BytesIO(content))
@@ -91,27 +97,9 @@ class ArtifactReader:
             for part, content in zip(batch, fetched, strict=True)
         ]
 
-    def _batches(self, parts: Sequence[_Part]) -> Iterator[list[_Part]]:
-        """Cut into batches that the datastore takes; an artifact that is too large for one is alone."""
-        batch: list[_Part] = []
-        size = 0
-        for part in parts:
-            record = part.artifact.record
-            full = len(batch) == self._limits.batch_items or size + record.size > self._limits.batch_bytes
-            if batch and (full or record.size > self._limits.inline_bytes):
-                yield batch
-                batch, size = [], 0
-            batch.append(part)
-            size += record.size
-            if record.size > self._limits.inline_bytes:
-                yield batch
-                batch, size = [], 0
-        if batch:
-            yield batch
-
     def _fetch(self, batch: Sequence[_Part]) -> list[bytes]:
         if batch[0].artifact.record.size > self._limits.inline_bytes:
-            return [b"".join(self._datastore.read(batch[0].artifact.grant))]
+            return [self._source.content(batch[0].artifact)]
         return self._datastore.read_batch([part.artifact.grant for part in batch])
 
 

@@ -19,6 +19,8 @@ from butler_model.errors import ConfigurationError, InvalidRequestError
 from butler_model.ports import Datastore, Registry
 from butler_model.repository import RepositoryInfo, check_repository_name
 
+from .cache import ArtifactCache
+from .cache_settings import CacheSettings
 from .configuration import RepositoryConfiguration, load_universe
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
@@ -58,6 +60,8 @@ class Connection:
         Gives the URI of an artifact.
     info
         What the repository is.
+    cache
+        Where artifacts that were read are kept; `None` if they are not.
     """
 
     address: str
@@ -65,6 +69,7 @@ class Connection:
     datastore: Datastore
     locate: Callable[[ArtifactRecord], str]
     close: Callable[[], None]
+    cache: ArtifactCache | None = None
     info: RepositoryInfo = field(init=False)
     _holders: int = 1
     _process: int = field(default_factory=os.getpid)
@@ -163,6 +168,7 @@ def _services_needed() -> Iterator[None]:
 def _connect_remote(text: str, address: RemoteAddress) -> Connection:
     from .remote import RemoteDatastore, RemoteRegistry
 
+    cache = ArtifactCache.set_up(CacheSettings.from_environment())
     registry = RemoteRegistry(address.target, address.repository)
     try:
         datastore = RemoteDatastore(registry.info.datastore_endpoint or address.target)
@@ -175,5 +181,10 @@ def _connect_remote(text: str, address: RemoteAddress) -> Connection:
         datastore.close()
 
     return Connection(
-        text, registry, datastore, lambda record: f"butler://{record.store}/{record.key}", close
+        text,
+        registry,
+        datastore,
+        lambda record: f"butler://{record.store}/{record.key}",
+        close,
+        cache,
     )
