@@ -6,14 +6,11 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from butler import Butler, DatasetRef
-from butler.connect import Connection
 from butler_model.dataset import new_dataset_id
 from butler_model.errors import (
     AmbiguousDatasetError,
@@ -24,8 +21,9 @@ from butler_model.errors import (
     InvalidNameError,
     InvalidRequestError,
 )
-from butler_model.ports import BeginPut, Datastore, PutBatch
+from butler_model.ports import BeginPut, PutBatch
 from tests.support.butlers import Repository
+from tests.support.reads import count_reads
 
 LARGE = bytes(range(256)) * 6000
 """More than a message of a stream."""
@@ -131,39 +129,12 @@ def test_more_small_files_than_a_batch_takes_all_come_out(
     assert files_below(folder) == repository.files()
 
 
-class CountedReads:
-    """A datastore that counts what is read of it, and may do something before."""
-
-    def __init__(self, datastore: Datastore, before: Callable[[], None] = lambda: None) -> None:
-        self._datastore = datastore
-        self._before = before
-        self.artifacts = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._datastore, name)
-
-    def read(self, *arguments: Any) -> Any:
-        self.artifacts += 1
-        self._before()
-        return self._datastore.read(*arguments)
-
-    def read_batch(self, grants: Sequence[bytes]) -> list[bytes]:
-        self.artifacts += len(grants)
-        self._before()
-        return self._datastore.read_batch(grants)
-
-
-def connection_of(butler: Butler) -> Connection:
-    return butler._connection
-
-
 def test_a_repeated_call_reads_only_what_is_not_there(butler: Butler, folder: Path) -> None:
     refs = put_blobs(butler, b"a", LARGE, b"c")
     paths = butler.retrieve_artifacts(refs, folder)
     Path(paths[1]).unlink()
     times = [os.stat(paths[i]).st_mtime_ns for i in (0, 2)]
-    counted = CountedReads(connection_of(butler).datastore)
-    connection_of(butler).datastore = counted
+    counted = count_reads(butler)
     assert butler.retrieve_artifacts(refs, folder) == paths
     assert counted.artifacts == 1
     assert Path(paths[1]).read_bytes() == LARGE
@@ -214,7 +185,7 @@ def test_what_is_not_stored_is_refused_with_its_id_before_anything_is_written(
 ) -> None:
     (stored,) = put_blobs(butler, b"a")
     batch = PutBatch("blob", "Bytes", [{"instrument": "Cam1", "detector": 2}], [new_dataset_id()], ())
-    puts = connection_of(butler).registry.puts
+    puts = butler._connection.registry.puts
     puts.begin(BeginPut(uuid.uuid4(), "run1", (batch,)))
     puts.commit(batch.dataset_ids, [], request_id=uuid.uuid4())
     bare = butler.get_dataset(batch.dataset_ids[0])
@@ -319,7 +290,7 @@ def test_an_interrupt_leaves_whole_files_only(butler: Butler, folder: Path) -> N
         raise KeyboardInterrupt
 
     refs = put_blobs(butler, b"a", LARGE, LARGE)
-    connection_of(butler).datastore = CountedReads(connection_of(butler).datastore, interrupt)
+    count_reads(butler, interrupt)
     with pytest.raises(KeyboardInterrupt):
         butler.retrieve_artifacts(refs, folder)
     assert files_below(folder) == {}
