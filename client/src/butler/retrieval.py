@@ -100,7 +100,7 @@ def plan_retrieval(
             planned.append(replace(target, is_present=bool(state)))
             if progress is not None:
                 progress("files compared", len(planned), len(targets))
-    return ArtifactRetrieval(connection, root, tuple(planned), overwrite)
+    return ArtifactRetrieval(connection, tuple(planned), overwrite)
 
 
 class ArtifactRetrieval:
@@ -112,12 +112,9 @@ class ArtifactRetrieval:
         All files, in the order of the datasets.
     """
 
-    def __init__(
-        self, connection: Connection, root: Path, targets: tuple[RetrievalTarget, ...], overwrite: bool
-    ) -> None:
+    def __init__(self, connection: Connection, targets: tuple[RetrievalTarget, ...], overwrite: bool) -> None:
         self.targets = targets
         self._connection = connection
-        self._root = root
         self._overwrite = overwrite
         self._source = ArtifactSource(connection)
         self._stopped = threading.Event()
@@ -126,7 +123,6 @@ class ArtifactRetrieval:
         """Write the files that are not there; return the paths of all. `Butler.retrieve_artifacts` has the errors."""
         self._stopped.clear()
         missing = [target for target in self.targets if not target.is_present]
-        self._root.mkdir(parents=True, exist_ok=True)
         for parent in {target.path.parent for target in missing}:
             parent.mkdir(parents=True, exist_ok=True)
         batches = in_batches(missing, lambda target: target.size, self._connection.info.limits)

@@ -34,7 +34,12 @@ from .output import Output
     metavar="NAMES",
     help="Where to look, in order, with commas between, or repeated; globs are allowed. All runs if absent.",
 )
-@click.option("--where", default="", metavar="EXPRESSION", help='Which datasets, as in "visit IN (1..9)".')
+@click.option(
+    "--where",
+    default="",
+    metavar="EXPRESSION",
+    help="Which datasets, as in \"instrument = 'HSC' AND visit IN (1..9)\".",
+)
 @click.option(
     "--find-first/--find-all",
     default=False,
