@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+import tracemalloc
 import uuid
 from pathlib import Path
 
@@ -64,6 +65,18 @@ def test_files_come_out_as_they_are_stored_at_the_paths_that_they_have_in_the_st
     assert [Path(path).read_bytes() for path in paths] == contents[::-1]
     assert files_below(folder / "out" / "deep") == repository.files()
     assert repository.content() == before
+
+
+def test_a_large_file_takes_little_memory(butler: Butler, folder: Path) -> None:
+    refs = put_blobs(butler, bytes(48 * 2**20))
+    tracemalloc.start()
+    try:
+        (path,) = butler.retrieve_artifacts(refs, folder)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert os.stat(path).st_size == 48 * 2**20
+    assert peak < 24 * 2**20
 
 
 def test_the_name_that_the_field_types_is_the_same_method(butler: Butler, folder: Path) -> None:
