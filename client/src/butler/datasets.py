@@ -5,25 +5,18 @@ from __future__ import annotations
 
 __all__ = ["DatasetReading", "DeferredDatasetHandle"]
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
 from butler_model.data_id import DataCoordinate, DataId
 from butler_model.dataset import DatasetRef, DatasetType
-from butler_model.errors import (
-    DatasetNotFoundError,
-    DatasetTypeMismatchError,
-    UnsupportedOperationError,
-)
+from butler_model.errors import UnsupportedOperationError
 from butler_model.ports import FoundDataset
 
 from .artifacts import ArtifactReader, not_stored
-from .loading import Progress
-from .lookup import DatasetAccess
-from .retrieval import ArtifactRetrieval, check_transfer, plan_retrieval
+from .lookup import DatasetAccess, registered
 
 _Named = DatasetRef | DatasetType | str
 
@@ -121,7 +114,7 @@ class DatasetReading(DatasetAccess):
         by_data_id = [i for i, one in enumerate(wanted) if one.id is None]
         ids = [cast(UUID, wanted[i].id) for i in by_id]
         for i, one in zip(by_id, self._finder.by_id(ids, want_artifacts=True), strict=True):
-            found[i] = _required(one, cast(UUID, wanted[i].id))
+            found[i] = registered(one, cast(UUID, wanted[i].id))
         if by_data_id:
             search = self._defaults.search_path(collections)
             results = self._finder.find_many([wanted[i] for i in by_data_id], search)
@@ -203,82 +196,6 @@ class DatasetReading(DatasetAccess):
             for ref, each in zip(wanted, grants, strict=True)
         }
 
-    def retrieve_artifacts(
-        self,
-        refs: Iterable[DatasetRef],
-        destination: str | os.PathLike[str],
-        *,
-        transfer: str = "auto",
-        preserve_path: bool = True,
-        overwrite: bool = False,
-        progress: Progress | None = None,
-    ) -> list[str]:
-        """Write the files of datasets to a directory, byte for byte as they are stored.
-
-        A file appears under its name when it is whole. One that is there already, with the same bytes, is left as it
-        is: a call that was interrupted can be repeated.
-
-        Parameters
-        ----------
-        refs
-            Resolved refs; that of a component stands for the component's file, or for the file that it is part of.
-        destination
-            Directory to write to; made if it does not exist.
-        transfer
-            ``auto`` or ``copy``, which are the same.
-        preserve_path
-            Whether a file goes to the path that it has in its store, with directories, or beside all others.
-        overwrite
-            Whether a file that is there with other bytes is replaced.
-        progress
-            Called with a phase, what of it is done, and its total.
-
-        Returns
-        -------
-        paths
-            Absolute paths in the order of the refs. A dataset may have several files; one that several datasets share
-            comes once.
-
-        Raises
-        ------
-        DatasetNotFoundError, AmbiguousDatasetError
-            Raised if there is no such dataset, or a ref is not resolved.
-        ArtifactNotFoundError, ArtifactIntegrityError
-            Raised if nothing is stored of a dataset, its artifact is gone, or it is not what was stored.
-        ArtifactExistsError
-            Raised before anything is written if a file is there with other bytes.
-        InvalidRequestError
-            Raised before anything is written if two files would have the same name, or ``transfer`` does not copy.
-        InvalidNameError
-            Raised before anything is written if a path would lead out of the directory.
-        OSError
-            Raised if a file cannot be written.
-        """
-        check_transfer(transfer)
-        retrieval = self.plan_retrieval(
-            refs, destination, preserve_path=preserve_path, overwrite=overwrite, progress=progress
-        )
-        return retrieval.write(progress)
-
-    retrieveArtifacts = retrieve_artifacts
-
-    def plan_retrieval(
-        self,
-        refs: Iterable[DatasetRef],
-        destination: str | os.PathLike[str],
-        *,
-        preserve_path: bool = True,
-        overwrite: bool = False,
-        progress: Progress | None = None,
-    ) -> ArtifactRetrieval:
-        """Return what `retrieve_artifacts` is to write, without writing; takes and raises the same."""
-        wanted = list(refs)
-        parts = [
-            (found, ref.datasetType.component())
-            for ref, found in zip(wanted, self._find_refs(wanted), strict=True)
-        ]
-        return plan_retrieval(self._connection, parts, destination, preserve_path, overwrite, progress)
-
     def find_dataset(
         self,
         dataset_type: DatasetType | str,
@@ -318,27 +235,4 @@ class DatasetReading(DatasetAccess):
         return self._finder.find_one(wanted, search), wanted.component
 
     def _find_ref(self, ref: DatasetRef) -> FoundDataset:
-        return self._find_refs([ref])[0]
-
-    def _find_refs(self, refs: Sequence[DatasetRef]) -> list[FoundDataset]:
-        """Return the datasets of resolved refs, with their artifacts."""
-        ids = [ref.getCheckedId() for ref in refs]
-        datasets = self._finder.by_id(ids, want_artifacts=True)
-        return [
-            _same_type(ref, _required(found, dataset_id))
-            for ref, dataset_id, found in zip(refs, ids, datasets, strict=True)
-        ]
-
-
-def _required(found: FoundDataset | None, id: UUID) -> FoundDataset:
-    if found is None:
-        raise DatasetNotFoundError(f"There is no dataset with the id {id}.", dataset_id=str(id))
-    return found
-
-
-def _same_type(ref: DatasetRef, found: FoundDataset) -> FoundDataset:
-    if found.ref.datasetType.name != ref.datasetType.nameAndComponent()[0]:
-        raise DatasetTypeMismatchError(
-            f"The ref given is {ref}, but {found.ref.id} is {found.ref}.", dataset_id=str(found.ref.id)
-        )
-    return found
+        return self._finder.by_refs([ref])[0]
