@@ -32,6 +32,9 @@ from .connect import Connection
 from .loading import Progress
 
 _COPYING = ("auto", "copy")
+_BATCH_FILES = 100
+"""Largest number of files in a batch; they wait for the disk one after the other, batches at the same time."""
+
 _PARALLEL = 4
 """How many batches, or large files, are on their way at once; each takes a few MiB of memory at most."""
 
@@ -125,7 +128,9 @@ class ArtifactRetrieval:
         missing = [target for target in self.targets if not target.is_present]
         for parent in {target.path.parent for target in missing}:
             parent.mkdir(parents=True, exist_ok=True)
-        batches = in_batches(missing, lambda target: target.size, self._connection.info.limits)
+        limits = self._connection.info.limits
+        limits = replace(limits, batch_items=min(limits.batch_items, _BATCH_FILES))
+        batches = in_batches(missing, lambda target: target.size, limits)
         done = 0
         with ThreadPoolExecutor(_PARALLEL, "butler-retrieve") as pool:
             under_way = [pool.submit(self._fetch, batch) for batch in batches]
