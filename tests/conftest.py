@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from tests.support.data import shared_data_folder
 from tests.support.postgres import postgres_server_for_tests
 from tests.support.s3 import S3Server, s3_server_for_tests
 from tools.servers.postgres import PostgresServer
+
+# What a test reads comes from its repository, and nothing stays behind in the home of who runs the tests; the tests of
+# the cache switch it on.
+os.environ["BUTLER_CACHE_EXPIRATION"] = "disabled"
 
 # A machine that is busy with something else is no reason for a property to fail.
 settings.register_profile("butler", deadline=None)

@@ -20,7 +20,7 @@ from butler.remote import RemoteDatastore
 from butler_api.server import build_server
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.servicers import datastore_services
-from butler_datastore.settings import store_config
+from butler_datastore.store_tables import store_config
 from butler_model.artifact import Grant, Operation, Receipt
 from butler_model.grants import TokenSigner
 from butler_model.ports import Datastore

@@ -15,7 +15,8 @@ from butler_datastore.config import (
     PosixStoreConfig,
     S3StoreConfig,
 )
-from butler_datastore.settings import DatastoreSettings, store_config
+from butler_datastore.settings import DatastoreSettings
+from butler_datastore.store_tables import store_config
 from butler_model.errors import ConfigurationError
 from tools.servers.process import ROOT
 

@@ -7,13 +7,14 @@ __all__ = ["ArtifactReader"]
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from butler_model.artifact import Artifact
 from butler_model.ports import Datastore
 
+from .artifact_source import ArtifactSource, in_batches
 from .connect import Connection
 from .readings import Reading
 
@@ -26,6 +27,7 @@ class ArtifactReader:
 
     def __init__(self, connection: Connection) -> None:
         self._datastore = connection.datastore
+        self._source = ArtifactSource(connection)
         self._limits = connection.info.limits
 
     def read(self, reading: Reading) -> object:
@@ -43,37 +45,26 @@ class ArtifactReader:
         if len(reading.artifacts) == 1 and reading.is_partial:
             (artifact,) = reading.artifacts
             if artifact.record.size > self._limits.inline_bytes:
-                ranges = _RangeFile(self._datastore, artifact)
-                return reading.make([io.BufferedReader(ranges, _RANGE_BUFFER)])
+                return self._read_partly(reading, artifact)
         return self.read_many([reading])[0]
 
     def read_many(self, readings: Sequence[Reading]) -> list[object]:
         """Return the objects of datasets, or of components, in order; the next artifacts are fetched meanwhile."""
-        batches = list(self._batches([artifact for reading in readings for artifact in reading.artifacts]))
+        artifacts = [artifact for reading in readings for artifact in reading.artifacts]
+        batches = list(in_batches(artifacts, lambda artifact: artifact.record.size, self._limits))
         contents = (content for fetched in _ahead(self._fetch, batches) for content in fetched)
         return [reading.make([io.BytesIO(next(contents)) for _ in reading.artifacts]) for reading in readings]
 
-    def _batches(self, artifacts: Iterable[Artifact]) -> Iterator[list[Artifact]]:
-        """Cut into batches that the datastore takes; an artifact that is too large for one is alone."""
-        batch: list[Artifact] = []
-        size = 0
-        for artifact in artifacts:
-            record = artifact.record
-            full = len(batch) == self._limits.batch_items or size + record.size > self._limits.batch_bytes
-            if batch and (full or record.size > self._limits.inline_bytes):
-                yield batch
-                batch, size = [], 0
-            batch.append(artifact)
-            size += record.size
-            if record.size > self._limits.inline_bytes:
-                yield batch
-                batch, size = [], 0
-        if batch:
-            yield batch
+    def _read_partly(self, reading: Reading, artifact: Artifact) -> object:
+        cached = self._source.cached(artifact)
+        if cached is not None:
+            with cached:
+                return reading.make([cached])
+        return reading.make([io.BufferedReader(_RangeFile(self._datastore, artifact), _RANGE_BUFFER)])
 
     def _fetch(self, batch: Sequence[Artifact]) -> list[bytes]:
         if batch[0].record.size > self._limits.inline_bytes:
-            return [b"".join(self._datastore.read(batch[0].grant))]
+            return [self._source.content(batch[0])]
         return self._datastore.read_batch([artifact.grant for artifact in batch])
 
 

@@ -27,11 +27,12 @@ from .lookup import DatasetFinder, check_writeable
 from .query_arguments import check_collections
 from .querying import DatasetQuerying
 from .registry import ButlerRegistry
+from .retrieving import ArtifactRetrieving
 
 _SHOWN = 5
 
 
-class Butler(DatasetLocating, DatasetWriting, DatasetQuerying):
+class Butler(DatasetLocating, DatasetWriting, DatasetQuerying, ArtifactRetrieving):
     """Gives and takes datasets by what they are, wherever they are.
 
     Threads may share a butler. A pickled one opens the repository anew where it is unpickled. It is a context

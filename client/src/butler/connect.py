@@ -20,6 +20,8 @@ from butler_model.errors import ConfigurationError, InvalidRequestError
 from butler_model.ports import Datastore, Registry
 from butler_model.repository import RepositoryInfo, check_repository_name
 
+from .cache import ArtifactCache
+from .cache_settings import CacheSettings
 from .configuration import RepositoryConfiguration, load_universe
 from .predictions import PredictedIds
 
@@ -62,6 +64,8 @@ class Connection:
         Ids of datasets whose place was predicted.
     info
         What the repository is.
+    cache
+        Where artifacts that were read are kept; `None` if they are not.
     """
 
     address: str
@@ -69,6 +73,7 @@ class Connection:
     datastore: Datastore
     locate: Callable[[ArtifactRecord], str]
     close: Callable[[], None]
+    cache: ArtifactCache | None = None
     predicted: PredictedIds = field(default_factory=PredictedIds, init=False, repr=False)
     info: RepositoryInfo = field(init=False)
     _holders: int = 1
@@ -172,6 +177,7 @@ def _services_needed() -> Iterator[None]:
 def _connect_remote(text: str, address: RemoteAddress) -> Connection:
     from .remote import RemoteDatastore, RemoteRegistry
 
+    cache = ArtifactCache.set_up(CacheSettings.from_environment())
     registry = RemoteRegistry(address.target, address.repository)
     try:
         datastore = RemoteDatastore(registry.info.datastore_endpoint or address.target)
@@ -184,5 +190,10 @@ def _connect_remote(text: str, address: RemoteAddress) -> Connection:
         datastore.close()
 
     return Connection(
-        text, registry, datastore, lambda record: f"butler://{record.store}/{record.key}", close
+        text,
+        registry,
+        datastore,
+        lambda record: f"butler://{record.store}/{record.key}",
+        close,
+        cache,
     )

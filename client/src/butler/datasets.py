@@ -12,17 +12,13 @@ from uuid import UUID
 
 from butler_model.data_id import DataCoordinate, DataId
 from butler_model.dataset import DatasetRef, DatasetType
-from butler_model.errors import (
-    DatasetNotFoundError,
-    DatasetTypeMismatchError,
-    StorageClassError,
-)
+from butler_model.errors import StorageClassError
 from butler_model.ports import FoundDataset
 from butler_model.storage_class import StorageClass
 
 from .artifacts import ArtifactReader
 from .composites import component_class
-from .lookup import DatasetAccess
+from .lookup import DatasetAccess, registered
 from .readings import reading_of
 from .storage_classes import coerce, default_storage_classes
 
@@ -152,7 +148,7 @@ class DatasetReading(DatasetAccess):
         by_data_id = [i for i, one in enumerate(wanted) if one.id is None]
         ids = [cast(UUID, wanted[i].id) for i in by_id]
         for i, one in zip(by_id, self._finder.by_id(ids, want_artifacts=True), strict=True):
-            found[i] = _required(one, cast(UUID, wanted[i].id))
+            found[i] = registered(one, cast(UUID, wanted[i].id))
         if by_data_id:
             search = self._defaults.search_path(collections)
             results = self._finder.find_many([wanted[i] for i in by_data_id], search)
@@ -283,13 +279,7 @@ class DatasetReading(DatasetAccess):
         return self._finder.find_one(wanted, search), wanted.component
 
     def _find_ref(self, ref: DatasetRef) -> FoundDataset:
-        dataset_id = ref.getCheckedId()
-        found = _required(self._finder.by_id([dataset_id], want_artifacts=True)[0], dataset_id)
-        if found.ref.datasetType.name != ref.datasetType.nameAndComponent()[0]:
-            raise DatasetTypeMismatchError(
-                f"The ref given is {ref}, but {dataset_id} is {found.ref}.", dataset_id=str(dataset_id)
-            )
-        return found
+        return self._finder.by_refs([ref])[0]
 
 
 def _storage_class_of(named: _Named) -> str | None:
@@ -310,9 +300,3 @@ def _as(
         own = component_class(own, component)
     wanted = known.getStorageClass(storage_class) if isinstance(storage_class, str) else storage_class
     return obj if wanted == own else coerce(wanted, obj)
-
-
-def _required(found: FoundDataset | None, id: UUID) -> FoundDataset:
-    if found is None:
-        raise DatasetNotFoundError(f"There is no dataset with the id {id}.", dataset_id=str(id))
-    return found

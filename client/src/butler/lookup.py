@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DatasetAccess", "DatasetFinder", "KnownDatasetTypes", "Wanted", "check_writeable"]
+__all__ = ["DatasetAccess", "DatasetFinder", "KnownDatasetTypes", "Wanted", "check_writeable", "registered"]
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -230,6 +230,20 @@ class DatasetFinder:
             for found in self._port.datasets.get(ids[start : start + size], want_artifacts=want_artifacts)
         ]
 
+    def by_refs(self, refs: Sequence[DatasetRef]) -> list[FoundDataset]:
+        """Return the datasets of resolved refs with their artifacts, wherever they are.
+
+        Raises
+        ------
+        AmbiguousDatasetError, DatasetNotFoundError
+            Raised if a ref is not resolved, or there is no dataset with its id.
+        DatasetTypeMismatchError
+            Raised if the dataset is of another type than the ref.
+        """
+        ids = [ref.getCheckedId() for ref in refs]
+        found = map(registered, self.by_id(ids, want_artifacts=True), ids)
+        return [_of_ref(one, ref) for one, ref in zip(found, refs, strict=True)]
+
     def ref_of(self, found: FoundDataset, component: str | None) -> DatasetRef:
         """Return the ref of what was found, or of a component of it."""
         if component is None:
@@ -274,6 +288,21 @@ def not_found(wanted: Wanted, collections: tuple[str, ...]) -> DatasetNotFoundEr
 def _existing(found: FoundDataset | None, wanted: Wanted, collections: tuple[str, ...]) -> FoundDataset:
     if found is None:
         raise not_found(wanted, collections)
+    return found
+
+
+def registered(found: FoundDataset | None, id: UUID) -> FoundDataset:
+    """Return what was found by an id; `DatasetNotFoundError` if that is nothing."""
+    if found is None:
+        raise DatasetNotFoundError(f"There is no dataset with the id {id}.", dataset_id=str(id))
+    return found
+
+
+def _of_ref(found: FoundDataset, ref: DatasetRef) -> FoundDataset:
+    if found.ref.datasetType.name != ref.datasetType.nameAndComponent()[0]:
+        raise DatasetTypeMismatchError(
+            f"The ref given is {ref}, but {ref.id} is {found.ref}.", dataset_id=str(ref.id)
+        )
     return found
 
 

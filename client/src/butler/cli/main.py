@@ -49,9 +49,13 @@ COMMANDS = {
     "collections": CommandSummary("collections:collections", "List and register collections."),
     "put-file": CommandSummary("files:put_file", "Store what a file holds as a dataset."),
     "get-file": CommandSummary("files:get_file", "Write the stored bytes of a dataset to a file."),
+    "retrieve-artifacts": CommandSummary(
+        "retrieval:retrieve_artifacts", "Write the files of datasets to a directory."
+    ),
     "query-datasets": CommandSummary("queries:query_datasets", "List datasets."),
     "query-data-ids": CommandSummary("queries:query_data_ids", "List data IDs."),
     "query-dimension-records": CommandSummary("queries:query_dimension_records", "List dimension records."),
+    "cache": CommandSummary("cache:cache", "Look at and empty the cache of artifacts on this machine."),
     "serve": CommandSummary("serve:serve", "Run both services in one process, for development."),
     "ping": CommandSummary("repository:ping", "Measure how fast a repository answers."),
     "version": CommandSummary("repository:version", "Show which versions are installed."),

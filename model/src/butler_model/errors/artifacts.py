@@ -43,7 +43,7 @@ class ArtifactNotFoundError(ButlerError, FileNotFoundError):
 
 
 class ArtifactExistsError(ButlerError, FileExistsError):
-    """A store already holds an artifact under that key; artifacts are never replaced."""
+    """There is an artifact under that key in a store, or a file of that name, already; neither is replaced."""
 
     reason = "ARTIFACT_EXISTS"
     status = Status.ALREADY_EXISTS
