@@ -40,7 +40,9 @@ class EmbeddedRepository:
         try:
             self.registry = self._repositories.open(configuration.repository)
             stores = {name: StoreConfig(root=root) for name, root in configuration.stores.items()}
-            self.datastore = DatastoreApplication(stores, signer, limits=self.registry.info.limits)
+            limits = self.registry.info.limits
+            # Everything that this process may read.
+            self.datastore = DatastoreApplication(stores, signer, limits=limits, ingest_roots=["/"])
         except BaseException:
             self._repositories.close()
             raise

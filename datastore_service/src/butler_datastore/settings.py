@@ -21,9 +21,13 @@ class DatastoreSettings(ServiceSettings):
     stores
         For each store its name and where it is, as the registry service names them. In TOML a table
         ``[stores.main]``, in the environment JSON: ``{"main": {"root": "/data/{repository}"}}``.
+    ingest_roots
+        Directories from which files may be taken, linked or read directly when they are ingested; apart from those of
+        the stores. Who may put datasets can have all that is below them read, and moved into a store.
     """
 
     model_config = SettingsConfigDict(env_prefix="BUTLER_DATASTORE_", extra="forbid")
 
     address: str = "127.0.0.1:50052"
     stores: dict[str, StoreConfig] = Field(min_length=1)
+    ingest_roots: list[str] = Field(default_factory=list)

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-__all__ = ["CHUNK_BYTES", "Store", "StoreCapabilities", "Stored", "end_of_range"]
+__all__ = ["CHUNK_BYTES", "LinkingStore", "Store", "StoreCapabilities", "Stored", "end_of_range"]
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from butler_model.artifact import TransferMode
 from butler_model.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from .source_files import SourceFile
 
 CHUNK_BYTES = 1024 * 1024
 """Length of the pieces in which artifacts are read, but for the last one."""
@@ -23,9 +27,12 @@ class StoreCapabilities:
     ----------
     persistent
         What is written outlives the process, and other processes find it.
+    links
+        It can hold links to files of others: it is a `LinkingStore`.
     """
 
     persistent: bool
+    links: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,27 @@ class Store(Protocol):
 
     def delete(self, key: str) -> bool:
         """Remove an artifact; return whether it was there."""
+        ...
+
+
+class LinkingStore(Store, Protocol):
+    """A store that can hold links to files of others."""
+
+    def link(self, key: str, source: SourceFile, mode: TransferMode) -> Stored:
+        """Link a file to a key; to repeat it is no error.
+
+        Parameters
+        ----------
+        mode
+            HARDLINK, SYMLINK or RELSYMLINK.
+
+        Raises
+        ------
+        ArtifactExistsError
+            Raised if there is another artifact under the key.
+        UnsupportedOperationError
+            Raised if there can be no hard link to that file.
+        """
         ...
 
 

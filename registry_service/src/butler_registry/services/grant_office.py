@@ -50,6 +50,12 @@ class GrantOffice:
             Operation.WRITE, store, key, dataset_id, component, _MAX_ARTIFACT_BYTES, lease_seconds
         )
 
+    def adopt(self, store: str, key: str, dataset_id: UUID, component: str, lease_seconds: int) -> bytes:
+        """Grant measuring an artifact that is there already, for as long as the put's lease runs."""
+        return self._without_content(
+            Operation.ADOPT, store, key, dataset_id, component, _MAX_ARTIFACT_BYTES, lease_seconds
+        )
+
     def discard(self, store: str, key: str, dataset_id: UUID, component: str) -> bytes:
         """Grant removing what an aborted put may have written."""
         return self._without_content(

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from butler_model.artifact import ArtifactRecord, Receipt
 from butler_model.collection import CollectionType
 from butler_model.data_id import DataCoordinate
 from butler_model.dataset import DatasetRef
@@ -24,13 +23,12 @@ from butler_model.errors import (
     IntentError,
     InvalidRequestError,
 )
-from butler_model.path_template import PathTemplate
 from butler_model.ports import BeginPut, PutBatch, PutIntent, WriteGrant
 from butler_model.repository import Limits, Store
 from butler_registry.storage.database import Connection, Database
 from butler_registry.storage.dataset_store import DatasetStore, NewDataset
 from butler_registry.storage.dataset_type_store import DatasetTypeRow
-from butler_registry.storage.intent_store import IntendedArtifact, IntentRow, IntentStore
+from butler_registry.storage.intent_store import IntentRow, IntentStore
 from butler_registry.storage.outbox_store import OutboxStore
 from butler_registry.storage.schema import EventKind, IntentState
 from butler_registry.storage.single_commit import SingleCommit
@@ -43,6 +41,8 @@ from .data_id_rewriting import required_values
 from .definitions import Definitions, Snapshot
 from .grant_office import GrantOffice
 from .limits import check_batch
+from .placement import Placement, check_placing
+from .proofs import Proofs, check_whole_groups
 
 _MAX_LEASE_SECONDS = 86_400
 
@@ -79,8 +79,7 @@ class PutService:
         self._outbox = outbox
         self._statistics = statistics
         self._grants = grants
-        self._store = store
-        self._template = PathTemplate(store.template)
+        self._placement = Placement(store)
         self._limits = limits
 
     def begin(self, request: BeginPut) -> list[PutIntent]:
@@ -147,12 +146,14 @@ class PutService:
         wanted = dict(zip(data_ids, batch.dataset_ids, strict=True))
         committed |= self._refuse_existing(snapshot, row, run_id, request.run, wanted)
         n_required = len(group.required)
-        for dataset_id, data_id in zip(batch.dataset_ids, data_ids, strict=True):
-            ref = DatasetRef(row.dataset_type, data_id, request.run, id=dataset_id)
-            artifacts = tuple(
-                IntendedArtifact(self._store.name, self._template.place(ref, layout), layout)
-                for layout in batch.artifacts
-            )
+        placed = self._placement.place(
+            batch,
+            [
+                DatasetRef(row.dataset_type, data_id, request.run, id=dataset_id)
+                for dataset_id, data_id in zip(batch.dataset_ids, data_ids, strict=True)
+            ],
+        )
+        for dataset_id, data_id, artifacts in zip(batch.dataset_ids, data_ids, placed, strict=True):
             values = data_id.values_tuple[:n_required]
             yield IntentRow(dataset_id, request.request_id, row.id, run_id, values, artifacts), data_id
 
@@ -194,18 +195,17 @@ class PutService:
         )
 
     def _write_grants(self, row: IntentRow, lease_seconds: int) -> tuple[WriteGrant, ...]:
-        return tuple(
-            WriteGrant(
-                a.layout.component,
-                a.key,
-                self._grants.write(a.store, a.key, row.dataset_id, a.layout.component, lease_seconds),
-            )
-            for a in row.artifacts
-        )
+        grants = []
+        for a in row.artifacts:
+            component = a.layout.component
+            grant = self._grants.adopt if a.adopted else self._grants.write
+            token = grant(a.store, a.key, row.dataset_id, component, lease_seconds)
+            grants.append(WriteGrant(component, a.key, token))
+        return tuple(grants)
 
     def commit(self, dataset_ids: Sequence[UUID], receipts: Sequence[bytes], *, request_id: UUID) -> None:
         check_batch(len(dataset_ids), self._limits, "datasets")
-        proofs = {(r.dataset_id, r.component): r for r in map(self._grants.open_receipt, receipts)}
+        proofs = Proofs(map(self._grants.open_receipt, receipts))
         ids = list(dict.fromkeys(dataset_ids))
         try:
             with self._database.writing() as connection:
@@ -240,9 +240,7 @@ class PutService:
             self._intents.delete(connection, list(repeated), IntentState.ACTIVE)
         return repeated
 
-    def _commit(
-        self, connection: Connection, dataset_ids: Sequence[UUID], proofs: dict[tuple[UUID, str], Receipt]
-    ) -> _Committed:
+    def _commit(self, connection: Connection, dataset_ids: Sequence[UUID], proofs: Proofs) -> _Committed:
         """Turn intents into datasets."""
         intents = self._intents.select(connection, dataset_ids, lock=True)
         unknown = [dataset_id for dataset_id in dataset_ids if dataset_id not in intents]
@@ -256,6 +254,7 @@ class PutService:
                     )
         for intent in intents.values():
             _check_committable(intent)
+        check_whole_groups(intents.values())
         snapshot = self._definitions.unchecked(connection)
         types = snapshot.dataset_types_by_id(i.dataset_type_id for i in intents.values())
         runs = snapshot.run_names(i.run_id for i in intents.values())
@@ -263,7 +262,7 @@ class PutService:
         written: list[tuple[DatasetTypeRow, int]] = []
         for row in sorted(types.values(), key=lambda row: row.id):
             datasets = [
-                NewDataset(i.dataset_id, i.run_id, i.data_id, _proven(i, proofs))
+                NewDataset(i.dataset_id, i.run_id, i.data_id, proofs.records(i))
                 for i in intents.values()
                 if i.dataset_type_id == row.id
             ]
@@ -324,6 +323,7 @@ class PutService:
             self._grants.discard(a.store, a.key, intent.dataset_id, a.layout.component)
             for intent in intents.values()
             for a in intent.artifacts
+            if not a.adopted
         ]
 
     def finish_abort(self, dataset_ids: Sequence[UUID], *, request_id: UUID) -> None:
@@ -341,6 +341,7 @@ def _check_ids(request: BeginPut) -> None:
                 f"A batch of {batch.dataset_type!r} has {len(batch.data_ids)} data IDs and "
                 f"{len(batch.dataset_ids)} dataset ids; there must be one id for each."
             )
+        check_placing(batch)
         components = [layout.component for layout in batch.artifacts]
         if len(set(components)) != len(components):
             raise InvalidRequestError(
@@ -363,28 +364,6 @@ def _check_committable(intent: IntentRow) -> None:
             f"The lease for the put of dataset {intent.dataset_id} has run out; begin it again.",
             dataset_id=str(intent.dataset_id),
         )
-
-
-def _proven(intent: IntentRow, proofs: dict[tuple[UUID, str], Receipt]) -> tuple[ArtifactRecord, ...]:
-    records = []
-    for artifact in intent.artifacts:
-        receipt = proofs.get((intent.dataset_id, artifact.layout.component))
-        if receipt is None or (receipt.store, receipt.key) != (artifact.store, artifact.key):
-            raise IntentError(
-                f"There is no receipt for {artifact.key!r}; write the artifact, then commit with its receipt.",
-                dataset_id=str(intent.dataset_id),
-            )
-        records.append(
-            ArtifactRecord(
-                intent.dataset_id,
-                artifact.store,
-                artifact.key,
-                artifact.layout,
-                receipt.size,
-                receipt.checksum,
-            )
-        )
-    return tuple(records)
 
 
 def _conflict(

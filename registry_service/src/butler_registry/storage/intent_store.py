@@ -27,11 +27,21 @@ _IDENTITY = ("request_id", "dataset_type_id", "run_id", "data_id", "artifacts", 
 
 @dataclass(frozen=True, slots=True)
 class IntendedArtifact:
-    """An artifact that a put may write, and where."""
+    """An artifact that a put may write, and where.
+
+    Attributes
+    ----------
+    adopted
+        It was there before the put, so it is not to be discarded with it.
+    sharers
+        How many datasets of the put share it.
+    """
 
     store: str
     key: str
     layout: ArtifactLayout
+    adopted: bool = False
+    sharers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +135,29 @@ def _upsert(
 
 
 def _values(intent: IntentRow) -> dict[str, Any]:
-    artifacts = [
-        [a.store, a.key, a.layout.formatter, a.layout.extension, a.layout.storage_class, a.layout.component]
-        for a in intent.artifacts
-    ]
     return {
         "dataset_id": intent.dataset_id,
         "request_id": intent.request_id,
         "dataset_type_id": intent.dataset_type_id,
         "run_id": intent.run_id,
         "data_id": json.dumps(intent.data_id),
-        "artifacts": json.dumps(artifacts),
+        "artifacts": json.dumps([_artifact_values(a) for a in intent.artifacts]),
         "state": int(intent.state),
     }
+
+
+def _artifact_values(artifact: IntendedArtifact) -> list[Any]:
+    layout = artifact.layout
+    return [
+        artifact.store,
+        artifact.key,
+        layout.formatter,
+        layout.extension,
+        layout.storage_class,
+        layout.component,
+        artifact.adopted,
+        artifact.sharers,
+    ]
 
 
 def _intent(row: Row[Any]) -> IntentRow:
@@ -147,7 +167,9 @@ def _intent(row: Row[Any]) -> IntentRow:
         row.dataset_type_id,
         row.run_id,
         tuple(json.loads(row.data_id)),
-        tuple(IntendedArtifact(a[0], a[1], ArtifactLayout(*a[2:])) for a in json.loads(row.artifacts)),
+        tuple(
+            IntendedArtifact(a[0], a[1], ArtifactLayout(*a[2:6]), *a[6:]) for a in json.loads(row.artifacts)
+        ),
         IntentState(row.state),
         bool(row.expired),
     )
