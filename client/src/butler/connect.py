@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from butler_model.artifact import ArtifactRecord
+from butler_model.artifact import DIRECT_STORE, ArtifactRecord
 from butler_model.errors import ConfigurationError, InvalidRequestError
 from butler_model.ports import Datastore, Registry
 from butler_model.repository import RepositoryInfo, check_repository_name
@@ -58,6 +58,8 @@ class Connection:
         Gives the URI of an artifact.
     info
         What the repository is.
+    store_root
+        Directory of the store for new artifacts, if this process keeps it.
     """
 
     address: str
@@ -65,6 +67,7 @@ class Connection:
     datastore: Datastore
     locate: Callable[[ArtifactRecord], str]
     close: Callable[[], None]
+    store_root: str | None = None
     info: RepositoryInfo = field(init=False)
     _holders: int = 1
     _process: int = field(default_factory=os.getpid)
@@ -116,7 +119,12 @@ def connect(config: str | os.PathLike[str]) -> Connection:
         from .embedded import EmbeddedRepository
     embedded = EmbeddedRepository(configuration)
     return Connection(
-        os.path.abspath(text), embedded.registry, embedded.datastore, embedded.locate, embedded.close
+        os.path.abspath(text),
+        embedded.registry,
+        embedded.datastore,
+        embedded.locate,
+        embedded.close,
+        embedded.store_root,
     )
 
 
@@ -174,6 +182,8 @@ def _connect_remote(text: str, address: RemoteAddress) -> Connection:
         registry.close()
         datastore.close()
 
-    return Connection(
-        text, registry, datastore, lambda record: f"butler://{record.store}/{record.key}", close
-    )
+    return Connection(text, registry, datastore, _uri_of, close)
+
+
+def _uri_of(record: ArtifactRecord) -> str:
+    return record.key if record.store == DIRECT_STORE else f"butler://{record.store}/{record.key}"

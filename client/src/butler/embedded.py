@@ -13,7 +13,7 @@ from pathlib import Path
 
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.config import StoreConfig
-from butler_model.artifact import ArtifactRecord
+from butler_model.artifact import DIRECT_STORE, ArtifactRecord
 from butler_model.errors import ConfigurationError, RepositoryExistsError
 from butler_model.grants import TokenSigner
 from butler_model.ports import Datastore, Registry
@@ -47,8 +47,15 @@ class EmbeddedRepository:
             self._repositories.close()
             raise
 
+    @property
+    def store_root(self) -> str:
+        """Directory of the store for new artifacts."""
+        return next(iter(self._roots.values()))
+
     def locate(self, record: ArtifactRecord) -> str:
         """Return the ``file://`` URI of an artifact."""
+        if record.store == DIRECT_STORE:
+            return record.key
         return Path(self._roots[record.store], record.key).absolute().as_uri()
 
     def close(self) -> None:

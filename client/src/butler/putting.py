@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-__all__ = ["DatasetToPut", "FormattedDataset", "PutProtocol", "format_dataset"]
+__all__ = ["Content", "DatasetToPut", "FormattedDataset", "PutProtocol", "format_dataset"]
 
 import io
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, Protocol, cast
@@ -92,15 +92,30 @@ def format_dataset(obj: object, dataset_type: DatasetType, data_id: Mapping[str,
     return FormattedDataset(dataset_type, data_id, new_dataset_id(), layout, content, size)
 
 
-class DatasetToPut(Protocol):
+class Content(Protocol):
+    """Bytes at hand.
+
+    Attributes
+    ----------
+    size
+        Their length.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield its bytes from the first on, in pieces of at most ``size``."""
+        ...
+
+
+class DatasetToPut(Content, Protocol):
     """A dataset with its bytes at hand.
 
     Attributes
     ----------
     layout
         `None` to register it without bytes.
-    size
-        Length of the bytes.
     """
 
     @property
@@ -111,12 +126,6 @@ class DatasetToPut(Protocol):
     def id(self) -> UUID: ...
     @property
     def layout(self) -> ArtifactLayout | None: ...
-    @property
-    def size(self) -> int: ...
-
-    def chunks(self, size: int) -> Iterator[bytes]:
-        """Yield its bytes from the first on, in pieces of at most ``size``."""
-        ...
 
 
 class PutProtocol:
@@ -140,51 +149,74 @@ class PutProtocol:
         """
         batches = _batches(datasets)
         ordered = [dataset for members in batches.values() for dataset in members]
-        ids = [dataset.id for dataset in ordered]
         begin = BeginPut(request_id or uuid4(), run, tuple(_put_batch(m) for m in batches.values()))
-        try:
-            intents = self._registry.puts.begin(begin)
-        except BaseException as error:
-            if not isinstance(error, ButlerError) or isinstance(error, _UNKNOWN):
-                self._take_back(ids)
-            raise
-        try:
-            receipts = self._write(ordered, intents)
-        except _UNKNOWN:
-            raise
-        except BaseException:
-            self._take_back(ids)
-            raise
-        self._commit(ids, receipts)
+        (intents,) = self.carry_out([begin], lambda begun: [self.upload(_to_write(ordered, begun[0]))])
         refs = {
             dataset.id: DatasetRef(dataset.dataset_type, intent.data_id, run, id=dataset.id)
             for dataset, intent in zip(ordered, intents, strict=True)
         }
         return [refs[dataset.id] for dataset in datasets]
 
-    def _write(self, datasets: Sequence[DatasetToPut], intents: Sequence[PutIntent]) -> list[bytes]:
+    def carry_out(
+        self,
+        begins: Sequence[BeginPut],
+        store: Callable[[Sequence[Sequence[PutIntent]]], Sequence[Sequence[bytes]]],
+    ) -> list[list[PutIntent]]:
+        """Begin puts, have their artifacts stored, and commit them; return what was begun.
+
+        All that can be refused is refused before the first commit. A later one that fails nevertheless, since another
+        put was first or a service went away, leaves the earlier ones committed.
+
+        Parameters
+        ----------
+        store
+            Stores the artifacts of the puts, given the intents of each; returns the receipts of each.
+        """
+        begun: list[list[PutIntent]] = []
+        try:
+            for begin in begins:
+                begun.append(self._registry.puts.begin(begin))  # noqa: PERF401 - how far it came counts
+        except BaseException as error:
+            unsure = not isinstance(error, ButlerError) or isinstance(error, _UNKNOWN)
+            self._take_back(begins[: len(begun) + unsure])
+            raise
+        try:
+            receipts = store(begun)
+        except _UNKNOWN:
+            raise
+        except BaseException:
+            self._take_back(begins)
+            raise
+        for number, begin in enumerate(begins):
+            try:
+                self._commit(begin, receipts[number])
+            except BaseException:
+                self._take_back(begins[number + 1 :])
+                raise
+        return begun
+
+    def upload(self, contents: Iterable[tuple[bytes, Content]]) -> list[bytes]:
+        """Write artifacts, given as (write grant, content); return their receipts."""
         limits = self._limits
         receipts: list[bytes] = []
         batch: list[tuple[bytes, bytes]] = []
         batch_size = 0
-        for dataset, intent in zip(datasets, intents, strict=True):
-            if dataset.layout is None:
+        for grant, content in contents:
+            chunks = content.chunks(limits.chunk_bytes)
+            if content.size > limits.inline_bytes:
+                receipts.append(self._datastore.write(grant, chunks).token)
                 continue
-            (grant,) = intent.grants
-            chunks = dataset.chunks(limits.chunk_bytes)
-            if dataset.size > limits.inline_bytes:
-                receipts.append(self._datastore.write(grant.token, chunks).token)
-                continue
-            if batch_size + dataset.size > limits.batch_bytes or len(batch) == limits.batch_items:
+            if batch_size + content.size > limits.batch_bytes or len(batch) == limits.batch_items:
                 receipts += [receipt.token for receipt in self._datastore.write_batch(batch)]
                 batch, batch_size = [], 0
-            batch.append((grant.token, b"".join(chunks)))
-            batch_size += dataset.size
+            batch.append((grant, b"".join(chunks)))
+            batch_size += content.size
         if batch:
             receipts += [receipt.token for receipt in self._datastore.write_batch(batch)]
         return receipts
 
-    def _commit(self, ids: Sequence[UUID], receipts: Sequence[bytes]) -> None:
+    def _commit(self, begin: BeginPut, receipts: Sequence[bytes]) -> None:
+        ids = _ids(begin)
         request_id = uuid4()
         for pause in (*_PAUSES, None):
             try:
@@ -197,10 +229,14 @@ class PutProtocol:
             except InternalError:
                 raise
             except ButlerError:
-                self._take_back(ids)
+                self._take_back([begin])
                 raise
 
-    def _take_back(self, ids: Sequence[UUID]) -> None:
+    def _take_back(self, begins: Sequence[BeginPut]) -> None:
+        for ids in map(_ids, begins):
+            self._take_back_one(ids)
+
+    def _take_back_one(self, ids: Sequence[UUID]) -> None:
         try:
             grants = self._registry.puts.abort(ids, request_id=uuid4())
             if grants:
@@ -213,6 +249,19 @@ class PutProtocol:
                 len(ids),
                 error,
             )
+
+
+def _ids(begin: BeginPut) -> list[UUID]:
+    return [dataset_id for batch in begin.batches for dataset_id in batch.dataset_ids]
+
+
+def _to_write(
+    datasets: Sequence[DatasetToPut], intents: Sequence[PutIntent]
+) -> Iterator[tuple[bytes, Content]]:
+    for dataset, intent in zip(datasets, intents, strict=True):
+        if dataset.layout is not None:
+            (grant,) = intent.grants
+            yield grant.token, dataset
 
 
 def _batches(datasets: Sequence[DatasetToPut]) -> dict[tuple[object, ...], list[DatasetToPut]]:

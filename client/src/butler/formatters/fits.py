@@ -26,6 +26,7 @@ class FitsFormatter(Formatter):
 
     label = "fits"
     extension = ".fits"
+    other_extensions = (".fits.gz", ".fits.fz")
 
     def encode(self, obj: object, sink: BinaryIO) -> None:
         if isinstance(obj, fits.HDUList):

@@ -38,6 +38,7 @@ class ParquetFormatter(Formatter):
 
     label = "parquet"
     extension = ".parq"
+    other_extensions = (".parquet",)
     components = frozenset({"columns", "rowcount", "schema"})
     parameters = frozenset({"columns"})
 
