@@ -215,7 +215,7 @@ def test_grants_are_for_one_operation(setup: DatastoreSetup) -> None:
 def test_an_expired_altered_or_foreign_grant_does_nothing(setup: DatastoreSetup) -> None:
     good = setup.write_grant("run/type/a")
     foreign = DatastoreSetup(
-        setup.datastore, TokenSigner([b"somebody else's key of 32 bytes.."]), setup.folder
+        setup.datastore, TokenSigner([b"somebody else's key of 32 bytes.."]), setup.folder, setup.drop
     )
     receipt = Receipt("main", "main", "run/type/a", uuid.uuid4(), "", 0, "")
     bad = [

@@ -35,11 +35,14 @@ class DatastoreSetup:
     ----------
     folder
         Has a folder for each store, with one for each repository, in which the artifacts are files.
+    drop
+        The directory from which files may be taken.
     """
 
     datastore: Datastore
     signer: TokenSigner
     folder: Path
+    drop: Path
 
     def grant(self, operation: Operation, key: str, size: int, checksum: str = "", **fields: Any) -> bytes:
         """Return a grant of ten minutes, in the store and the repository ``main`` if ``fields`` do not differ."""
@@ -69,6 +72,10 @@ class DatastoreSetup:
             Operation.READ, receipt.key, receipt.size, receipt.checksum, **{**recorded, **fields}
         )
 
+    def adopt_grant(self, key: str, store: str = "main", **fields: Any) -> bytes:
+        """Return a grant to adopt what is under a key."""
+        return self.grant(Operation.ADOPT, key, 2**40, store=store, **fields)
+
     def discard_grant(self, key: str, **fields: Any) -> bytes:
         """Return a grant to discard what may be under a key."""
         return self.grant(Operation.DISCARD, key, 0, **fields)
@@ -87,8 +94,10 @@ def embedded_datastore(folder: Path) -> Iterator[DatastoreSetup]:
     """Give the datastore service in this process."""
     signer = TokenSigner([b"a key for the tests of datastores"])
     stores = {name: StoreConfig(str(folder / name / "{repository}")) for name in ("main", "second")}
-    datastore = DatastoreApplication(stores, signer, limits=LIMITS)
-    yield DatastoreSetup(datastore, signer, folder)
+    drop = folder.parent / "drop"
+    drop.mkdir()
+    datastore = DatastoreApplication(stores, signer, limits=LIMITS, ingest_roots=[str(drop)])
+    yield DatastoreSetup(datastore, signer, folder, drop)
     datastore.close()
 
 

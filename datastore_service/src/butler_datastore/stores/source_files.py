@@ -112,7 +112,10 @@ class SourceFiles:
             _refuse(path, error)
 
     def _open(self, path: str) -> SourceFile:
-        tree, (*directory, name) = self._locate(path)
+        tree, parts = self._locate(path)
+        if not parts:
+            raise _no_file(path)
+        *directory, name = parts
         try:
             with tree.opened(tuple(directory)) as parent:
                 # Looked at first: opening a device may do something.
@@ -125,7 +128,7 @@ class SourceFiles:
             if stat.S_ISREG(status.st_mode):
                 return SourceFile(path, os.path.join(tree.root, *directory, name), descriptor, status)
             os.close(descriptor)
-        raise IngestPathError(f"{path!r:.300} is no regular file.", path=path[:300])
+        raise _no_file(path)
 
     def _locate(self, path: str) -> tuple[DirectoryTree, tuple[str, ...]]:
         """Return one of the directories, and the way from there to where a path leads."""
@@ -142,6 +145,10 @@ class SourceFiles:
             "the operator for another entry in ingest_roots.",
             path=path[:300],
         )
+
+
+def _no_file(path: str) -> IngestPathError:
+    return IngestPathError(f"{path!r:.300} is no regular file.", path=path[:300])
 
 
 def _refuse(path: str, error: OSError) -> NoReturn:
