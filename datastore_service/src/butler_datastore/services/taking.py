@@ -38,6 +38,7 @@ class FileTaking:
         self._store_of = store_of
         self._limits = limits
         self._stored: dict[int, tuple[Grant, Stored]] = {}
+        self._linked: dict[tuple[str, str], list[Grant]] = {}
         self._small: dict[int, tuple[Grant, bytes]] = {}
         self._small_bytes = 0
 
@@ -52,6 +53,7 @@ class FileTaking:
                     source.check_size(file.size)
                     self._take(number, grant, source, file.mode)
             self._write_small()
+            self._settle_links()
         except ButlerError:
             for grant, stored in self._stored.values():
                 if stored.created:
@@ -79,6 +81,11 @@ class FileTaking:
                 raise
             stored = _link(store, grant, source, TransferMode.SYMLINK)
         self._stored[number] = (grant, stored)
+        self._linked.setdefault((grant.store, grant.repository), []).append(grant)
+
+    def _settle_links(self) -> None:
+        for grants in self._linked.values():
+            cast(LinkingStore, self._store_of(grants[0])).settle(grant.key for grant in grants)
 
     def _copy(self, number: int, grant: Grant, source: SourceFile) -> None:
         size = source.status.st_size

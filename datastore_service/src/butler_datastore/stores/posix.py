@@ -169,13 +169,24 @@ class PosixStore:
         """Link a file of somebody else to a key; see `LinkingStore.link`."""
         place = _place(key)
         checksum = source.checksum()
-        if self._durable:
-            # Whoever wrote it may not have waited.
-            os.fsync(source.descriptor)
         with _full_store_reported(), _no_way_reported(key), self._tree.made(place.directory) as directory:
             created = link_file(source, mode, directory, self._real_path(place.directory), place.name)
-            self._settle([place])
         return Stored(source.status.st_size, checksum, created)
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Wait until the disk has these keys, and the files that have them: their writers may not have waited."""
+        places = list(map(_place, keys))
+        if self._durable:
+            self._side_by_side(self._sync, places)
+        self._settle(places)
+
+    def _sync(self, place: _Place) -> None:
+        with _if_there(), self._tree.opened(place.directory) as directory:
+            descriptor = os.open(place.name, _READ_FLAGS, dir_fd=directory)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def delete(self, key: str) -> bool:
         """Remove an artifact; return whether it was there. Its directory stays, others may be using it."""

@@ -112,7 +112,7 @@ class LinkingStore(Store, Protocol):
     """A store that can hold links to files of others."""
 
     def link(self, key: str, source: SourceFile, mode: TransferMode) -> Stored:
-        """Link a file to a key; to repeat it is no error.
+        """Link a file to a key; to repeat it is no error. It is durable once it was settled.
 
         Parameters
         ----------
@@ -126,6 +126,10 @@ class LinkingStore(Store, Protocol):
         UnsupportedOperationError
             Raised if there can be no hard link to that file.
         """
+        ...
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Wait until links that were made outlive a loss of power."""
         ...
 
 
