@@ -24,9 +24,12 @@ from butler_model.errors import (
     InvalidRequestError,
     MissingCollectionError,
     ReadOnlyError,
+    ServiceUnavailableError,
     UnsupportedOperationError,
 )
+from butler_model.ports import Datastore
 from tests.support.butlers import Deployment, Repository
+from tests.support.registries import at_once
 
 STORED = ("copy", "move", "hardlink", "link", "symlink", "relsymlink", "auto")
 """The modes after which there is something under the registry's key."""
@@ -413,6 +416,74 @@ def test_files_that_are_there_already_can_be_left_out(
     with pytest.raises(ConflictingDefinitionError):
         butler.ingest(partly, skip_existing=True)
     assert repository.content() == after
+
+
+# ---- what others do meanwhile
+
+
+def test_of_two_ingests_of_one_data_id_one_wins_and_the_file_of_the_other_stays(
+    repository: Repository, butler: Butler, place: Deployment
+) -> None:
+    # D24
+    files = [FileDataset(note_file(place.drop / f"{i}", 1, i), note_ref(butler, 1)) for i in range(4)]
+    sources = [Path(file.path) for file in files]
+    results = at_once(*(lambda file=file: butler.ingest(file, transfer="move") for file in files))
+    winners = [i for i, result in enumerate(results) if result is None]
+    assert len(winners) == 1
+    assert all(isinstance(result, ConflictingDefinitionError) for result in results if result is not None)
+    assert [i for i, source in enumerate(sources) if not source.exists()] == winners
+    assert get_note(butler, 1)["text"] == "x" * winners[0]
+    assert len(repository.files()) == 1
+    assert repository.rows()["put_intent"] == 0
+
+
+class LostAnswer:
+    """A datastore whose answer to the first request to store files is lost."""
+
+    def __init__(self, datastore: Datastore) -> None:
+        self._datastore = datastore
+        self._lost = False
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._datastore, name)
+        return self._losing(method) if name in ("adopt", "ingest", "write_batch") else method
+
+    def _losing(self, method: Any) -> Any:
+        def call(*arguments: Any) -> Any:
+            answer = method(*arguments)
+            if not self._lost:
+                self._lost = True
+                raise ServiceUnavailableError("The answer was lost.")
+            return answer
+
+        return call
+
+
+@pytest.mark.parametrize("transfer", ["move", "symlink", "direct"])
+def test_an_ingest_that_was_interrupted_can_be_taken_up_with_the_same_ids(
+    repository: Repository, butler: Butler, place: Deployment, tmp_path: Path, transfer: str
+) -> None:
+    # D21: the outcome is unknown, so nothing is taken back, and the sources stay.
+    folders = [place.drop, tmp_path / "elsewhere"] if transfer == "move" else [place.drop]
+    ids = [uuid.uuid4() for _ in folders]
+
+    def given() -> list[FileDataset]:
+        return [
+            FileDataset(folder / f"note{i}.json", note_ref(butler, i, run="run1", id=id_))
+            for i, (folder, id_) in enumerate(zip(folders, ids, strict=True), start=1)
+        ]
+
+    for i, folder in enumerate(folders, start=1):
+        note_file(folder, i)
+    butler._connection.datastore = LostAnswer(butler._connection.datastore)
+    with pytest.raises(ServiceUnavailableError):
+        butler.ingest(*given(), transfer=transfer)
+    assert butler.get_dataset(ids[0]) is None
+    assert all(Path(file.path).exists() for file in given())
+    butler.ingest(*given(), transfer=transfer)
+    assert get_note(butler, 1)["number"] == 1
+    assert any(Path(file.path).exists() for file in given()) == (transfer != "move")
+    assert repository.rows()["put_intent"] == 0
 
 
 # ---- how the file is read

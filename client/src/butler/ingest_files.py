@@ -18,7 +18,7 @@ from butler_model.errors import ArtifactNotFoundError, ButlerError, IngestPathEr
 from butler_model.ports import Placing, PutIntent
 
 from .connect import Connection
-from .putting import PutProtocol
+from .putting import PutProtocol, chunks_of_file
 from .transfer_modes import Route
 
 _LOG = logging.getLogger(__name__)
@@ -96,9 +96,7 @@ class LocalFile:
 
     def chunks(self, size: int) -> Iterator[bytes]:
         """Yield its bytes from the first on, in pieces of at most ``size``."""
-        with open(self.path, "rb") as file:
-            while chunk := file.read(size):
-                yield chunk
+        return chunks_of_file(self.path, size)
 
     def remove(self) -> None:
         """Remove the file; warn and leave it if it was changed."""

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-__all__ = ["Content", "DatasetToPut", "FormattedDataset", "PutProtocol", "format_dataset"]
+__all__ = ["Content", "DatasetToPut", "FormattedDataset", "PutProtocol", "chunks_of_file", "format_dataset"]
 
 import io
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -249,6 +250,13 @@ class PutProtocol:
                 len(ids),
                 error,
             )
+
+
+def chunks_of_file(path: str | os.PathLike[str], size: int) -> Iterator[bytes]:
+    """Yield the bytes of a file, in pieces of at most ``size``."""
+    with open(path, "rb") as file:
+        while chunk := file.read(size):
+            yield chunk
 
 
 def _ids(begin: BeginPut) -> list[UUID]:
