@@ -510,5 +510,6 @@ def test_progress_is_told_of_files(butler: Butler, place: Deployment) -> None:
 def test_what_is_no_local_file_is_refused(butler: Butler) -> None:
     with pytest.raises(UnsupportedOperationError, match="download"):
         butler.ingest(FileDataset("https://example.org/note.json", note_ref(butler, 1)))
-    with pytest.raises(InvalidNameError):
-        butler.ingest(FileDataset(os.fsdecode(b"/drop/\xff.json"), note_ref(butler, 1)))
+    for path in (os.fsdecode(b"/drop/\xff.json"), "/drop/a\0.json", "", "file:///drop/a%00.json"):
+        with pytest.raises(InvalidNameError):
+            butler.ingest(FileDataset(path, note_ref(butler, 1)))

@@ -157,8 +157,7 @@ class RouteFinder:
 def local_path(path: str | os.PathLike[str]) -> str:
     """Return the path that a path or ``file://`` URI stands for.
 
-    Raises `UnsupportedOperationError` for another URI, `InvalidNameError` for one that names no file, or a name that
-    is not UTF-8.
+    Raises `UnsupportedOperationError` for another URI, `InvalidNameError` for what can be no file's name in UTF-8.
     """
     text = os.fspath(path)
     scheme, separator, _ = text.partition("://")
@@ -169,9 +168,11 @@ def local_path(path: str | os.PathLike[str]) -> str:
             f"{text!r:.300} cannot be ingested: only files can; download it first.", path=text[:300]
         )
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidNameError(f"{text!r:.300} is no file name in UTF-8.", path=ascii(text)[:300]) from error
+        usable = "\0" not in text and bool(text.encode())
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise InvalidNameError(f"{text!r:.300} can be no file's name in UTF-8.", path=ascii(text)[:300])
     return text
 
 
