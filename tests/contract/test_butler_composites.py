@@ -292,3 +292,16 @@ def test_a_repository_says_what_it_takes_apart(place: Deployment) -> None:
         composites = butler._connection.info.composites
         assert composites.is_disassembled(pair, "Cam1")
         assert not composites.is_disassembled(pair, "Cam2")
+
+
+def test_the_files_of_a_composite_and_of_a_component_are_retrieved(
+    butler: Butler, layout: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    ref = butler.put(metrics(), "metrics", WHERE)
+    out = tmp_path_factory.mktemp("retrieved")
+    paths = butler.retrieve_artifacts([ref], out)
+    component = butler.find_dataset("metrics.summary", WHERE)
+    assert component is not None
+    (path,) = butler.retrieve_artifacts([component], out)
+    assert path in paths
+    assert (len(paths) > 1) is (layout == "parts")

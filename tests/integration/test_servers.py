@@ -91,7 +91,15 @@ def deployed(folder: Path) -> Iterator[Deployment]:
     stores = {"main": {"root": str(folder / "store" / "{repository}"), "durable": False}}
     with ExitStack() as stack:
         datastore, second = stack.enter_context(
-            served("butler_datastore", folder, {"STORES": json.dumps(stores), "LOG_FORMAT": "json"})
+            served(
+                "butler_datastore",
+                folder,
+                {
+                    "STORES": json.dumps(stores),
+                    "INGEST_ROOTS": json.dumps([f"{folder}/drop"]),
+                    "LOG_FORMAT": "json",
+                },
+            )
         )
         port = datastore.rpartition(":")[2]
         settings = {"DATABASE": f"sqlite:///{folder}/tables", "DATASTORE_ENDPOINT": f":{port}"}
@@ -153,6 +161,10 @@ def part(content: bytes) -> datastore_pb2.WriteRequest:
 
 def trailer(size: int) -> datastore_pb2.WriteRequest:
     return datastore_pb2.WriteRequest(trailer=datastore_pb2.WriteTrailer(size=size))
+
+
+def test_a_service_says_where_it_takes_files_from(deployment: Deployment, datastore: RemoteDatastore) -> None:
+    assert datastore.ingest_roots() == [f"{deployment.folder}/drop"]
 
 
 def test_a_dataset_goes_in_and_comes_out(registry: RemoteRegistry, datastore: RemoteDatastore) -> None:

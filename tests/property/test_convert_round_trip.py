@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -19,6 +20,8 @@ from hypothesis import strategies as st
 from butler_api.convert.artifacts import (
     artifact_from_proto,
     artifact_to_proto,
+    file_to_ingest_from_proto,
+    file_to_ingest_to_proto,
     receipt_from_proto,
     receipt_to_proto,
 )
@@ -62,7 +65,15 @@ from butler_api.convert.queries import (
 from butler_api.convert.repositories import info_from_proto, info_to_proto, universe_from_json
 from butler_api.convert.values import region_from_proto, timespan_from_proto, uuid_from_proto
 from butler_api.v1 import dataset_service_pb2, models_pb2, query_service_pb2, values_pb2
-from butler_model.artifact import Artifact, ArtifactLayout, ArtifactRecord, Receipt, SignedReceipt
+from butler_model.artifact import (
+    Artifact,
+    ArtifactLayout,
+    ArtifactRecord,
+    FileToIngest,
+    Receipt,
+    SignedReceipt,
+    TransferMode,
+)
 from butler_model.collection import Collection, CollectionType
 from butler_model.composites import Composites
 from butler_model.data_id import DataCoordinate
@@ -79,7 +90,7 @@ from butler_model.errors import (
     LimitExceededError,
 )
 from butler_model.paging import PageRequest, ResultColumn, ResultPage, ResultType
-from butler_model.ports import BeginPut, FoundDataset, PutBatch, PutIntent, WriteGrant
+from butler_model.ports import BeginPut, FoundDataset, Placing, PutBatch, PutIntent, WriteGrant
 from butler_model.query.spec import QuerySpec, ResultKind
 from butler_model.records import DimensionRecord
 from butler_model.repository import Constraints, Limits, RepositoryInfo, Store
@@ -309,6 +320,10 @@ def test_datasets_puts_and_grants_keep_everything() -> None:
     batch = PutBatch("calexp", "ArrowTable", [{"detector": 1}, {"detector": "A"}], ids, layouts)
     begin = BeginPut(UUID(int=7), "run", (batch,), 60)
     assert begin_from_proto(sent(begin_to_proto("main", begin)), 10) == begin
+    for placing in Placing:
+        batch_in_place = replace(batch, sharing=(2,), placing=placing, keys=("a/b",))
+        begin_in_place = BeginPut(UUID(int=7), "run", (batch_in_place,), 60)
+        assert begin_from_proto(sent(begin_to_proto("main", begin_in_place)), 10) == begin_in_place
     intents = [
         PutIntent(
             i, expanded(n), (WriteGrant("wcs", "s", f"{n}w", b"1"), WriteGrant("image", "s", f"{n}i", b"2"))
@@ -332,6 +347,10 @@ def test_collections_receipts_and_repositories_keep_everything() -> None:
         assert collection_from_proto(sent(collection_to_proto(collection))) == collection
     signed = SignedReceipt(Receipt("main", "s", "k", UUID(int=5), "c", 2**40, "sha256:00"), b"token")
     assert receipt_from_proto(sent(receipt_to_proto(signed))) == signed
+    for mode in TransferMode:
+        for size in (None, 0, 2**40):
+            file = FileToIngest(b"grant", "/data/a.fits", mode, size)
+            assert file_to_ingest_from_proto(sent(file_to_ingest_to_proto(file))) == file
     composites = Composites({"disassembled": {"calexp": True}})
     info = RepositoryInfo("main", UNIVERSE, STORES, Limits(page_rows=7), "h:1", 2**40, composites)
     assert info_from_proto("main", sent(info_to_proto(info))) == info

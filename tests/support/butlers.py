@@ -43,6 +43,8 @@ class Deployment:
         Schema of its tables; `None` on SQLite.
     artifacts
         Directory of its artifacts.
+    drop
+        Directory from which the datastore takes files itself; embedded it takes all others too.
     options
         What else `Butler.makeRepo` needs.
     """
@@ -51,6 +53,7 @@ class Deployment:
     database: str
     schema: str | None
     artifacts: Path
+    drop: Path
     options: dict[str, Any] = field(default_factory=dict)
 
     def other(self, name: str) -> str:
@@ -133,26 +136,29 @@ def deployment(kind: str, folder: Path, postgresql: str | None) -> Iterator[Depl
     postgresql
         SQLAlchemy URL of an empty database, for the kinds that need one.
     """
+    drop = folder / "drop"
+    drop.mkdir()
     shape, _, database = kind.partition("-")
     schema = "butler_main" if database == "postgresql" else None
     if shape == "embedded":
         root = folder / "main"
         url = postgresql or f"sqlite:///{root}/main.sqlite3"
-        yield Deployment(str(root), url, schema, root, {"database": postgresql} if postgresql else {})
+        yield Deployment(str(root), url, schema, root, drop, {"database": postgresql} if postgresql else {})
         return
     artifacts, tables = folder / "artifacts", folder / "tables"
     tables.mkdir()
-    with _served(postgresql or f"sqlite:///{tables}", artifacts) as address:
+    with _served(postgresql or f"sqlite:///{tables}", artifacts, drop) as address:
         url = postgresql or f"sqlite:///{tables}/main.sqlite3"
-        yield Deployment(f"grpc://{address}/main", url, schema, artifacts / "main")
+        yield Deployment(f"grpc://{address}/main", url, schema, artifacts / "main", drop)
 
 
 @contextmanager
-def _served(database: str, artifacts: Path) -> Iterator[str]:
+def _served(database: str, artifacts: Path, drop: Path) -> Iterator[str]:
     """Run both services on free ports of this process; give the registry's address."""
     signer = TokenSigner([secrets.token_bytes(32)])
     with ExitStack() as stack:
-        datastore = DatastoreApplication({"main": PosixStoreConfig(f"{artifacts}/{{repository}}")}, signer)
+        stores = {"main": PosixStoreConfig(f"{artifacts}/{{repository}}")}
+        datastore = DatastoreApplication(stores, signer, ingest_roots=[str(drop)])
         stack.callback(datastore.close)
         datastore_server = build_server(datastore_services(datastore, Limits()), "127.0.0.1:0")
         stack.callback(datastore_server.stop, 0)

@@ -42,12 +42,16 @@ class DatastoreSetup:
         Has a folder for each store, with one for each repository, in which the artifacts are files, if they are.
     listing
         Gives the paths of all artifacts, of whatever store and repository.
+        Has a folder for each store, with one for each repository, in which the artifacts are files.
+    drop
+        The directory from which files may be taken.
     """
 
     datastore: Datastore
     signer: TokenSigner
     folder: Path
     listing: Callable[[], list[str]]
+    drop: Path
 
     def grant(self, operation: Operation, key: str, size: int, checksum: str = "", **fields: Any) -> bytes:
         """Return a grant of ten minutes, in the store and the repository ``main`` if ``fields`` do not differ."""
@@ -77,6 +81,10 @@ class DatastoreSetup:
             Operation.READ, receipt.key, receipt.size, receipt.checksum, **{**recorded, **fields}
         )
 
+    def adopt_grant(self, key: str, store: str = "main", **fields: Any) -> bytes:
+        """Return a grant to adopt what is under a key."""
+        return self.grant(Operation.ADOPT, key, 2**40, store=store, **fields)
+
     def discard_grant(self, key: str, **fields: Any) -> bytes:
         """Return a grant to discard what may be under a key."""
         return self.grant(Operation.DISCARD, key, 0, **fields)
@@ -103,8 +111,10 @@ def datastore_setup(kind: str, folder: Path, request: pytest.FixtureRequest) -> 
     settings, listing = _stores(kind, folder, request)
     signer = TokenSigner([b"a key for the tests of datastores"])
     stores = {name: store_config(settings(name)) for name in ("main", "second")}
-    datastore = DatastoreApplication(stores, signer, limits=LIMITS)
-    setup = DatastoreSetup(datastore, signer, folder, listing)
+    drop = folder.parent / "drop"
+    drop.mkdir()
+    datastore = DatastoreApplication(stores, signer, limits=LIMITS, ingest_roots=[str(drop)])
+    setup = DatastoreSetup(datastore, signer, folder, listing, drop)
     if kind == "grpc":
         with _served(setup) as remote:
             yield remote

@@ -18,6 +18,7 @@ __all__ = [
     "DimensionGroup",
     "DimensionRecord",
     "DimensionUniverse",
+    "FileDataset",
     "StorageClass",
     "Timespan",
     "errors",
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from . import errors
     from .butler import Butler
     from .datasets import DeferredDatasetHandle
+    from .ingest import FileDataset
 
 _HOMES = {
     "Butler": "butler.butler",
@@ -49,6 +51,7 @@ _HOMES = {
     "DimensionGroup": "butler_model.universe",
     "DimensionRecord": "butler_model.records",
     "DimensionUniverse": "butler_model.universe",
+    "FileDataset": "butler.ingest",
     "StorageClass": "butler_model.storage_class",
     "Timespan": "butler_model.timespan",
 }

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from butler_model.artifact import ArtifactRecord
+from butler_model.artifact import DIRECT_STORE, ArtifactRecord
 from butler_model.composites import Composites
 from butler_model.errors import ConfigurationError, InvalidRequestError
 from butler_model.ports import Datastore, Registry
@@ -66,6 +66,8 @@ class Connection:
         What the repository is.
     cache
         Where artifacts that were read are kept; `None` if they are not.
+    store_root
+        Directory of the store for new artifacts, if this process keeps it.
     """
 
     address: str
@@ -74,6 +76,7 @@ class Connection:
     locate: Callable[[ArtifactRecord], str]
     close: Callable[[], None]
     cache: ArtifactCache | None = None
+    store_root: str | None = None
     predicted: PredictedIds = field(default_factory=PredictedIds, init=False, repr=False)
     info: RepositoryInfo = field(init=False)
     _holders: int = 1
@@ -126,7 +129,12 @@ def connect(config: str | os.PathLike[str]) -> Connection:
         from .embedded import EmbeddedRepository
     embedded = EmbeddedRepository(configuration)
     return Connection(
-        os.path.abspath(text), embedded.registry, embedded.datastore, embedded.locate, embedded.close
+        os.path.abspath(text),
+        embedded.registry,
+        embedded.datastore,
+        embedded.locate,
+        embedded.close,
+        store_root=embedded.store_root,
     )
 
 
@@ -189,11 +197,8 @@ def _connect_remote(text: str, address: RemoteAddress) -> Connection:
         registry.close()
         datastore.close()
 
-    return Connection(
-        text,
-        registry,
-        datastore,
-        lambda record: f"butler://{record.store}/{record.key}",
-        close,
-        cache,
-    )
+    return Connection(text, registry, datastore, _uri_of, close, cache)
+
+
+def _uri_of(record: ArtifactRecord) -> str:
+    return record.key if record.store == DIRECT_STORE else f"butler://{record.store}/{record.key}"

@@ -15,6 +15,8 @@ from butler_model.data_id import DataId
 from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import InvalidRequestError
 
+from .ingest import FileDataset, FileIngest
+from .ingest_files import Progress
 from .lookup import DatasetAccess, check_writeable
 from .predictions import checked
 from .putting import FormattedDataset, PutProtocol, format_dataset
@@ -109,6 +111,60 @@ class DatasetWriting(DatasetAccess):
             while under_way:
                 refs += under_way.popleft().result()
         return refs
+
+    def ingest(
+        self,
+        *datasets: FileDataset,
+        transfer: str | None = "auto",
+        run: str | None = None,
+        skip_existing: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        """Make existing files the artifacts of new datasets; each `FileDataset` then has resolved refs and its key.
+
+        All or none: if it fails, there are no datasets, nothing is stored, and every file is where it was. (Of more
+        than 5,000 datasets, those that were committed before a later commit failed stay.)
+
+        Parameters
+        ----------
+        transfer
+            ``copy``; ``move``, which removes the file once its dataset is there; ``hardlink``, ``symlink``,
+            ``relsymlink``, and ``link`` for a hard link or, where there can be none, a symbolic one;
+            ``direct``, to leave it where it is, outside of the store, for ever; `None`, if it is in the store already
+            (a relative path is relative to the store); ``split``, `None` for files in the store and ``direct`` for all
+            others; ``auto``, `None` for files in the store, else ``link``, or ``copy`` where that cannot be.
+            A service takes files from directories that it is configured to; otherwise ``copy``, ``move`` and ``auto``
+            upload them.
+        run
+            The RUN collection to ingest into; that of resolved refs, or the default one, if absent.
+        skip_existing
+            Whether to leave out files all of whose datasets are in the run already.
+        progress
+            Called with a phase, what of it is done, and its total.
+
+        Raises
+        ------
+        ConflictingDefinitionError
+            Raised if a dataset type and data ID is given twice, or is in the run already.
+        ArtifactNotFoundError
+            Raised if a file is not there.
+        ArtifactExistsError
+            Raised if there is another artifact under the key of one.
+        IngestPathError
+            Raised if a file is not in the store, with `None`, may not be taken by the datastore, or is no regular file.
+        FormatterError
+            Raised if a file's name does not end as the formatter wants it.
+        UnsupportedOperationError
+            Raised if there is no such transfer mode, or the store cannot do it.
+        InvalidRequestError
+            Raised with ``auto`` for files inside and outside of the store, and for refs that do not go together.
+        ReadOnlyError, NoDefaultCollectionError, MissingCollectionError, CollectionTypeError,
+        MissingDatasetTypeError, DataIdValueError
+            Raised as by `put`.
+        """
+        check_writeable(self._writeable, "ingest files")
+        work = FileIngest(self._connection, self._finder.types, self._defaults, run, progress)
+        work.ingest(datasets, transfer, skip_existing=skip_existing)
 
     @property
     def _put_protocol(self) -> PutProtocol:

@@ -15,7 +15,7 @@ from typing import Any
 
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.store_tables import store_configs
-from butler_model.artifact import ArtifactRecord
+from butler_model.artifact import DIRECT_STORE, ArtifactRecord
 from butler_model.composites import Composites
 from butler_model.errors import ConfigurationError, RepositoryExistsError
 from butler_model.grants import TokenSigner
@@ -43,13 +43,23 @@ class EmbeddedRepository:
         try:
             self.registry = self._repositories.open(configuration.repository)
             stores = store_configs(configuration.stores)
-            self.datastore = DatastoreApplication(stores, signer, limits=self.registry.info.limits)
+            limits = self.registry.info.limits
+            # Everything that this process may read.
+            self.datastore = DatastoreApplication(stores, signer, limits=limits, ingest_roots=["/"])
         except BaseException:
             self._repositories.close()
             raise
 
+    @property
+    def store_root(self) -> str | None:
+        """Directory of the first store; `None` if that is no directory."""
+        root = next(iter(self._stores.values())).get("root")
+        return None if root is None else str(root)
+
     def locate(self, record: ArtifactRecord) -> str:
         """Return the ``file://`` URI of an artifact."""
+        if record.store == DIRECT_STORE:
+            return record.key
         return Path(self._stores[record.store]["root"], record.key).absolute().as_uri()
 
     def close(self) -> None:

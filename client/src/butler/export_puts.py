@@ -19,7 +19,7 @@ from butler_model.ports import Datastore, Registry
 from butler_model.repository import Limits
 
 from .export_datasets import DatasetBatch, PlannedDataset
-from .putting import PutProtocol
+from .putting import PutProtocol, chunks_of_file
 
 _NAMESPACE = UUID("5b8f7d1c-3c0e-4f6e-9f3b-6f1d0c9b7a52")
 
@@ -33,9 +33,7 @@ class _File:
     path: Path
 
     def chunks(self, size: int) -> Iterator[bytes]:
-        with self.path.open("rb") as file:
-            while chunk := file.read(size):
-                yield chunk
+        return chunks_of_file(self.path, size)
 
 
 @dataclass(frozen=True, slots=True)

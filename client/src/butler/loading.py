@@ -23,7 +23,7 @@ from collections.abc import Collection as AnyCollection
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 from uuid import uuid4
 
 from butler_model.dataset import DatasetType
@@ -36,17 +36,11 @@ from .export_associations import ExportAssociations, link_chains
 from .export_datasets import DatasetBatch, plan_datasets
 from .export_file import CollectionBlock, ExportFile, read_export
 from .export_puts import ExportPuts
+from .ingest_files import Progress
 from .universe_upgrade import upgrade_export
 
 _COPYING = (None, "auto", "copy")
 _OTHER_TRANSFERS = ("direct", "hardlink", "link", "move", "relsymlink", "symlink")
-
-
-class Progress(Protocol):
-    """Is told how far an import is."""
-
-    def __call__(self, phase: str, done: int, total: int, /) -> None:
-        """Take note: of the ``total`` things of a phase, ``done`` are there."""
 
 
 @dataclass(frozen=True, slots=True)

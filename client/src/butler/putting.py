@@ -5,18 +5,21 @@ from __future__ import annotations
 
 __all__ = [
     "ArtifactToPut",
+    "Content",
     "DatasetToPut",
     "FormattedArtifact",
     "FormattedDataset",
     "PutProtocol",
+    "chunks_of_file",
     "format_dataset",
     "planned_layouts",
 ]
 
 import io
 import logging
+import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, Protocol, cast
@@ -179,8 +182,8 @@ def _written(
     return FormattedArtifact(layout, content, size)
 
 
-class ArtifactToPut(Protocol):
-    """Bytes to put.
+class Content(Protocol):
+    """Bytes at hand.
 
     Attributes
     ----------
@@ -189,13 +192,18 @@ class ArtifactToPut(Protocol):
     """
 
     @property
-    def layout(self) -> ArtifactLayout: ...
-    @property
     def size(self) -> int: ...
 
     def chunks(self, size: int) -> Iterator[bytes]:
         """Yield the bytes from the first on, in pieces of at most ``size``."""
         ...
+
+
+class ArtifactToPut(Content, Protocol):
+    """What is to be stored of a dataset."""
+
+    @property
+    def layout(self) -> ArtifactLayout: ...
 
 
 class DatasetToPut(Protocol):
@@ -232,48 +240,74 @@ class PutProtocol:
         """
         batches = _batches(datasets)
         ordered = [dataset for members in batches.values() for dataset in members]
-        ids = [dataset.id for dataset in ordered]
         begin = BeginPut(request_id or uuid4(), run, tuple(_put_batch(m) for m in batches.values()))
-        try:
-            intents = self._registry.puts.begin(begin)
-        except BaseException as error:
-            if not isinstance(error, ButlerError) or isinstance(error, _UNKNOWN):
-                self._take_back(ids)
-            raise
-        try:
-            receipts = self._write(ordered, intents)
-        except _UNKNOWN:
-            raise
-        except BaseException:
-            self._take_back(ids)
-            raise
-        self._commit(ids, receipts)
+        (intents,) = self.carry_out([begin], lambda begun: [self.upload(_to_write(ordered, begun[0]))])
         refs = {
             dataset.id: DatasetRef(dataset.dataset_type, intent.data_id, run, id=dataset.id)
             for dataset, intent in zip(ordered, intents, strict=True)
         }
         return [refs[dataset.id] for dataset in datasets]
 
-    def _write(self, datasets: Sequence[DatasetToPut], intents: Sequence[PutIntent]) -> list[bytes]:
+    def carry_out(
+        self,
+        begins: Sequence[BeginPut],
+        store: Callable[[Sequence[Sequence[PutIntent]]], Sequence[Sequence[bytes]]],
+    ) -> list[list[PutIntent]]:
+        """Begin puts, have their artifacts stored, and commit them; return what was begun.
+
+        All that can be refused is refused before the first commit. A later one that fails nevertheless, since another
+        put was first or a service went away, leaves the earlier ones committed.
+
+        Parameters
+        ----------
+        store
+            Stores the artifacts of the puts, given the intents of each; returns the receipts of each.
+        """
+        begun: list[list[PutIntent]] = []
+        try:
+            for begin in begins:
+                begun.append(self._registry.puts.begin(begin))  # noqa: PERF401 - how far it came counts
+        except BaseException as error:
+            unsure = not isinstance(error, ButlerError) or isinstance(error, _UNKNOWN)
+            self._take_back(begins[: len(begun) + unsure])
+            raise
+        try:
+            receipts = store(begun)
+        except _UNKNOWN:
+            raise
+        except BaseException:
+            self._take_back(begins)
+            raise
+        for number, begin in enumerate(begins):
+            try:
+                self._commit(begin, receipts[number])
+            except BaseException:
+                self._take_back(begins[number + 1 :])
+                raise
+        return begun
+
+    def upload(self, contents: Iterable[tuple[bytes, Content]]) -> list[bytes]:
+        """Write artifacts, given as (write grant, content); return their receipts."""
         limits = self._limits
         receipts: list[bytes] = []
         batch: list[tuple[bytes, bytes]] = []
         batch_size = 0
-        for artifact, grant in _granted(datasets, intents):
-            chunks = artifact.chunks(limits.chunk_bytes)
-            if artifact.size > limits.inline_bytes:
+        for grant, content in contents:
+            chunks = content.chunks(limits.chunk_bytes)
+            if content.size > limits.inline_bytes:
                 receipts.append(self._datastore.write(grant, chunks).token)
                 continue
-            if batch_size + artifact.size > limits.batch_bytes or len(batch) == limits.batch_items:
+            if batch_size + content.size > limits.batch_bytes or len(batch) == limits.batch_items:
                 receipts += [receipt.token for receipt in self._datastore.write_batch(batch)]
                 batch, batch_size = [], 0
             batch.append((grant, b"".join(chunks)))
-            batch_size += artifact.size
+            batch_size += content.size
         if batch:
             receipts += [receipt.token for receipt in self._datastore.write_batch(batch)]
         return receipts
 
-    def _commit(self, ids: Sequence[UUID], receipts: Sequence[bytes]) -> None:
+    def _commit(self, begin: BeginPut, receipts: Sequence[bytes]) -> None:
+        ids = _ids(begin)
         request_id = uuid4()
         for pause in (*_PAUSES, None):
             try:
@@ -286,10 +320,14 @@ class PutProtocol:
             except InternalError:
                 raise
             except ButlerError:
-                self._take_back(ids)
+                self._take_back([begin])
                 raise
 
-    def _take_back(self, ids: Sequence[UUID]) -> None:
+    def _take_back(self, begins: Sequence[BeginPut]) -> None:
+        for ids in map(_ids, begins):
+            self._take_back_one(ids)
+
+    def _take_back_one(self, ids: Sequence[UUID]) -> None:
         try:
             grants = self._registry.puts.abort(ids, request_id=uuid4())
             if grants:
@@ -304,14 +342,25 @@ class PutProtocol:
             )
 
 
-def _granted(
+def chunks_of_file(path: str | os.PathLike[str], size: int) -> Iterator[bytes]:
+    """Yield the bytes of a file, in pieces of at most ``size``."""
+    with open(path, "rb") as file:
+        while chunk := file.read(size):
+            yield chunk
+
+
+def _ids(begin: BeginPut) -> list[UUID]:
+    return [dataset_id for batch in begin.batches for dataset_id in batch.dataset_ids]
+
+
+def _to_write(
     datasets: Sequence[DatasetToPut], intents: Sequence[PutIntent]
-) -> Iterator[tuple[ArtifactToPut, bytes]]:
-    """Pair artifacts with the tokens of the grants to write them."""
+) -> Iterator[tuple[bytes, Content]]:
+    """Pair the tokens of grants with the artifacts that they are for."""
     for dataset, intent in zip(datasets, intents, strict=True):
         tokens = {grant.component: grant.token for grant in intent.grants}
         for artifact in dataset.artifacts:
-            yield artifact, tokens[artifact.layout.component]
+            yield tokens[artifact.layout.component], artifact
 
 
 def _batches(datasets: Sequence[DatasetToPut]) -> dict[tuple[object, ...], list[DatasetToPut]]:

@@ -21,15 +21,16 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from butler_model.artifact import Artifact, ArtifactRecord
+from butler_model.artifact import DIRECT_STORE, Artifact, ArtifactRecord
 from butler_model.dataset import DatasetRef
 from butler_model.errors import ArtifactExistsError, GrantError, InvalidNameError, InvalidRequestError
+from butler_model.file_uri import path_of_file_uri
 from butler_model.ports import FoundDataset
 
 from .artifact_source import ArtifactSource, checked, in_batches
 from .connect import Connection
 from .loading import Progress
-from .readings import not_stored
+from .readings import not_stored, reading_of
 
 _COPYING = ("auto", "copy")
 _BATCH_FILES = 100
@@ -214,27 +215,25 @@ def _place(record: ArtifactRecord) -> tuple[str, str]:
 
 
 def _artifacts(found: FoundDataset, component: str | None) -> tuple[Artifact, ...]:
-    """Return the artifacts of a dataset, or the one that holds a component of it."""
-    artifacts = found.artifacts
-    if component is not None:
-        by_component = {artifact.record.layout.component: artifact for artifact in artifacts}
-        holder = by_component.get(component) or by_component.get("")
-        artifacts = () if holder is None else (holder,)
-    if not artifacts:
+    """Return the artifacts of a dataset, or those that a component of it is read from."""
+    if not found.artifacts:
         raise not_stored(found)
-    return artifacts
+    return found.artifacts if component is None else reading_of(found, component).artifacts
 
 
 def _relative_path(record: ArtifactRecord, preserve_path: bool) -> str:
-    parts = record.key.split("/")
-    if "\0" in record.key or any(part in ("", ".", "..") for part in parts):
+    key = record.key
+    if record.store == DIRECT_STORE:
+        key = path_of_file_uri(key).lstrip("/")
+    parts = key.split("/")
+    if "\0" in key or any(part in ("", ".", "..") for part in parts):
         raise InvalidNameError(
             f"The artifact of dataset {record.dataset_id} has the key {record.key!r:.500}, which is no relative path "
             "inside of a directory.",
             key=record.key[:500],
             dataset_id=str(record.dataset_id),
         )
-    return record.key if preserve_path else parts[-1]
+    return key if preserve_path else parts[-1]
 
 
 def _check_inside(root: Path, targets: Sequence[RetrievalTarget]) -> None:

@@ -31,7 +31,9 @@ def serve_command(config: Path | None) -> None:
     configure_logs(settings.log_format)
     signer = TokenSigner(read_signing_keys(settings.signing_keys))
     limits = Limits()
-    datastore = DatastoreApplication(settings.stores, signer, limits=limits)
+    datastore = DatastoreApplication(
+        settings.stores, signer, limits=limits, ingest_roots=settings.ingest_roots
+    )
     try:
         services = datastore_services(datastore, limits)
         server = build_server(services, settings.address, workers=settings.workers, limits=limits)

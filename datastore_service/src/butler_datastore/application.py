@@ -5,17 +5,28 @@ from __future__ import annotations
 
 __all__ = ["DatastoreApplication", "open_store"]
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from butler_model.artifact import DIRECT_STORE
+from butler_model.errors import ConfigurationError
 from butler_model.grants import TokenSigner
 from butler_model.repository import Limits
 
-from .config import ChainStoreConfig, MemberConfig, MemoryStoreConfig, PosixStoreConfig, StoreConfig
+from .config import (
+    ChainStoreConfig,
+    MemberConfig,
+    MemoryStoreConfig,
+    PosixStoreConfig,
+    StoreConfig,
+    check_ingest_roots,
+)
 from .services.artifacts import ArtifactService
 from .stores.chain import ChainStore
+from .stores.direct import DirectStore
 from .stores.memory import MemoryStore
 from .stores.posix import PosixStore
+from .stores.source_files import SourceFiles
 from .stores.store import Store
 
 _LIMITS = Limits()
@@ -32,26 +43,47 @@ class DatastoreApplication(ArtifactService):
         Shares its keys with the registry's.
     limits
         What is accepted in one call.
+    ingest_roots
+        Directories from which files may be taken, linked or read directly; see `config.check_ingest_roots`.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if a store has the name ``direct``, or files cannot be taken from one of the directories.
     """
 
     def __init__(
-        self, stores: Mapping[str, StoreConfig], signer: TokenSigner, *, limits: Limits = _LIMITS
+        self,
+        stores: Mapping[str, StoreConfig],
+        signer: TokenSigner,
+        *,
+        limits: Limits = _LIMITS,
+        ingest_roots: Sequence[str] = (),
     ) -> None:
-        super().__init__(
-            {name: partial(open_store, config) for name, config in stores.items()}, signer, limits
-        )
+        if DIRECT_STORE in stores:
+            raise ConfigurationError(
+                f"No store can have the name {DIRECT_STORE!r}, which is that of the files outside of all stores."
+            )
+        sources = SourceFiles(check_ingest_roots(ingest_roots, stores.values()))
+        openers: dict[str, Callable[[str], Store]] = {
+            name: partial(open_store, config, sources) for name, config in stores.items()
+        }
+        openers[DIRECT_STORE] = lambda repository: DirectStore(sources)
+        super().__init__(openers, signer, limits, sources)
 
 
-def open_store(config: StoreConfig, repository: str) -> Store:
-    """Return the store of one repository."""
+def open_store(config: StoreConfig, sources: SourceFiles, repository: str) -> Store:
+    """Return the store of one repository, which may link to the sources."""
     if isinstance(config, ChainStoreConfig):
-        return ChainStore({name: _open_member(member, repository) for name, member in config.members.items()})
-    return _open_member(config, repository)
+        members = config.members.items()
+        return ChainStore({name: _open_member(member, sources, repository) for name, member in members})
+    return _open_member(config, sources, repository)
 
 
-def _open_member(config: MemberConfig, repository: str) -> Store:
+def _open_member(config: MemberConfig, sources: SourceFiles, repository: str) -> Store:
     if isinstance(config, PosixStoreConfig):
-        return PosixStore(config.root_of(repository), durable=config.durable, shared=config.shared_path)
+        root, shared = config.root_of(repository), config.shared_path
+        return PosixStore(root, durable=config.durable, shared=shared, sources=sources)
     if isinstance(config, MemoryStoreConfig):
         return MemoryStore(config.max_bytes)
     # A service that has no bucket does not load what is needed for one.

@@ -10,9 +10,12 @@ __all__ = [
     "PosixStoreConfig",
     "S3StoreConfig",
     "StoreConfig",
+    "check_ingest_roots",
 ]
 
+import os
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -162,6 +165,33 @@ class ChainStoreConfig:
 
 StoreConfig = MemberConfig | ChainStoreConfig
 """A store of any kind."""
+
+
+def check_ingest_roots(roots: Sequence[str], stores: Iterable[StoreConfig]) -> list[str]:
+    """Return the directories from which files may be taken.
+
+    ``/``, the whole file system, is for a datastore that serves its own process only. Any other one must be apart from
+    the directories of all stores, so that an artifact is never taken for a file to be moved.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if one is no plain absolute path, or is not apart from a store.
+    """
+    each = (list(s.members.values()) if isinstance(s, ChainStoreConfig) else [s] for s in stores)
+    directories = [s.root for members in each for s in members if isinstance(s, PosixStoreConfig)]
+    kept = [os.path.realpath(root.partition("{")[0] or os.curdir) for root in directories]
+    for root in roots:
+        if not root.startswith("/") or "\0" in root or os.path.normpath(root) != root:
+            raise ConfigurationError(f"ingest_roots: {root!r:.300} is no plain absolute path of a directory.")
+        real = os.path.realpath(root)
+        for store in kept if root != "/" else ():
+            if os.path.commonpath([real, store]) in (real, store):
+                raise ConfigurationError(
+                    f"ingest_roots: {root!r:.300} is not apart from the store in {store!r:.300}; name directories "
+                    "that hold no artifacts."
+                )
+    return list(roots)
 
 
 def _stray_braces(text: str) -> bool:

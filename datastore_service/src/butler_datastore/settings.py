@@ -26,9 +26,13 @@ class DatastoreSettings(ServiceSettings):
         ``[stores.main]``, in the environment JSON: ``{"main": {"root": "/data/{repository}"}}``. Its ``kind`` is
         ``posix``, if it does not say, ``s3``, ``memory`` or ``chain``; the others are the attributes of the
         class of that kind in `butler_datastore.config`.
+    ingest_roots
+        Directories from which files may be taken, linked or read directly when they are ingested; apart from those of
+        the stores. Who may put datasets can have all that is below them read, and moved into a store.
     """
 
     model_config = SettingsConfigDict(env_prefix="BUTLER_DATASTORE_", extra="forbid")
 
     address: str = "127.0.0.1:50052"
     stores: dict[str, Annotated[StoreConfig, PlainValidator(store_config)]] = Field(min_length=1)
+    ingest_roots: list[str] = Field(default_factory=list)

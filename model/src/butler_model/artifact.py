@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 __all__ = [
+    "DIRECT_STORE",
     "Artifact",
     "ArtifactLayout",
     "ArtifactRecord",
+    "FileToIngest",
     "Grant",
     "Operation",
     "Receipt",
     "SignedReceipt",
+    "TransferMode",
     "sha256",
 ]
 
@@ -22,6 +25,9 @@ from enum import Enum
 from uuid import UUID
 
 from .errors import InvalidNameError
+
+DIRECT_STORE = "direct"
+"""The store of files that stay where they are, outside of every store; their keys are ``file://`` URIs."""
 
 _EXTENSION = re.compile(r"(\.[a-z0-9]{1,16}){0,3}")
 _LABEL = re.compile(r"[a-z][a-z0-9_\-]{0,63}")
@@ -43,6 +49,24 @@ class Operation(Enum):
     WRITE = "write"
     DISCARD = "discard"
     """Remove what an aborted put may have written."""
+    ADOPT = "adopt"
+    """Take what is there as it is."""
+
+
+class TransferMode(Enum):
+    """How a datastore takes a file that it can reach itself."""
+
+    AUTO = "auto"
+    """A link, or a copy in a store that holds no links."""
+    COPY = "copy"
+    MOVE = "move"
+    """A hard link, or a copy where there can be none; the source is removed when the dataset is committed."""
+    HARDLINK = "hardlink"
+    LINK = "link"
+    """A hard link, or a symbolic link where there can be none."""
+    SYMLINK = "symlink"
+    RELSYMLINK = "relsymlink"
+    """A symbolic link with a relative path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +181,24 @@ class SignedReceipt:
 
     receipt: Receipt
     token: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FileToIngest:
+    """A file that a datastore is to take itself.
+
+    Attributes
+    ----------
+    grant
+        Token of the write grant.
+    source
+        Absolute path, as the datastore sees it.
+    size
+        Length in bytes as the client sees it, so that a file of the same name elsewhere is not taken for it; `None`
+        if it does not see the file.
+    """
+
+    grant: bytes
+    source: str
+    mode: TransferMode
+    size: int | None = None

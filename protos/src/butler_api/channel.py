@@ -87,10 +87,19 @@ class Connection:
         found: _Stub | None = stubs.get(make) if process == os.getpid() else None
         return self._new_stub(make) if found is None else found
 
-    def call(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
-        """Make a call and return its response; every failure is an error of the catalogue."""
+    def call(
+        self,
+        method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
+        request: _Request,
+        *,
+        moves_bytes: bool = False,
+    ) -> _Response:
+        """Make a call and return its response; every failure is an error of the catalogue.
+
+        One in which the service reads or copies artifacts has the deadline of a transfer.
+        """
         try:
-            return method(request, timeout=self.call_seconds)
+            return method(request, timeout=self.stream_seconds if moves_bytes else self.call_seconds)
         except grpc.RpcError as error:
             raise self._error(error, request) from None
 

@@ -39,6 +39,7 @@ class FitsFormatter(Formatter):
 
     label = "fits"
     extension = ".fits"
+    other_extensions = (".fits.gz", ".fits.fz")
     components = frozenset({"header"})
     parameters = frozenset({"section"})
     write_parameters = MappingProxyType(COMPRESSION)

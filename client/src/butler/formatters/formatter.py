@@ -28,6 +28,8 @@ class Formatter(ABC):
     """What the registry records of an artifact, e.g. ``parquet``; the name of the entry point."""
     extension: ClassVar[str]
     """End of an artifact's name, e.g. ``.parq``."""
+    other_extensions: ClassVar[tuple[str, ...]] = ()
+    """How else the name of a file may end that this formatter reads."""
     components: ClassVar[frozenset[str]] = frozenset()
     """Components that can be read without the rest."""
     parameters: ClassVar[frozenset[str]] = frozenset()
@@ -36,6 +38,18 @@ class Formatter(ABC):
     """Parameters that a configuration may give for writing, each with the types and values it accepts."""
     write_recipes: ClassVar[Mapping[str, Mapping[str, object]]] = MappingProxyType({})
     """Sets of write parameters that a configuration can name; it may add more."""
+
+    def extension_of(self, path: str) -> str:
+        """Return that extension of this formatter, the longest one, in which a file's name ends.
+
+        Raises `FormatterError` if it ends in none.
+        """
+        known = (self.extension, *self.other_extensions)
+        name = path.rpartition("/")[2].lower()
+        found = max((each for each in known if name.endswith(each)), key=len, default=None)
+        if found is None:
+            raise self.refusal(f"{path!r:.300} is no file of mine, whose names end in {', '.join(known)}.")
+        return found
 
     @abstractmethod
     def encode(self, obj: object, sink: BinaryIO, parameters: Mapping[str, object]) -> None:

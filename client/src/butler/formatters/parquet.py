@@ -46,6 +46,7 @@ class ParquetFormatter(Formatter):
 
     label = "parquet"
     extension = ".parq"
+    other_extensions = (".parquet",)
     components = frozenset({"columns", "rowcount", "schema"})
     parameters = frozenset({"columns", "filters"})
     write_parameters = MappingProxyType(

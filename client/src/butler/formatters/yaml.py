@@ -33,6 +33,7 @@ class YamlFormatter(Formatter):
 
     label = "yaml"
     extension = ".yaml"
+    other_extensions = (".yml",)
 
     def encode(self, obj: object, sink: BinaryIO, parameters: Mapping[str, object]) -> None:
         check_plain(obj, _SCALARS, _KEYS)

@@ -8,11 +8,11 @@ __all__ = ["RemoteDatastore"]
 from collections.abc import Iterable, Iterator, Sequence
 
 from butler_api.channel import CALL_SECONDS, STREAM_SECONDS, Connection
-from butler_api.convert.artifacts import receipt_from_proto
+from butler_api.convert.artifacts import file_to_ingest_to_proto, receipt_from_proto
 from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto, chunks_to_proto
 from butler_api.v1 import datastore_service_pb2 as pb
 from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceStub
-from butler_model.artifact import SignedReceipt
+from butler_model.artifact import FileToIngest, SignedReceipt
 from butler_model.errors import InvalidRequestError
 from butler_model.repository import Limits
 
@@ -74,6 +74,24 @@ class RemoteDatastore:
     def discard(self, grants: Sequence[bytes]) -> None:
         for batch in _batches(grants):
             self._connection.call(self._stub.Discard, pb.DiscardRequest(grants=batch))
+
+    def ingest_roots(self) -> list[str]:
+        return list(self._connection.call(self._stub.GetIngestRoots, pb.GetIngestRootsRequest()).roots)
+
+    def adopt(self, grants: Sequence[bytes]) -> list[SignedReceipt]:
+        request = pb.AdoptRequest(grants=grants)
+        response = self._connection.call(self._stub.Adopt, request, moves_bytes=True)
+        return [receipt_from_proto(receipt) for receipt in response.receipts]
+
+    def ingest(self, files: Sequence[FileToIngest]) -> list[SignedReceipt]:
+        request = pb.IngestRequest(files=[file_to_ingest_to_proto(file) for file in files])
+        response = self._connection.call(self._stub.Ingest, request, moves_bytes=True)
+        return [receipt_from_proto(receipt) for receipt in response.receipts]
+
+    def finish_moves(self, moved: Sequence[tuple[bytes, str]]) -> None:
+        files = [pb.MovedFile(read_grant=grant, source=source) for grant, source in moved]
+        request = pb.FinishMovesRequest(files=files)
+        self._connection.call(self._stub.FinishMoves, request, moves_bytes=True)
 
     def close(self) -> None:
         """Give back the connection; the next use takes a new one."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import grpc
 
-from butler_api.convert.artifacts import receipt_to_proto
+from butler_api.convert.artifacts import file_to_ingest_from_proto, receipt_to_proto
 from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto
 from butler_api.v1 import datastore_service_pb2 as pb
 from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceServicer
@@ -52,3 +52,21 @@ class DatastoreServicer(DatastoreServiceServicer):
     def Discard(self, request: pb.DiscardRequest, context: grpc.ServicerContext) -> pb.DiscardResponse:
         self._datastore.discard(request.grants)
         return pb.DiscardResponse()
+
+    def GetIngestRoots(
+        self, request: pb.GetIngestRootsRequest, context: grpc.ServicerContext
+    ) -> pb.GetIngestRootsResponse:
+        return pb.GetIngestRootsResponse(roots=self._datastore.ingest_roots())
+
+    def Adopt(self, request: pb.AdoptRequest, context: grpc.ServicerContext) -> pb.AdoptResponse:
+        return pb.AdoptResponse(receipts=map(receipt_to_proto, self._datastore.adopt(request.grants)))
+
+    def Ingest(self, request: pb.IngestRequest, context: grpc.ServicerContext) -> pb.IngestResponse:
+        files = [file_to_ingest_from_proto(file) for file in request.files]
+        return pb.IngestResponse(receipts=map(receipt_to_proto, self._datastore.ingest(files)))
+
+    def FinishMoves(
+        self, request: pb.FinishMovesRequest, context: grpc.ServicerContext
+    ) -> pb.FinishMovesResponse:
+        self._datastore.finish_moves([(file.read_grant, file.source) for file in request.files])
+        return pb.FinishMovesResponse()

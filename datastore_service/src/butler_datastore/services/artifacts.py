@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
+from butler_datastore.stores.source_files import SourceFiles
 from butler_datastore.stores.store import Store, Stored
 from butler_datastore.stores.threads import side_by_side
-from butler_model.artifact import Grant, Operation, Receipt, SignedReceipt, sha256
+from butler_model.artifact import FileToIngest, Grant, Operation, Receipt, SignedReceipt, sha256
 from butler_model.errors import (
     ArtifactIntegrityError,
     ArtifactNotFoundError,
@@ -22,6 +23,8 @@ from butler_model.errors import (
 )
 from butler_model.grants import TokenSigner
 from butler_model.repository import Limits, check_repository_name
+
+from .taking import FileTaking
 
 _T = TypeVar("_T")
 
@@ -39,14 +42,21 @@ class ArtifactService:
         Shares its keys with the registry's.
     limits
         What is accepted in one call.
+    sources
+        The files that may be taken.
     """
 
     def __init__(
-        self, stores: Mapping[str, Callable[[str], Store]], signer: TokenSigner, limits: Limits
+        self,
+        stores: Mapping[str, Callable[[str], Store]],
+        signer: TokenSigner,
+        limits: Limits,
+        sources: SourceFiles,
     ) -> None:
         self._stores = dict(stores)
         self._signer = signer
         self._limits = limits
+        self._sources = sources
         self._opened: dict[tuple[str, str], Store] = {}
 
     def write(self, grant: bytes, content: Iterable[bytes]) -> SignedReceipt:
@@ -132,6 +142,78 @@ class ArtifactService:
         opened = [self._signer.open_grant(grant, Operation.DISCARD) for grant in grants]
         self._each(lambda store, grant: store.delete(grant.key), opened)
 
+    def ingest_roots(self) -> list[str]:
+        """Return the directories from which this datastore takes files itself; none if it takes none."""
+        return list(self._sources.roots)
+
+    def adopt(self, grants: Sequence[bytes]) -> list[SignedReceipt]:
+        """Measure artifacts that are there already, in a store, or as ``direct`` ones in one of the ingest roots.
+
+        Raises
+        ------
+        GrantError
+            Raised if a grant was altered, has expired, or is not to adopt.
+        ArtifactNotFoundError
+            Raised if one is not there.
+        IngestPathError
+            Raised if a direct one is elsewhere, or is no regular file.
+        """
+        self._check_items(len(grants))
+        opened = [self._signer.open_grant(grant, Operation.ADOPT) for grant in grants]
+        return [self._receipt(grant, _measured(self._store(grant), grant.key)) for grant in opened]
+
+    def ingest(self, files: Sequence[FileToIngest]) -> list[SignedReceipt]:
+        """Take files from the ingest roots, all or none; the sources stay.
+
+        Raises
+        ------
+        GrantError
+            Raised if a grant was altered, has expired, or is not to write.
+        ArtifactNotFoundError
+            Raised if a file is not there.
+        ArtifactIntegrityError
+            Raised if a file has not the size that the client saw.
+        IngestPathError
+            Raised if a file is elsewhere, is no regular file, or may not be read.
+        ArtifactExistsError, StoreFullError
+            Raised as by `write`.
+        UnsupportedOperationError
+            Raised if a store holds no links, or there can be no hard link to a file.
+        """
+        self._check_items(len(files))
+        grants = [self._signer.open_grant(file.grant, Operation.WRITE) for file in files]
+        taking = FileTaking(self._sources, self._store, self._limits)
+        return list(map(self._receipt, grants, taking.take(list(zip(grants, files, strict=True)))))
+
+    def finish_moves(self, moved: Sequence[tuple[bytes, str]]) -> None:
+        """Remove the sources of files that were moved, given as (read grant of the artifact, absolute path).
+
+        The grant proves that the dataset was committed. A source that is not there is done already.
+
+        Raises
+        ------
+        GrantError
+            Raised if a grant was altered, has expired, or is not to read.
+        ArtifactNotFoundError, ArtifactIntegrityError
+            Raised if the artifact is gone, or the source has not its bytes; the source stays.
+        IngestPathError
+            Raised if the source is not in one of the ingest roots.
+        """
+        self._check_items(len(moved))
+        opened = [(self._signer.open_grant(grant, Operation.READ), path) for grant, path in moved]
+        for grant, path in opened:
+            with _dataset_named(grant):
+                if self._store(grant).size(grant.key) != grant.size:
+                    raise ArtifactNotFoundError(
+                        f"There is no artifact {grant.key!r} of {grant.size} bytes, so {path!r:.300} stays."
+                    )
+                try:
+                    with self._sources.opened(path) as source:
+                        _check(source.checksum(), grant)
+                except ArtifactNotFoundError:
+                    continue
+                self._sources.remove(path)
+
     def close(self) -> None:
         """Forget the stores that are open."""
         self._opened.clear()
@@ -182,6 +264,13 @@ class ArtifactService:
 
     def _check_items(self, count: int) -> None:
         _check_limit("batch_items", count, self._limits.batch_items)
+
+
+def _measured(store: Store, key: str) -> Stored:
+    size = store.size(key)
+    if size is None:
+        raise ArtifactNotFoundError(f"There is no artifact {key!r:.300} to adopt.", key=key[:300])
+    return Stored(size, sha256(store.read(key, 0, None, size=size)), created=False)
 
 
 def _check_limit(name: str, value: int, limit: int) -> None:

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
+from butler_model.artifact import TransferMode
 from butler_model.errors import (
     ArtifactExistsError,
-    ArtifactIntegrityError,
     ArtifactNotFoundError,
     ButlerError,
     ConfigurationError,
@@ -26,15 +26,10 @@ from butler_model.errors import (
 from butler_model.path_template import check_key
 
 from .directories import DirectoryTree
-from .store import (
-    CHUNK_BYTES,
-    StoreCapabilities,
-    Stored,
-    check_no_members,
-    check_size,
-    end_of_range,
-    within_limit,
-)
+from .links import link_file
+from .open_files import check_open_size, read_open_file
+from .source_files import SourceFile, SourceFiles
+from .store import StoreCapabilities, Stored, check_no_members, end_of_range, within_limit
 from .threads import side_by_side
 
 # No key begins with a dot, so nothing in here can be taken for an artifact.
@@ -83,18 +78,23 @@ class PosixStore:
         Whether to wait until the disk has what is acknowledged.
     shared
         Whether clients see the directory under the same path.
+    sources
+        The files to which links may lead; without them a link counts as nothing.
     """
 
-    def __init__(self, root: str, *, durable: bool = True, shared: bool = False) -> None:
+    def __init__(
+        self, root: str, *, durable: bool = True, shared: bool = False, sources: SourceFiles | None = None
+    ) -> None:
         self._tree = DirectoryTree(root)
         self._durable = durable
         self._shared = shared
+        self._sources = SourceFiles(()) if sources is None else sources
         self._swept = False
 
     @property
     def capabilities(self) -> StoreCapabilities:
         """In what this store differs from others."""
-        return StoreCapabilities(persistent=True, nested=True, has_paths=self._shared)
+        return StoreCapabilities(persistent=True, nested=True, has_paths=self._shared, links=True)
 
     def path(self, key: str) -> str:
         """Return the absolute path of an artifact, be it there or not."""
@@ -156,13 +156,8 @@ class PosixStore:
         if descriptor is None:
             raise ArtifactNotFoundError(f"There is no artifact {key!r} in its store.", key=key)
         try:
-            check_size(key, os.fstat(descriptor).st_size, size)
-            while offset < end:
-                chunk = os.pread(descriptor, min(CHUNK_BYTES, end - offset), offset)
-                if not chunk:
-                    raise ArtifactIntegrityError(f"The artifact {key!r} shrank while it was read.", key=key)
-                offset += len(chunk)
-                yield chunk
+            check_open_size(descriptor, key, size)
+            yield from read_open_file(descriptor, key, offset, end)
         finally:
             os.close(descriptor)
 
@@ -171,8 +166,38 @@ class PosixStore:
         place = _place(key)
         with _if_there(), self._tree.opened(place.directory) as directory:
             status = os.stat(place.name, dir_fd=directory, follow_symlinks=False)
-            return status.st_size if stat.S_ISREG(status.st_mode) else None
+            if not stat.S_ISLNK(status.st_mode):
+                return status.st_size if stat.S_ISREG(status.st_mode) else None
+            descriptor = self._follow(place)
+            if descriptor is not None:
+                try:
+                    return os.fstat(descriptor).st_size
+                finally:
+                    os.close(descriptor)
         return None
+
+    def link(self, key: str, source: SourceFile, mode: TransferMode) -> Stored:
+        """Link a file of somebody else to a key; see `LinkingStore.link`."""
+        place = _place(key)
+        checksum = source.checksum()
+        with _full_store_reported(), _no_way_reported(key), self._tree.made(place.directory) as directory:
+            created = link_file(source, mode, directory, self._real_path(place.directory), place.name)
+        return Stored(source.status.st_size, checksum, created)
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Wait until the disk has these keys, and the files that have them: their writers may not have waited."""
+        places = list(map(_place, keys))
+        if self._durable:
+            side_by_side(self._sync, places, _SYNC_THREADS)
+        self._settle(places)
+
+    def _sync(self, place: _Place) -> None:
+        with _if_there(), self._tree.opened(place.directory) as directory:
+            descriptor = os.open(place.name, _READ_FLAGS, dir_fd=directory)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def delete(self, key: str) -> bool:
         """Remove an artifact; return whether it was there. Its directory stays, others may be using it."""
@@ -188,12 +213,24 @@ class PosixStore:
 
     def _open(self, place: _Place) -> int | None:
         with _if_there(), self._tree.opened(place.directory) as directory:
-            # Not blocking, because the opening of a pipe would.
-            descriptor = os.open(place.name, _READ_FLAGS, dir_fd=directory)
+            try:
+                # Not blocking, because the opening of a pipe would.
+                descriptor = os.open(place.name, _READ_FLAGS, dir_fd=directory)
+            except OSError as error:
+                if error.errno != errno.ELOOP:
+                    raise
+                return self._follow(place)
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return descriptor
             os.close(descriptor)
         return None
+
+    def _follow(self, place: _Place) -> int | None:
+        """Open the file that a link leads to, if it may lead there."""
+        return self._sources.follow(os.path.join(self._real_path(place.directory), place.name))
+
+    def _real_path(self, directory: tuple[str, ...]) -> str:
+        return os.path.join(os.path.realpath(self._tree.root), *directory)
 
     def _stage(self, staging: int, name: str, chunks: Iterable[bytes]) -> _Staged:
         digest = hashlib.sha256()
@@ -214,20 +251,12 @@ class PosixStore:
     ) -> list[Stored]:
         """Give staged files their keys, all in one directory; add to ``linked`` those that were free."""
         stored = []
-        try:
-            with self._tree.made(group[0][0].directory) as directory:
-                for place, staged in group:
-                    created = _link(staging, staged, directory, place)
-                    if created:
-                        linked.append(place)
-                    stored.append(Stored(staged.size, staged.checksum, created))
-        except OSError as error:
-            if error.errno not in {errno.ENOTDIR, errno.ELOOP}:
-                raise
-            key = group[0][0].key
-            raise ArtifactExistsError(
-                f"There can be no artifact {key!r}: something in its path is no directory.", key=key
-            ) from error
+        with _no_way_reported(group[0][0].key), self._tree.made(group[0][0].directory) as directory:
+            for place, staged in group:
+                created = _link(staging, staged, directory, place)
+                if created:
+                    linked.append(place)
+                stored.append(Stored(staged.size, staged.checksum, created))
         return stored
 
     def _settle(self, places: Iterable[_Place]) -> None:
@@ -318,6 +347,18 @@ def _if_there() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _ABSENT:
             raise
+
+
+@contextmanager
+def _no_way_reported(key: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOTDIR, errno.ELOOP}:
+            raise
+        raise ArtifactExistsError(
+            f"There can be no artifact {key!r}: something in its path is no directory.", key=key
+        ) from error
 
 
 @contextmanager

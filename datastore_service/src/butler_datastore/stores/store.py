@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = [
     "CHUNK_BYTES",
+    "LinkingStore",
     "PathStore",
     "SignedUrl",
     "SigningStore",
@@ -21,14 +22,18 @@ __all__ = [
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeGuard
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
+from butler_model.artifact import TransferMode
 from butler_model.errors import (
     ArtifactIntegrityError,
     ConfigurationError,
     InvalidRequestError,
     LimitExceededError,
 )
+
+if TYPE_CHECKING:
+    from .source_files import SourceFile
 
 CHUNK_BYTES = 1024 * 1024
 """Length of the pieces in which artifacts are read, but for the last one."""
@@ -48,6 +53,8 @@ class StoreCapabilities:
         It is a `PathStore`: clients reach its artifacts by their paths.
     signs_urls
         It is a `SigningStore`: clients reach its artifacts by URLs.
+    links
+        It can hold links to files of others: it is a `LinkingStore`.
     concurrency
         How many small artifacts it is worth to ask for at a time.
     members
@@ -58,6 +65,7 @@ class StoreCapabilities:
     nested: bool = False
     has_paths: bool = False
     signs_urls: bool = False
+    links: bool = False
     concurrency: int = 1
     members: tuple[str, ...] = ()
 
@@ -179,6 +187,31 @@ class SigningStore(Store, Protocol):
 
     def measure(self, key: str) -> Stored | None:
         """Return size and checksum of what somebody else wrote, as `Stored` before; `None` if it is not there."""
+        ...
+
+
+class LinkingStore(Store, Protocol):
+    """A store that can hold links to files of others."""
+
+    def link(self, key: str, source: SourceFile, mode: TransferMode) -> Stored:
+        """Link a file to a key; to repeat it is no error. It is durable once it was settled.
+
+        Parameters
+        ----------
+        mode
+            HARDLINK, SYMLINK or RELSYMLINK.
+
+        Raises
+        ------
+        ArtifactExistsError
+            Raised if there is another artifact under the key.
+        UnsupportedOperationError
+            Raised if there can be no hard link to that file.
+        """
+        ...
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Wait until links that were made outlive a loss of power."""
         ...
 
 

@@ -11,6 +11,7 @@ __all__ = [
     "DatasetTypeNotSupportedError",
     "FormatterError",
     "GrantError",
+    "IngestPathError",
     "IntentError",
     "StorageClassError",
     "StorageClassTypeError",
@@ -33,6 +34,13 @@ class GrantError(ButlerError, PermissionError):
 
     reason = "GRANT"
     status = Status.PERMISSION_DENIED
+
+
+class IngestPathError(ButlerError, RuntimeError):
+    """A file to be ingested is not where it may be taken from, or is no regular file that can be read."""
+
+    reason = "INGEST_PATH"
+    status = Status.INVALID_ARGUMENT
 
 
 class ArtifactNotFoundError(ButlerError, FileNotFoundError):

@@ -9,6 +9,7 @@ __all__ = [
     "DatasetLookup",
     "Datasets",
     "FoundDataset",
+    "Placing",
     "PutBatch",
     "PutIntent",
     "Puts",
@@ -17,6 +18,7 @@ __all__ = [
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -58,6 +60,17 @@ class FoundDataset:
     artifacts: tuple[Artifact, ...] = ()
 
 
+class Placing(Enum):
+    """Who says where the artifacts of a put are."""
+
+    TEMPLATE = "template"
+    """The registry, by the store's template; they are still to be written."""
+    IN_STORE = "in_store"
+    """The client: they are in the store already, under keys of its own choice."""
+    DIRECT = "direct"
+    """The client: they are outside of every store, and stay there; their keys are ``file://`` URIs."""
+
+
 @dataclass(frozen=True, slots=True)
 class PutBatch:
     """Datasets of one type to be put, all laid out alike.
@@ -70,6 +83,12 @@ class PutBatch:
         Made by the client, one per data ID, so that a repeat is recognised.
     artifacts
         One for a dataset stored whole, one per component otherwise; none registers the dataset without bytes.
+    sharing
+        Lengths of consecutive groups of datasets that share their artifacts; if empty, each has its own. The
+        datasets of a group are committed together.
+    placing, keys
+        If the client says where the artifacts are, one key for each group, or for each dataset if there are no
+        groups; ``artifacts`` then has one.
     """
 
     dataset_type: str
@@ -77,6 +96,9 @@ class PutBatch:
     data_ids: Sequence[Mapping[str, Any]]
     dataset_ids: Sequence[UUID]
     artifacts: tuple[ArtifactLayout, ...]
+    sharing: tuple[int, ...] = ()
+    placing: Placing = Placing.TEMPLATE
+    keys: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +122,7 @@ class BeginPut:
 
 @dataclass(frozen=True, slots=True)
 class WriteGrant:
-    """Leave to write one artifact: where it will be, and the signed token, empty if nothing was granted."""
+    """Leave to write one artifact, or to adopt it: where it is, and the signed token, empty if there is no leave."""
 
     component: str
     store: str
@@ -146,6 +168,10 @@ class Puts(Protocol):
             Raised if the run has a dataset of that type and data ID already.
         DatasetTypeNotSupportedError
             Raised if no store takes one of the datasets.
+        InvalidNameError
+            Raised if a key that the client gave is none.
+        InvalidRequestError
+            Raised if the parts of a batch do not fit each other.
         """
         ...
 
@@ -155,14 +181,17 @@ class Puts(Protocol):
         Raises
         ------
         IntentError
-            Raised if an intent is unknown or expired, or an artifact has no receipt.
+            Raised if an intent is unknown or expired, an artifact has no receipt, or some of the datasets that share
+            one are left out.
         ConflictingDefinitionError
             Raised if another put of the same data ID was committed first.
         """
         ...
 
     def abort(self, dataset_ids: Sequence[UUID], *, request_id: UUID) -> list[bytes]:
-        """Give up intents; return grants to discard what may have been written. Unknown ids are ignored.
+        """Give up intents; return grants to discard what may have been written, but for what was to be adopted.
+
+        Unknown ids are ignored.
 
         Raises `IntentError` if one of the datasets was committed.
         """

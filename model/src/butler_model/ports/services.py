@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from butler_model.artifact import SignedReceipt
+from butler_model.artifact import FileToIngest, SignedReceipt
 from butler_model.composites import Composites
 from butler_model.repository import RepositoryInfo
 from butler_model.universe import DimensionUniverse
@@ -118,6 +118,34 @@ class Datastore(Protocol):
 
     def discard(self, grants: Sequence[bytes]) -> None:
         """Remove what aborted puts may have written; absent artifacts are done already."""
+        ...
+
+    def ingest_roots(self) -> list[str]:
+        """Return the directories from which the datastore takes files itself; none if it takes none."""
+        ...
+
+    def adopt(self, grants: Sequence[bytes]) -> list[SignedReceipt]:
+        """Measure artifacts that are there already, in a store or, as ``direct`` ones, in a directory to ingest from.
+
+        Raises `GrantError`, `ArtifactNotFoundError`, `IngestPathError`.
+        """
+        ...
+
+    def ingest(self, files: Sequence[FileToIngest]) -> list[SignedReceipt]:
+        """Take files from the directories to ingest from, all or none; the sources stay.
+
+        Raises `GrantError`, `ArtifactNotFoundError`, `ArtifactIntegrityError`, `ArtifactExistsError`,
+        `IngestPathError`, `StoreFullError`, and `UnsupportedOperationError` if a store cannot link.
+        """
+        ...
+
+    def finish_moves(self, moved: Sequence[tuple[bytes, str]]) -> None:
+        """Remove the sources of files that were moved, given as (read grant of the artifact, absolute path).
+
+        A source that is not there is done already; one that is not what was stored stays.
+
+        Raises `GrantError`, `ArtifactNotFoundError`, `ArtifactIntegrityError`, `IngestPathError`.
+        """
         ...
 
     def close(self) -> None:

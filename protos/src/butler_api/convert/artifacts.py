@@ -6,6 +6,8 @@ from __future__ import annotations
 __all__ = [
     "artifact_from_proto",
     "artifact_to_proto",
+    "file_to_ingest_from_proto",
+    "file_to_ingest_to_proto",
     "layout_from_proto",
     "layout_to_proto",
     "receipt_from_proto",
@@ -14,10 +16,30 @@ __all__ = [
 
 from uuid import UUID
 
-from butler_api.v1 import models_pb2
-from butler_model.artifact import Artifact, ArtifactLayout, ArtifactRecord, Receipt, SignedReceipt
+from butler_api.v1 import datastore_service_pb2, models_pb2
+from butler_model.artifact import (
+    Artifact,
+    ArtifactLayout,
+    ArtifactRecord,
+    FileToIngest,
+    Receipt,
+    SignedReceipt,
+    TransferMode,
+)
+from butler_model.errors import InvalidRequestError
 
 from .values import uuid_from_proto
+
+_MODES = {
+    TransferMode.AUTO: datastore_service_pb2.TRANSFER_MODE_AUTO,
+    TransferMode.COPY: datastore_service_pb2.TRANSFER_MODE_COPY,
+    TransferMode.MOVE: datastore_service_pb2.TRANSFER_MODE_MOVE,
+    TransferMode.HARDLINK: datastore_service_pb2.TRANSFER_MODE_HARDLINK,
+    TransferMode.LINK: datastore_service_pb2.TRANSFER_MODE_LINK,
+    TransferMode.SYMLINK: datastore_service_pb2.TRANSFER_MODE_SYMLINK,
+    TransferMode.RELSYMLINK: datastore_service_pb2.TRANSFER_MODE_RELSYMLINK,
+}
+_MODES_BACK = {number: mode for mode, number in _MODES.items()}
 
 
 def layout_to_proto(layout: ArtifactLayout) -> models_pb2.ArtifactLayout:
@@ -87,3 +109,20 @@ def receipt_from_proto(message: models_pb2.Receipt) -> SignedReceipt:
         message.checksum,
     )
     return SignedReceipt(receipt, message.token)
+
+
+def file_to_ingest_to_proto(file: FileToIngest) -> datastore_service_pb2.FileToIngest:
+    """Return the message for a file that a datastore is to take."""
+    return datastore_service_pb2.FileToIngest(
+        grant=file.grant, source=file.source, mode=_MODES[file.mode], size=file.size
+    )
+
+
+def file_to_ingest_from_proto(message: datastore_service_pb2.FileToIngest) -> FileToIngest:
+    """Return a file that a datastore is to take; `InvalidRequestError` if it is not said how."""
+    mode = _MODES_BACK.get(message.mode)
+    if mode is None:
+        raise InvalidRequestError(f"There is no transfer mode {message.mode} for {message.source!r:.300}.")
+    return FileToIngest(
+        message.grant, message.source, mode, message.size if message.HasField("size") else None
+    )

@@ -23,7 +23,7 @@ from butler_api.v1 import dataset_service_pb2, models_pb2
 from butler_model.data_id import DataCoordinate
 from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import InvalidRequestError
-from butler_model.ports import BeginPut, FoundDataset, PutBatch, PutIntent, WriteGrant
+from butler_model.ports import BeginPut, FoundDataset, Placing, PutBatch, PutIntent, WriteGrant
 from butler_model.universe import DimensionUniverse
 
 from .artifacts import artifact_from_proto, artifact_to_proto, layout_from_proto, layout_to_proto
@@ -31,6 +31,15 @@ from .data_ids import data_ids_from_proto, data_ids_to_proto, expanded_from_prot
 from .values import uuid_from_proto, uuids_from_proto, value_from_proto, value_to_proto
 
 _DEFAULT_LEASE_SECONDS = 3600
+_PLACINGS = {
+    Placing.TEMPLATE: dataset_service_pb2.PLACING_TEMPLATE,
+    Placing.IN_STORE: dataset_service_pb2.PLACING_IN_STORE,
+    Placing.DIRECT: dataset_service_pb2.PLACING_DIRECT,
+}
+_PLACINGS_BACK = {
+    dataset_service_pb2.PLACING_UNSPECIFIED: Placing.TEMPLATE,
+    **{number: placing for placing, number in _PLACINGS.items()},
+}
 
 
 def ref_to_proto(ref: DatasetRef) -> models_pb2.DatasetRef:
@@ -95,6 +104,9 @@ def put_batch_to_proto(batch: PutBatch) -> dataset_service_pb2.PutBatch:
         data_ids=data_ids_to_proto(batch.data_ids),
         dataset_ids=[dataset_id.bytes for dataset_id in batch.dataset_ids],
         artifacts=[layout_to_proto(layout) for layout in batch.artifacts],
+        sharing=batch.sharing,
+        placing=_PLACINGS[batch.placing],
+        keys=batch.keys,
     )
 
 
@@ -123,12 +135,18 @@ def begin_from_proto(message: dataset_service_pb2.BeginPutRequest, limit: int) -
 
 def put_batch_from_proto(message: dataset_service_pb2.PutBatch, limit: int) -> PutBatch:
     """Return datasets to be put, their data IDs unchecked; errors as of `data_ids_from_proto`."""
+    placing = _PLACINGS_BACK.get(message.placing)
+    if placing is None:
+        raise InvalidRequestError(f"There is no way {message.placing} to say where artifacts are.")
     return PutBatch(
         message.dataset_type,
         message.storage_class,
         data_ids_from_proto(message.data_ids, limit),
         uuids_from_proto(message.dataset_ids, "dataset_ids"),
         tuple(layout_from_proto(layout) for layout in message.artifacts),
+        tuple(message.sharing),
+        placing,
+        tuple(message.keys),
     )
 
 

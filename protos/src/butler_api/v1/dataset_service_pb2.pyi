@@ -10,6 +10,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +21,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Placing:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PlacingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Placing.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PLACING_UNSPECIFIED: _Placing.ValueType  # 0
+    """As PLACING_TEMPLATE."""
+    PLACING_TEMPLATE: _Placing.ValueType  # 1
+    """The registry, by the store's template; the artifacts are still to be written."""
+    PLACING_IN_STORE: _Placing.ValueType  # 2
+    """The client; the artifacts are in the store already, and are to be adopted."""
+    PLACING_DIRECT: _Placing.ValueType  # 3
+    """The client; the artifacts are outside of every store, and stay there for ever: in the store "direct"."""
+
+class Placing(_Placing, metaclass=_PlacingEnumTypeWrapper):
+    """Who says where the artifacts of a put are."""
+
+PLACING_UNSPECIFIED: Placing.ValueType  # 0
+"""As PLACING_TEMPLATE."""
+PLACING_TEMPLATE: Placing.ValueType  # 1
+"""The registry, by the store's template; the artifacts are still to be written."""
+PLACING_IN_STORE: Placing.ValueType  # 2
+"""The client; the artifacts are in the store already, and are to be adopted."""
+PLACING_DIRECT: Placing.ValueType  # 3
+"""The client; the artifacts are outside of every store, and stay there for ever: in the store "direct"."""
+Global___Placing: _TypeAlias = Placing  # noqa: Y015
 
 @_typing.final
 class FoundDataset(_message.Message):
@@ -212,10 +241,15 @@ class PutBatch(_message.Message):
     DATA_IDS_FIELD_NUMBER: _builtins.int
     DATASET_IDS_FIELD_NUMBER: _builtins.int
     ARTIFACTS_FIELD_NUMBER: _builtins.int
+    SHARING_FIELD_NUMBER: _builtins.int
+    PLACING_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     dataset_type: _builtins.str
     """Name of the dataset type."""
     storage_class: _builtins.str
     """Its storage class as the client knows it; INVALID_ARGUMENT if the registry has another."""
+    placing: Global___Placing.ValueType
+    """Who says where the artifacts are."""
     @_builtins.property
     def data_ids(self) -> _values_pb2.Table:
         """The data IDs, with keys as in FindDatasets."""
@@ -230,6 +264,20 @@ class PutBatch(_message.Message):
         datasets without bytes.
         """
 
+    @_builtins.property
+    def sharing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Lengths, 1 or more, of consecutive groups of datasets that share their artifacts, such as one file with several
+        detectors; together as many as there are datasets. Empty: each dataset has its own. The datasets of a group get
+        grants for the same keys, of which one is used, and are committed together.
+        """
+
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """If the client says it, one key for each group, or for each dataset if there are no groups, and exactly one layout.
+        PLACING_IN_STORE: relative paths in the store of new artifacts, of at most 1,024 bytes, in parts of letters, digits
+        and _+-@.,:= that do not begin with a dot. PLACING_DIRECT: file:// URIs of absolute paths, at most 4,096 bytes.
+        """
+
     def __init__(
         self,
         *,
@@ -238,10 +286,13 @@ class PutBatch(_message.Message):
         data_ids: _values_pb2.Table | None = ...,
         dataset_ids: _abc.Iterable[_builtins.bytes] | None = ...,
         artifacts: _abc.Iterable[_models_pb2.ArtifactLayout] | None = ...,
+        sharing: _abc.Iterable[_builtins.int] | None = ...,
+        placing: Global___Placing.ValueType = ...,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["data_ids", b"data_ids"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifacts", b"artifacts", "data_ids", b"data_ids", "dataset_ids", b"dataset_ids", "dataset_type", b"dataset_type", "storage_class", b"storage_class"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifacts", b"artifacts", "data_ids", b"data_ids", "dataset_ids", b"dataset_ids", "dataset_type", b"dataset_type", "keys", b"keys", "placing", b"placing", "sharing", b"sharing", "storage_class", b"storage_class"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -351,7 +402,7 @@ Global___GrantedBatch: _TypeAlias = GrantedBatch  # noqa: Y015
 
 @_typing.final
 class WriteGrant(_message.Message):
-    """Leave to write one artifact."""
+    """Leave to write one artifact, or to adopt one that is there."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -359,7 +410,7 @@ class WriteGrant(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     STORE_FIELD_NUMBER: _builtins.int
     key: _builtins.str
-    """Relative path that it will have in the store."""
+    """Relative path that it has or will have in the store; the file:// URI of one in the store "direct"."""
     token: _builtins.bytes
     """The signed grant, for the datastore service; opaque."""
     store: _builtins.str
@@ -399,7 +450,7 @@ class CommitPutRequest(_message.Message):
 
     @_builtins.property
     def receipts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Tokens of the receipts of all their artifacts, in any order."""
+        """Tokens of the receipts of all their artifacts, in any order; one is enough for all datasets that share an artifact."""
 
     def __init__(
         self,
@@ -483,7 +534,7 @@ class AbortPutResponse(_message.Message):
     """Revision of the registry."""
     @_builtins.property
     def discard_grants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Grants for Discard at the datastore service."""
+        """Grants for Discard at the datastore service; none for what was to be adopted."""
 
     def __init__(
         self,

@@ -26,13 +26,15 @@ _sym_db = _symbol_database.Default()
 from butler_api.v1 import models_pb2 as butler__api_dot_v1_dot_models__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%butler_api/v1/datastore_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/models.proto\"(\n\x05\x43hunk\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63rc32c\x18\x02 \x01(\x07\"\x9b\x01\n\x0cWriteRequest\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1a.butler_api.v1.WriteHeaderH\x00\x12%\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.ChunkH\x00\x12.\n\x07trailer\x18\x03 \x01(\x0b\x32\x1b.butler_api.v1.WriteTrailerH\x00\x42\x06\n\x04part\"\x1c\n\x0bWriteHeader\x12\r\n\x05grant\x18\x01 \x01(\x0c\"\x1c\n\x0cWriteTrailer\x12\x0c\n\x04size\x18\x01 \x01(\x03\"8\n\rWriteResponse\x12\'\n\x07receipt\x18\x01 \x01(\x0b\x32\x16.butler_api.v1.Receipt\"<\n\x11WriteBatchRequest\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.butler_api.v1.WriteItem\"?\n\tWriteItem\x12\r\n\x05grant\x18\x01 \x01(\x0c\x12#\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Chunk\">\n\x12WriteBatchResponse\x12(\n\x08receipts\x18\x01 \x03(\x0b\x32\x16.butler_api.v1.Receipt\";\n\x0bReadRequest\x12\r\n\x05grant\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x03\"3\n\x0cReadResponse\x12#\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Chunk\"\"\n\x10ReadBatchRequest\x12\x0e\n\x06grants\x18\x01 \x03(\x0c\"9\n\x11ReadBatchResponse\x12$\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x14.butler_api.v1.Chunk\"\x1f\n\rExistsRequest\x12\x0e\n\x06grants\x18\x01 \x03(\x0c\" \n\x0e\x45xistsResponse\x12\x0e\n\x06\x65xists\x18\x01 \x03(\x08\" \n\x0e\x44iscardRequest\x12\x0e\n\x06grants\x18\x01 \x03(\x0c\"\x11\n\x0f\x44iscardResponse2\xcf\x03\n\x10\x44\x61tastoreService\x12\x44\n\x05Write\x12\x1b.butler_api.v1.WriteRequest\x1a\x1c.butler_api.v1.WriteResponse(\x01\x12Q\n\nWriteBatch\x12 .butler_api.v1.WriteBatchRequest\x1a!.butler_api.v1.WriteBatchResponse\x12\x41\n\x04Read\x12\x1a.butler_api.v1.ReadRequest\x1a\x1b.butler_api.v1.ReadResponse0\x01\x12N\n\tReadBatch\x12\x1f.butler_api.v1.ReadBatchRequest\x1a .butler_api.v1.ReadBatchResponse\x12\x45\n\x06\x45xists\x12\x1c.butler_api.v1.ExistsRequest\x1a\x1d.butler_api.v1.ExistsResponse\x12H\n\x07\x44iscard\x12\x1d.butler_api.v1.DiscardRequest\x1a\x1e.butler_api.v1.DiscardResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%butler_api/v1/datastore_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/models.proto\"(\n\x05\x43hunk\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63rc32c\x18\x02 \x01(\x07\"\x9b\x01\n\x0cWriteRequest\x12,\n\x06header\x18\x01 \x01(\x0b\x32\x1a.butler_api.v1.WriteHeaderH\x00\x12%\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.ChunkH\x00\x12.\n\x07trailer\x18\x03 \x01(\x0b\x32\x1b.butler_api.v1.WriteTrailerH\x00\x42\x06\n\x04part\"\x1c\n\x0bWriteHeader\x12\r\n\x05grant\x18\x01 \x01(\x0c\"\x1c\n\x0cWriteTrailer\x12\x0c\n\x04size\x18\x01 \x01(\x03\"8\n\rWriteResponse\x12\'\n\x07receipt\x18\x01 \x01(\x0b\x32\x16.butler_api.v1.Receipt\"<\n\x11WriteBatchRequest\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.butler_api.v1.WriteItem\"?\n\tWriteItem\x12\r\n\x05grant\x18\x01 \x01(\x0c\x12#\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Chunk\">\n\x12WriteBatchResponse\x12(\n\x08receipts\x18\x01 \x03(\x0b\x32\x16.butler_api.v1.Receipt\";\n\x0bReadRequest\x12\r\n\x05grant\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\r\n\x05limit\x18\x03 \x01(\x03\"3\n\x0cReadResponse\x12#\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Chunk\"\"\n\x10ReadBatchRequest\x12\x0e\n\x06grants\x18\x01 \x03(\x0c\"9\n\x11ReadBatchResponse\x12$\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x14.butler_api.v1.Chunk\"\x1f\n\rExistsRequest\x12\x0e\n\x06grants\x18\x01 \x03(\x0c\" \n\x0e\x45xistsResponse\x12\x0e\n\x06\x65xists\x18\x01 \x03(\x08\" \n\x0e\x44iscardRequest\x12\x0e\n\x06grants\x18\x01 \x03(\x0c\"\x11\n\x0f\x44iscardResponse\"\x17\n\x15GetIngestRootsRequest\"\'\n\x16GetIngestRootsResponse\x12\r\n\x05roots\x18\x01 \x03(\t\"\x1e\n\x0c\x41\x64optRequest\x12\x0e\n\x06grants\x18\x01 \x03(\x0c\"9\n\rAdoptResponse\x12(\n\x08receipts\x18\x01 \x03(\x0b\x32\x16.butler_api.v1.Receipt\"t\n\x0c\x46ileToIngest\x12\r\n\x05grant\x18\x01 \x01(\x0c\x12\x0e\n\x06source\x18\x02 \x01(\t\x12)\n\x04mode\x18\x03 \x01(\x0e\x32\x1b.butler_api.v1.TransferMode\x12\x11\n\x04size\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_size\";\n\rIngestRequest\x12*\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1b.butler_api.v1.FileToIngest\":\n\x0eIngestResponse\x12(\n\x08receipts\x18\x01 \x03(\x0b\x32\x16.butler_api.v1.Receipt\"/\n\tMovedFile\x12\x12\n\nread_grant\x18\x01 \x01(\x0c\x12\x0e\n\x06source\x18\x02 \x01(\t\"=\n\x12\x46inishMovesRequest\x12\'\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x18.butler_api.v1.MovedFile\"\x15\n\x13\x46inishMovesResponse*\xe2\x01\n\x0cTransferMode\x12\x1d\n\x19TRANSFER_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12TRANSFER_MODE_COPY\x10\x01\x12\x16\n\x12TRANSFER_MODE_MOVE\x10\x02\x12\x1a\n\x16TRANSFER_MODE_HARDLINK\x10\x03\x12\x16\n\x12TRANSFER_MODE_LINK\x10\x04\x12\x19\n\x15TRANSFER_MODE_SYMLINK\x10\x05\x12\x1c\n\x18TRANSFER_MODE_RELSYMLINK\x10\x06\x12\x16\n\x12TRANSFER_MODE_AUTO\x10\x07\x32\x8f\x06\n\x10\x44\x61tastoreService\x12\x44\n\x05Write\x12\x1b.butler_api.v1.WriteRequest\x1a\x1c.butler_api.v1.WriteResponse(\x01\x12Q\n\nWriteBatch\x12 .butler_api.v1.WriteBatchRequest\x1a!.butler_api.v1.WriteBatchResponse\x12\x41\n\x04Read\x12\x1a.butler_api.v1.ReadRequest\x1a\x1b.butler_api.v1.ReadResponse0\x01\x12N\n\tReadBatch\x12\x1f.butler_api.v1.ReadBatchRequest\x1a .butler_api.v1.ReadBatchResponse\x12\x45\n\x06\x45xists\x12\x1c.butler_api.v1.ExistsRequest\x1a\x1d.butler_api.v1.ExistsResponse\x12H\n\x07\x44iscard\x12\x1d.butler_api.v1.DiscardRequest\x1a\x1e.butler_api.v1.DiscardResponse\x12]\n\x0eGetIngestRoots\x12$.butler_api.v1.GetIngestRootsRequest\x1a%.butler_api.v1.GetIngestRootsResponse\x12\x42\n\x05\x41\x64opt\x12\x1b.butler_api.v1.AdoptRequest\x1a\x1c.butler_api.v1.AdoptResponse\x12\x45\n\x06Ingest\x12\x1c.butler_api.v1.IngestRequest\x1a\x1d.butler_api.v1.IngestResponse\x12T\n\x0b\x46inishMoves\x12!.butler_api.v1.FinishMovesRequest\x1a\".butler_api.v1.FinishMovesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.datastore_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TRANSFERMODE']._serialized_start=1454
+  _globals['_TRANSFERMODE']._serialized_end=1680
   _globals['_CHUNK']._serialized_start=84
   _globals['_CHUNK']._serialized_end=124
   _globals['_WRITEREQUEST']._serialized_start=127
@@ -65,6 +67,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISCARDREQUEST']._serialized_end=901
   _globals['_DISCARDRESPONSE']._serialized_start=903
   _globals['_DISCARDRESPONSE']._serialized_end=920
-  _globals['_DATASTORESERVICE']._serialized_start=923
-  _globals['_DATASTORESERVICE']._serialized_end=1386
+  _globals['_GETINGESTROOTSREQUEST']._serialized_start=922
+  _globals['_GETINGESTROOTSREQUEST']._serialized_end=945
+  _globals['_GETINGESTROOTSRESPONSE']._serialized_start=947
+  _globals['_GETINGESTROOTSRESPONSE']._serialized_end=986
+  _globals['_ADOPTREQUEST']._serialized_start=988
+  _globals['_ADOPTREQUEST']._serialized_end=1018
+  _globals['_ADOPTRESPONSE']._serialized_start=1020
+  _globals['_ADOPTRESPONSE']._serialized_end=1077
+  _globals['_FILETOINGEST']._serialized_start=1079
+  _globals['_FILETOINGEST']._serialized_end=1195
+  _globals['_INGESTREQUEST']._serialized_start=1197
+  _globals['_INGESTREQUEST']._serialized_end=1256
+  _globals['_INGESTRESPONSE']._serialized_start=1258
+  _globals['_INGESTRESPONSE']._serialized_end=1316
+  _globals['_MOVEDFILE']._serialized_start=1318
+  _globals['_MOVEDFILE']._serialized_end=1365
+  _globals['_FINISHMOVESREQUEST']._serialized_start=1367
+  _globals['_FINISHMOVESREQUEST']._serialized_end=1428
+  _globals['_FINISHMOVESRESPONSE']._serialized_start=1430
+  _globals['_FINISHMOVESRESPONSE']._serialized_end=1451
+  _globals['_DATASTORESERVICE']._serialized_start=1683
+  _globals['_DATASTORESERVICE']._serialized_end=2466
 # @@protoc_insertion_point(module_scope)

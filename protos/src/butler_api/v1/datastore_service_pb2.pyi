@@ -9,6 +9,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,50 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _TransferMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TransferModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TransferMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRANSFER_MODE_UNSPECIFIED: _TransferMode.ValueType  # 0
+    """Not given."""
+    TRANSFER_MODE_COPY: _TransferMode.ValueType  # 1
+    """Its bytes are copied."""
+    TRANSFER_MODE_MOVE: _TransferMode.ValueType  # 2
+    """A hard link, or a copy where there can be none; FinishMoves removes the source."""
+    TRANSFER_MODE_HARDLINK: _TransferMode.ValueType  # 3
+    """A hard link."""
+    TRANSFER_MODE_LINK: _TransferMode.ValueType  # 4
+    """A hard link, or a symbolic link where there can be none."""
+    TRANSFER_MODE_SYMLINK: _TransferMode.ValueType  # 5
+    """A symbolic link to the file, or to that to which the links in its path lead."""
+    TRANSFER_MODE_RELSYMLINK: _TransferMode.ValueType  # 6
+    """The same with a relative path."""
+    TRANSFER_MODE_AUTO: _TransferMode.ValueType  # 7
+    """As TRANSFER_MODE_LINK, or a copy in a store that holds no links."""
+
+class TransferMode(_TransferMode, metaclass=_TransferModeEnumTypeWrapper):
+    """How a datastore takes a file."""
+
+TRANSFER_MODE_UNSPECIFIED: TransferMode.ValueType  # 0
+"""Not given."""
+TRANSFER_MODE_COPY: TransferMode.ValueType  # 1
+"""Its bytes are copied."""
+TRANSFER_MODE_MOVE: TransferMode.ValueType  # 2
+"""A hard link, or a copy where there can be none; FinishMoves removes the source."""
+TRANSFER_MODE_HARDLINK: TransferMode.ValueType  # 3
+"""A hard link."""
+TRANSFER_MODE_LINK: TransferMode.ValueType  # 4
+"""A hard link, or a symbolic link where there can be none."""
+TRANSFER_MODE_SYMLINK: TransferMode.ValueType  # 5
+"""A symbolic link to the file, or to that to which the links in its path lead."""
+TRANSFER_MODE_RELSYMLINK: TransferMode.ValueType  # 6
+"""The same with a relative path."""
+TRANSFER_MODE_AUTO: TransferMode.ValueType  # 7
+"""As TRANSFER_MODE_LINK, or a copy in a store that holds no links."""
+Global___TransferMode: _TypeAlias = TransferMode  # noqa: Y015
 
 @_typing.final
 class Chunk(_message.Message):
@@ -412,3 +457,243 @@ class DiscardResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DiscardResponse: _TypeAlias = DiscardResponse  # noqa: Y015
+
+@_typing.final
+class GetIngestRootsRequest(_message.Message):
+    """Request of GetIngestRoots."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetIngestRootsRequest: _TypeAlias = GetIngestRootsRequest  # noqa: Y015
+
+@_typing.final
+class GetIngestRootsResponse(_message.Message):
+    """Response of GetIngestRoots."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROOTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def roots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Absolute paths of directories, as the service sees them; all that is below them may be taken."""
+
+    def __init__(
+        self,
+        *,
+        roots: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["roots", b"roots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetIngestRootsResponse: _TypeAlias = GetIngestRootsResponse  # noqa: Y015
+
+@_typing.final
+class AdoptRequest(_message.Message):
+    """Request of Adopt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def grants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Tokens of the grants, which BeginPut gives for what is in a store already, or stays where it is."""
+
+    def __init__(
+        self,
+        *,
+        grants: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdoptRequest: _TypeAlias = AdoptRequest  # noqa: Y015
+
+@_typing.final
+class AdoptResponse(_message.Message):
+    """Response of Adopt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def receipts(self) -> _containers.RepeatedCompositeFieldContainer[_models_pb2.Receipt]:
+        """One per grant, in order."""
+
+    def __init__(
+        self,
+        *,
+        receipts: _abc.Iterable[_models_pb2.Receipt] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipts", b"receipts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdoptResponse: _TypeAlias = AdoptResponse  # noqa: Y015
+
+@_typing.final
+class FileToIngest(_message.Message):
+    """A file that the service is to take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    grant: _builtins.bytes
+    """Token of the write grant."""
+    source: _builtins.str
+    """Absolute path, as the service sees it; at most 4,096 bytes."""
+    mode: Global___TransferMode.ValueType
+    """How to take it."""
+    size: _builtins.int
+    """Length in bytes as the client sees it, if it does; so no other file of the same name is taken for it."""
+    def __init__(
+        self,
+        *,
+        grant: _builtins.bytes = ...,
+        source: _builtins.str = ...,
+        mode: Global___TransferMode.ValueType = ...,
+        size: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "size", b"size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "grant", b"grant", "mode", b"mode", "size", b"size", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
+    _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
+
+Global___FileToIngest: _TypeAlias = FileToIngest  # noqa: Y015
+
+@_typing.final
+class IngestRequest(_message.Message):
+    """Request of Ingest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileToIngest]:
+        """The files."""
+
+    def __init__(
+        self,
+        *,
+        files: _abc.Iterable[Global___FileToIngest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IngestRequest: _TypeAlias = IngestRequest  # noqa: Y015
+
+@_typing.final
+class IngestResponse(_message.Message):
+    """Response of Ingest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def receipts(self) -> _containers.RepeatedCompositeFieldContainer[_models_pb2.Receipt]:
+        """One per file, in order."""
+
+    def __init__(
+        self,
+        *,
+        receipts: _abc.Iterable[_models_pb2.Receipt] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipts", b"receipts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IngestResponse: _TypeAlias = IngestResponse  # noqa: Y015
+
+@_typing.final
+class MovedFile(_message.Message):
+    """A file that was moved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READ_GRANT_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    read_grant: _builtins.bytes
+    """Token of a read grant of the artifact, which proves that its dataset was committed."""
+    source: _builtins.str
+    """Absolute path of the source, as the service sees it."""
+    def __init__(
+        self,
+        *,
+        read_grant: _builtins.bytes = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["read_grant", b"read_grant", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MovedFile: _TypeAlias = MovedFile  # noqa: Y015
+
+@_typing.final
+class FinishMovesRequest(_message.Message):
+    """Request of FinishMoves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___MovedFile]:
+        """The files."""
+
+    def __init__(
+        self,
+        *,
+        files: _abc.Iterable[Global___MovedFile] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishMovesRequest: _TypeAlias = FinishMovesRequest  # noqa: Y015
+
+@_typing.final
+class FinishMovesResponse(_message.Message):
+    """Response of FinishMoves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishMovesResponse: _TypeAlias = FinishMovesResponse  # noqa: Y015

@@ -67,6 +67,26 @@ class DatastoreServiceStub:
                 request_serializer=butler__api_dot_v1_dot_datastore__service__pb2.DiscardRequest.SerializeToString,
                 response_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.DiscardResponse.FromString,
                 _registered_method=True)
+        self.GetIngestRoots = channel.unary_unary(
+                '/butler_api.v1.DatastoreService/GetIngestRoots',
+                request_serializer=butler__api_dot_v1_dot_datastore__service__pb2.GetIngestRootsRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.GetIngestRootsResponse.FromString,
+                _registered_method=True)
+        self.Adopt = channel.unary_unary(
+                '/butler_api.v1.DatastoreService/Adopt',
+                request_serializer=butler__api_dot_v1_dot_datastore__service__pb2.AdoptRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.AdoptResponse.FromString,
+                _registered_method=True)
+        self.Ingest = channel.unary_unary(
+                '/butler_api.v1.DatastoreService/Ingest',
+                request_serializer=butler__api_dot_v1_dot_datastore__service__pb2.IngestRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.IngestResponse.FromString,
+                _registered_method=True)
+        self.FinishMoves = channel.unary_unary(
+                '/butler_api.v1.DatastoreService/FinishMoves',
+                request_serializer=butler__api_dot_v1_dot_datastore__service__pb2.FinishMovesRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.FinishMovesResponse.FromString,
+                _registered_method=True)
 
 
 class DatastoreServiceServicer:
@@ -120,6 +140,38 @@ class DatastoreServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetIngestRoots(self, request, context):
+        """Names the directories from which this service takes files itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Adopt(self, request, context):
+        """Measures artifacts that are there already: in a store, or, in the store "direct", in one of the directories of
+        GetIngestRoots. NOT_FOUND (ARTIFACT_NOT_FOUND) if one is not there, INVALID_ARGUMENT (INGEST_PATH) if it is
+        elsewhere, or no regular file. At most 5,000.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Ingest(self, request, context):
+        """Takes files from the directories of GetIngestRoots, all or none, at most 5,000. The sources stay. Errors as of
+        Adopt and Write; UNIMPLEMENTED if a store cannot link, DATA_LOSS if a file has not the size that was said.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishMoves(self, request, context):
+        """Removes the sources of files that were moved, after CommitPut; at most 5,000. A source that is not there counts as
+        removed; one that has not the bytes of the artifact stays: DATA_LOSS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DatastoreServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -152,6 +204,26 @@ def add_DatastoreServiceServicer_to_server(servicer, server):
                     servicer.Discard,
                     request_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.DiscardRequest.FromString,
                     response_serializer=butler__api_dot_v1_dot_datastore__service__pb2.DiscardResponse.SerializeToString,
+            ),
+            'GetIngestRoots': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetIngestRoots,
+                    request_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.GetIngestRootsRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_datastore__service__pb2.GetIngestRootsResponse.SerializeToString,
+            ),
+            'Adopt': grpc.unary_unary_rpc_method_handler(
+                    servicer.Adopt,
+                    request_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.AdoptRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_datastore__service__pb2.AdoptResponse.SerializeToString,
+            ),
+            'Ingest': grpc.unary_unary_rpc_method_handler(
+                    servicer.Ingest,
+                    request_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.IngestRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_datastore__service__pb2.IngestResponse.SerializeToString,
+            ),
+            'FinishMoves': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishMoves,
+                    request_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.FinishMovesRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_datastore__service__pb2.FinishMovesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -318,6 +390,114 @@ class DatastoreService:
             '/butler_api.v1.DatastoreService/Discard',
             butler__api_dot_v1_dot_datastore__service__pb2.DiscardRequest.SerializeToString,
             butler__api_dot_v1_dot_datastore__service__pb2.DiscardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetIngestRoots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.DatastoreService/GetIngestRoots',
+            butler__api_dot_v1_dot_datastore__service__pb2.GetIngestRootsRequest.SerializeToString,
+            butler__api_dot_v1_dot_datastore__service__pb2.GetIngestRootsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Adopt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.DatastoreService/Adopt',
+            butler__api_dot_v1_dot_datastore__service__pb2.AdoptRequest.SerializeToString,
+            butler__api_dot_v1_dot_datastore__service__pb2.AdoptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Ingest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.DatastoreService/Ingest',
+            butler__api_dot_v1_dot_datastore__service__pb2.IngestRequest.SerializeToString,
+            butler__api_dot_v1_dot_datastore__service__pb2.IngestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishMoves(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.DatastoreService/FinishMoves',
+            butler__api_dot_v1_dot_datastore__service__pb2.FinishMovesRequest.SerializeToString,
+            butler__api_dot_v1_dot_datastore__service__pb2.FinishMovesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,21 @@ class DatastoreServiceStub:
     """Tells for each grant whether the artifact is there with its recorded size; at most 5,000."""
     Discard: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.DiscardRequest, _datastore_service_pb2.DiscardResponse]
     """Removes what aborted puts may have written. An artifact that is not there counts as removed."""
+    GetIngestRoots: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.GetIngestRootsRequest, _datastore_service_pb2.GetIngestRootsResponse]
+    """Names the directories from which this service takes files itself."""
+    Adopt: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.AdoptRequest, _datastore_service_pb2.AdoptResponse]
+    """Measures artifacts that are there already: in a store, or, in the store "direct", in one of the directories of
+    GetIngestRoots. NOT_FOUND (ARTIFACT_NOT_FOUND) if one is not there, INVALID_ARGUMENT (INGEST_PATH) if it is
+    elsewhere, or no regular file. At most 5,000.
+    """
+    Ingest: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.IngestRequest, _datastore_service_pb2.IngestResponse]
+    """Takes files from the directories of GetIngestRoots, all or none, at most 5,000. The sources stay. Errors as of
+    Adopt and Write; UNIMPLEMENTED if a store cannot link, DATA_LOSS if a file has not the size that was said.
+    """
+    FinishMoves: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.FinishMovesRequest, _datastore_service_pb2.FinishMovesResponse]
+    """Removes the sources of files that were moved, after CommitPut; at most 5,000. A source that is not there counts as
+    removed; one that has not the bytes of the artifact stays: DATA_LOSS.
+    """
 
 class DatastoreServiceServicer(metaclass=_abc_1.ABCMeta):
     """Artifacts in stores. The service keeps no database: grants from the registry say what a caller may do, receipts
@@ -98,5 +113,44 @@ class DatastoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _grpc.ServicerContext,
     ) -> _datastore_service_pb2.DiscardResponse:
         """Removes what aborted puts may have written. An artifact that is not there counts as removed."""
+
+    @_abc_1.abstractmethod
+    def GetIngestRoots(
+        self,
+        request: _datastore_service_pb2.GetIngestRootsRequest,
+        context: _grpc.ServicerContext,
+    ) -> _datastore_service_pb2.GetIngestRootsResponse:
+        """Names the directories from which this service takes files itself."""
+
+    @_abc_1.abstractmethod
+    def Adopt(
+        self,
+        request: _datastore_service_pb2.AdoptRequest,
+        context: _grpc.ServicerContext,
+    ) -> _datastore_service_pb2.AdoptResponse:
+        """Measures artifacts that are there already: in a store, or, in the store "direct", in one of the directories of
+        GetIngestRoots. NOT_FOUND (ARTIFACT_NOT_FOUND) if one is not there, INVALID_ARGUMENT (INGEST_PATH) if it is
+        elsewhere, or no regular file. At most 5,000.
+        """
+
+    @_abc_1.abstractmethod
+    def Ingest(
+        self,
+        request: _datastore_service_pb2.IngestRequest,
+        context: _grpc.ServicerContext,
+    ) -> _datastore_service_pb2.IngestResponse:
+        """Takes files from the directories of GetIngestRoots, all or none, at most 5,000. The sources stay. Errors as of
+        Adopt and Write; UNIMPLEMENTED if a store cannot link, DATA_LOSS if a file has not the size that was said.
+        """
+
+    @_abc_1.abstractmethod
+    def FinishMoves(
+        self,
+        request: _datastore_service_pb2.FinishMovesRequest,
+        context: _grpc.ServicerContext,
+    ) -> _datastore_service_pb2.FinishMovesResponse:
+        """Removes the sources of files that were moved, after CommitPut; at most 5,000. A source that is not there counts as
+        removed; one that has not the bytes of the artifact stays: DATA_LOSS.
+        """
 
 def add_DatastoreServiceServicer_to_server(servicer: DatastoreServiceServicer, server: _grpc.Server) -> None: ...

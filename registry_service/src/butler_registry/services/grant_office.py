@@ -49,6 +49,10 @@ class GrantOffice:
         """Grant writing an artifact for as long as the put's lease runs."""
         return self._intended(Operation.WRITE, artifact, dataset_id, _MAX_ARTIFACT_BYTES, lease_seconds)
 
+    def adopt(self, artifact: IntendedArtifact, dataset_id: UUID, lease_seconds: int) -> bytes:
+        """Grant measuring an artifact that is there already, for as long as the put's lease runs."""
+        return self._intended(Operation.ADOPT, artifact, dataset_id, _MAX_ARTIFACT_BYTES, lease_seconds)
+
     def discard(self, artifact: IntendedArtifact, dataset_id: UUID) -> bytes:
         """Grant removing what an aborted put may have written."""
         return self._intended(Operation.DISCARD, artifact, dataset_id, 0, _DISCARD_SECONDS)

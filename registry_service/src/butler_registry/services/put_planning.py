@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 from uuid import UUID
 
-from butler_model.artifact import ArtifactLayout
 from butler_model.collection import CollectionType
 from butler_model.data_id import DataCoordinate
 from butler_model.dataset import DatasetRef
@@ -23,8 +22,9 @@ from butler_model.placement import Placement
 from butler_model.ports import BeginPut, PutBatch
 from butler_registry.storage.dataset_store import DatasetStore
 from butler_registry.storage.dataset_type_store import DatasetTypeRow
-from butler_registry.storage.intent_store import IntendedArtifact, IntentRow
+from butler_registry.storage.intent_store import IntentRow
 
+from .artifact_places import ArtifactPlaces, check_placing
 from .data_id_expansion import expand
 from .data_id_rewriting import required_values
 from .definitions import Snapshot
@@ -38,7 +38,7 @@ class PutPlanner:
 
     def __init__(self, datasets: DatasetStore, placement: Placement) -> None:
         self._datasets = datasets
-        self._placement = placement
+        self._places = ArtifactPlaces(placement)
 
     def plan(self, snapshot: Snapshot, request: BeginPut) -> list[PlannedPut]:
         """Return the intents of a put, whatever datasets there are already."""
@@ -84,15 +84,14 @@ class PutPlanner:
                 )
             seen.add((batch.dataset_type, data_id))
         n_required = len(group.required)
-        for dataset_id, data_id in zip(batch.dataset_ids, data_ids, strict=True):
-            ref = DatasetRef(row.dataset_type, data_id, request.run, id=dataset_id)
-            artifacts = tuple(self._intended(ref, layout) for layout in batch.artifacts)
+        refs = [
+            DatasetRef(row.dataset_type, data_id, request.run, id=dataset_id)
+            for dataset_id, data_id in zip(batch.dataset_ids, data_ids, strict=True)
+        ]
+        placed = self._places.place(batch, refs)
+        for dataset_id, data_id, artifacts in zip(batch.dataset_ids, data_ids, placed, strict=True):
             values = data_id.values_tuple[:n_required]
             yield IntentRow(dataset_id, request.request_id, row.id, run_id, values, artifacts), data_id
-
-    def _intended(self, ref: DatasetRef, layout: ArtifactLayout) -> IntendedArtifact:
-        place = self._placement.place(ref, layout)
-        return IntendedArtifact(place.store, place.key, layout, place.members)
 
     def refuse_existing(
         self, snapshot: Snapshot, request: BeginPut, planned: Sequence[PlannedPut]
@@ -126,6 +125,7 @@ def check_ids(request: BeginPut) -> None:
                 f"A batch of {batch.dataset_type!r} has {len(batch.data_ids)} data IDs and "
                 f"{len(batch.dataset_ids)} dataset ids; there must be one id for each."
             )
+        check_placing(batch)
         components = [layout.component for layout in batch.artifacts]
         if len(set(components)) != len(components):
             raise InvalidRequestError(

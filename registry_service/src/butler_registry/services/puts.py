@@ -12,10 +12,8 @@ __all__ = ["PutService"]
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 from uuid import UUID
 
-from butler_model.artifact import ArtifactRecord, Receipt
 from butler_model.data_id import DataCoordinate
 from butler_model.errors import (
     ButlerError,
@@ -41,14 +39,12 @@ from .collection_summaries import holdings_of
 from .definitions import Definitions
 from .grant_office import GrantOffice
 from .limits import check_batch
+from .proofs import Proofs, check_whole_groups
 from .put_planning import PlannedPut, PutPlanner, check_ids, conflict
 
 _MAX_LEASE_SECONDS = 86_400
 _MAX_BEGUN = 10_000
 """Puts begun here of which the intent is remembered; others are committed as well, with more statements."""
-
-Proofs: TypeAlias = dict[tuple[UUID, str], Receipt]
-"""Receipts by dataset and component."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +152,14 @@ class PutService:
         def token(artifact: IntendedArtifact) -> bytes:
             if request.validate_only:
                 return b""
-            return self._grants.write(artifact, row.dataset_id, request.lease_seconds)
+            grant = self._grants.adopt if artifact.adopted else self._grants.write
+            return grant(artifact, row.dataset_id, request.lease_seconds)
 
         return tuple(WriteGrant(a.layout.component, a.store, a.key, token(a)) for a in row.artifacts)
 
     def commit(self, dataset_ids: Sequence[UUID], receipts: Sequence[bytes], *, request_id: UUID) -> None:
         check_batch(len(dataset_ids), self._limits, "datasets")
-        proofs = {(r.dataset_id, r.component): r for r in map(self._grants.open_receipt, receipts)}
+        proofs = Proofs(map(self._grants.open_receipt, receipts))
         ids = list(dict.fromkeys(dataset_ids))
         if len(ids) == 1 and self._commit_one(ids[0], proofs):
             return
@@ -183,7 +180,7 @@ class PutService:
     def _commit_one(self, dataset_id: UUID, proofs: Proofs) -> bool:
         """Commit a put that was begun here with one statement; return whether that could be done."""
         intent = self._begun.pop(dataset_id, None)
-        if intent is None or len(intent.artifacts) != 1:
+        if intent is None or len(intent.artifacts) != 1 or intent.artifacts[0].sharers > 1:
             return False
         with self._database.single_statement() as connection:
             snapshot = self._definitions.unchecked(connection)
@@ -192,7 +189,7 @@ class PutService:
             if self._definitions.summaries.unknown(holdings_of(intent.run_id, row, [intent.data_id])):
                 return False
             try:
-                (artifact,) = _proven(intent, proofs)
+                (artifact,) = proofs.records(intent)
                 if not self._single_commit.insert(connection, row, run, intent, artifact):
                     return False
             except ButlerError:
@@ -233,6 +230,7 @@ class PutService:
                     )
         for intent in intents.values():
             _check_committable(intent)
+        check_whole_groups(intents.values())
         snapshot = self._definitions.unchecked(connection)
         types = snapshot.dataset_types_by_id(i.dataset_type_id for i in intents.values())
         runs = snapshot.run_names(i.run_id for i in intents.values())
@@ -240,7 +238,7 @@ class PutService:
         written: list[tuple[DatasetTypeRow, int]] = []
         for row in sorted(types.values(), key=lambda row: row.id):
             datasets = [
-                NewDataset(i.dataset_id, i.run_id, i.data_id, _proven(i, proofs))
+                NewDataset(i.dataset_id, i.run_id, i.data_id, proofs.records(i))
                 for i in intents.values()
                 if i.dataset_type_id == row.id
             ]
@@ -303,6 +301,7 @@ class PutService:
             self._grants.discard(a, intent.dataset_id)
             for intent in intents.values()
             for a in intent.artifacts
+            if not a.adopted
         ]
 
     def finish_abort(self, dataset_ids: Sequence[UUID], *, request_id: UUID) -> None:
@@ -323,25 +322,3 @@ def _check_committable(intent: IntentRow) -> None:
             f"The lease for the put of dataset {intent.dataset_id} has run out; begin it again.",
             dataset_id=str(intent.dataset_id),
         )
-
-
-def _proven(intent: IntentRow, proofs: Proofs) -> tuple[ArtifactRecord, ...]:
-    records = []
-    for artifact in intent.artifacts:
-        receipt = proofs.get((intent.dataset_id, artifact.layout.component))
-        if receipt is None or (receipt.store, receipt.key) != (artifact.store, artifact.key):
-            raise IntentError(
-                f"There is no receipt for {artifact.key!r}; write the artifact, then commit with its receipt.",
-                dataset_id=str(intent.dataset_id),
-            )
-        records.append(
-            ArtifactRecord(
-                intent.dataset_id,
-                artifact.store,
-                artifact.key,
-                artifact.layout,
-                receipt.size,
-                receipt.checksum,
-            )
-        )
-    return tuple(records)

@@ -28,12 +28,22 @@ IDENTITY = ("request_id", "dataset_type_id", "run_id", "data_id", "artifacts", "
 
 @dataclass(frozen=True, slots=True)
 class IntendedArtifact:
-    """An artifact that a put may write, and where."""
+    """An artifact that a put may write, and where.
+
+    Attributes
+    ----------
+    adopted
+        It was there before the put, so it is not to be discarded with it.
+    sharers
+        How many datasets of the put share it.
+    """
 
     store: str
     key: str
     layout: ArtifactLayout
     members: tuple[str, ...] = ()
+    adopted: bool = False
+    sharers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +144,20 @@ def upsert_statement(
 
 def intent_values(intent: IntentRow, lease_seconds: int) -> dict[str, Any]:
     """Return the parameters that write an intent."""
-    artifacts = [[a.store, a.key, a.members, *astuple(a.layout)] for a in intent.artifacts]
     return {
         "dataset_id": intent.dataset_id,
         "request_id": intent.request_id,
         "dataset_type_id": intent.dataset_type_id,
         "run_id": intent.run_id,
         "data_id": json.dumps(intent.data_id),
-        "artifacts": json.dumps(artifacts),
+        "artifacts": json.dumps([_artifact_values(a) for a in intent.artifacts]),
         "state": int(intent.state),
         "lease_nsec": lease_seconds * _NSEC_PER_SECOND,
     }
+
+
+def _artifact_values(a: IntendedArtifact) -> list[Any]:
+    return [a.store, a.key, a.members, a.adopted, a.sharers, *astuple(a.layout)]
 
 
 def _intent(row: Row[Any]) -> IntentRow:
@@ -155,8 +168,8 @@ def _intent(row: Row[Any]) -> IntentRow:
         row.run_id,
         tuple(json.loads(row.data_id)),
         tuple(
-            IntendedArtifact(store, key, ArtifactLayout(*layout), tuple(members))
-            for store, key, members, *layout in json.loads(row.artifacts)
+            IntendedArtifact(store, key, ArtifactLayout(*layout), tuple(members), adopted, sharers)
+            for store, key, members, adopted, sharers, *layout in json.loads(row.artifacts)
         ),
         IntentState(row.state),
         bool(row.expired),

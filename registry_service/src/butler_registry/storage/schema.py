@@ -214,9 +214,7 @@ def _put_intent_table(metadata: MetaData, prefix: str) -> Table:
         Column("dataset_type_id", ForeignKey(f"{prefix}dataset_type.id", ondelete="CASCADE"), nullable=False),
         Column("run_id", ForeignKey(f"{prefix}collection.id", ondelete="CASCADE"), nullable=False),
         Column("data_id", Text, nullable=False, comment="JSON list of required values"),
-        Column(
-            "artifacts", Text, nullable=False, comment="JSON list of [store, key, members, formatter, ...]"
-        ),
+        Column("artifacts", Text, nullable=False, comment="JSON list of [store, key, members, adopted, ...]"),
         Column("state", SmallInteger, nullable=False),
         Column("lease_expires_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
         Index(None, "lease_expires_nsec"),

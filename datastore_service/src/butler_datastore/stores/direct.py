@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The store of files that stay where they are, outside of every store."""
+
+from __future__ import annotations
+
+__all__ = ["DirectStore"]
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NoReturn
+
+from butler_model.errors import ArtifactNotFoundError, UnsupportedOperationError
+from butler_model.file_uri import path_of_file_uri
+
+from .open_files import check_open_size, read_open_file
+from .source_files import SourceFiles
+from .store import StoreCapabilities, Stored, end_of_range
+
+
+class DirectStore:
+    """Reads files of others under their ``file://`` URIs; writes and removes none.
+
+    Every method raises `InvalidNameError` for a key that is no such URI, and `IngestPathError` for a file that is in
+    none of the directories that files may be taken from.
+    """
+
+    def __init__(self, sources: SourceFiles) -> None:
+        self._sources = sources
+
+    @property
+    def capabilities(self) -> StoreCapabilities:
+        """In what this store differs from others."""
+        return StoreCapabilities(persistent=True)
+
+    def write(
+        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+    ) -> Stored:
+        """Refuse."""
+        _refuse(key, "written to")
+
+    def write_many(
+        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+    ) -> list[Stored]:
+        """Refuse."""
+        _refuse(", ".join(key for key, _ in items), "written to")
+
+    def read(self, key: str, offset: int, limit: int | None, *, size: int) -> Iterator[bytes]:
+        """Yield bytes of a file that must have ``size`` bytes; see `Store.read`."""
+        end = end_of_range(offset, limit, size)
+        with self._sources.opened(path_of_file_uri(key)) as source:
+            check_open_size(source.descriptor, key, size)
+            yield from read_open_file(source.descriptor, key, offset, end)
+
+    def size(self, key: str) -> int | None:
+        """Return the length of a file in bytes, `None` if it is not there."""
+        try:
+            with self._sources.opened(path_of_file_uri(key)) as source:
+                return os.fstat(source.descriptor).st_size
+        except ArtifactNotFoundError:
+            return None
+
+    def delete(self, key: str) -> bool:
+        """Refuse."""
+        _refuse(key, "removed")
+
+
+def _refuse(key: str, what: str) -> NoReturn:
+    raise UnsupportedOperationError(
+        f"{key!r:.300} stays where it is, outside of every store; it is never {what} here.", key=key[:300]
+    )

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Reading of files that are open."""
+
+from __future__ import annotations
+
+__all__ = ["check_open_size", "read_open_file"]
+
+import os
+from collections.abc import Iterator
+
+from butler_model.errors import ArtifactIntegrityError
+
+from .store import CHUNK_BYTES, check_size
+
+
+def check_open_size(descriptor: int, key: str, size: int) -> None:
+    """Raise `ArtifactIntegrityError` if an open file has not the size that was recorded of an artifact."""
+    check_size(key, os.fstat(descriptor).st_size, size)
+
+
+def read_open_file(descriptor: int, key: str, offset: int, end: int) -> Iterator[bytes]:
+    """Yield the bytes of an open file in a range; `ArtifactIntegrityError` if it ends before."""
+    while offset < end:
+        chunk = os.pread(descriptor, min(CHUNK_BYTES, end - offset), offset)
+        if not chunk:
+            raise ArtifactIntegrityError(f"The artifact {key!r} shrank while it was read.", key=key)
+        offset += len(chunk)
+        yield chunk

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Files outside of the stores, in the directories from which an operator lets the datastore take them."""
+
+from __future__ import annotations
+
+__all__ = ["SourceFile", "SourceFiles"]
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+from butler_model.errors import ArtifactIntegrityError, ArtifactNotFoundError, IngestPathError
+
+from .directories import DirectoryTree
+from .open_files import read_open_file
+
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_ABSENT = {errno.ENOENT, errno.ENOTDIR}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A regular file that may be taken, open.
+
+    Attributes
+    ----------
+    path
+        As it was given.
+    real_path
+        Without links.
+    """
+
+    path: str
+    real_path: str
+    descriptor: int
+    status: os.stat_result
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield its bytes; `ArtifactIntegrityError` if it becomes shorter meanwhile."""
+        return read_open_file(self.descriptor, self.path, 0, self.status.st_size)
+
+    def checksum(self) -> str:
+        """Return its checksum as it is recorded."""
+        digest = hashlib.sha256()
+        for chunk in self.chunks():
+            digest.update(chunk)
+        return f"sha256:{digest.hexdigest()}"
+
+    def check_size(self, expected: int | None) -> None:
+        """Raise `ArtifactIntegrityError` if it has another size than somebody saw."""
+        if expected is not None and expected != self.status.st_size:
+            raise ArtifactIntegrityError(
+                f"The file {self.path!r:.300} has {self.status.st_size} bytes here, but {expected} where it was "
+                "named: it is another file, or is being written to.",
+                key=self.path[:300],
+            )
+
+
+class SourceFiles:
+    """Gives files below some directories, whatever links there are and are put there meanwhile.
+
+    Links in a path are followed first; then the file is opened without following any, from the directory named by
+    the operator on. So what is opened is below it.
+
+    Parameters
+    ----------
+    roots
+        Absolute paths. Below ``/``, everything that the process may read can be taken.
+    """
+
+    def __init__(self, roots: Sequence[str]) -> None:
+        self.roots = tuple(roots)
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[SourceFile]:
+        """Give a file.
+
+        Raises
+        ------
+        ArtifactNotFoundError
+            Raised if there is none.
+        IngestPathError
+            Raised if it is not below one of the directories, is no regular file, or may not be read.
+        """
+        source = self._open(path)
+        try:
+            yield source
+        finally:
+            os.close(source.descriptor)
+
+    def follow(self, link: str) -> int | None:
+        """Return a descriptor of the file that a link leads to, `None` if it is none that may be taken."""
+        try:
+            return self._open(link).descriptor
+        except (ArtifactNotFoundError, IngestPathError):
+            return None
+
+    def remove(self, path: str) -> None:
+        """Remove a file, or the link that ``path`` is; raises as `opened`."""
+        directory, name = os.path.split(path)
+        tree, parts = self._locate(directory)
+        try:
+            with tree.opened(parts) as descriptor:
+                os.unlink(name, dir_fd=descriptor)
+        except OSError as error:
+            _refuse(path, error)
+
+    def _open(self, path: str) -> SourceFile:
+        tree, parts = self._locate(path)
+        if not parts:
+            raise _no_file(path)
+        *directory, name = parts
+        try:
+            with tree.opened(tuple(directory)) as parent:
+                # Looked at first: opening a device may do something.
+                mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+                descriptor = os.open(name, _READ_FLAGS, dir_fd=parent) if stat.S_ISREG(mode) else None
+        except OSError as error:
+            _refuse(path, error)
+        if descriptor is not None:
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode):
+                return SourceFile(path, os.path.join(tree.root, *directory, name), descriptor, status)
+            os.close(descriptor)
+        raise _no_file(path)
+
+    def _locate(self, path: str) -> tuple[DirectoryTree, tuple[str, ...]]:
+        """Return one of the directories, and the way from there to where a path leads."""
+        real = os.path.realpath(path) if path.startswith("/") and "\0" not in path else ""
+        if real and "/" in self.roots:
+            # Nothing that a link could lead out of.
+            return DirectoryTree(os.path.dirname(real)), tuple(filter(None, [os.path.basename(real)]))
+        for root in map(os.path.realpath, self.roots):
+            if real == root or real.startswith(f"{root}/"):
+                return DirectoryTree(root), tuple(filter(None, real[len(root) :].split("/")))
+        raise IngestPathError(
+            f"{path!r:.300} is in none of the directories that the datastore takes files from: "
+            f"{', '.join(self.roots) or 'there is none'}. Put the file there, upload it with transfer='copy', or ask "
+            "the operator for another entry in ingest_roots.",
+            path=path[:300],
+        )
+
+
+def _no_file(path: str) -> IngestPathError:
+    return IngestPathError(f"{path!r:.300} is no regular file.", path=path[:300])
+
+
+def _refuse(path: str, error: OSError) -> NoReturn:
+    if error.errno in _ABSENT:
+        raise ArtifactNotFoundError(
+            f"There is no file {path!r:.300} where the datastore runs.", path=path[:300]
+        ) from error
+    if error.errno in _REFUSED:
+        raise IngestPathError(
+            f"{path!r:.300} cannot be taken by the datastore: {os.strerror(error.errno)}.", path=path[:300]
+        ) from error
+    raise error
