@@ -119,6 +119,17 @@ class DatasetToPut(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """The bytes of a dataset, from the first on each time that they are gone through."""
+
+    dataset: DatasetToPut
+    chunk_bytes: int
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.dataset.chunks(self.chunk_bytes)
+
+
 class PutProtocol:
     """Puts datasets so that each is wholly there or wholly absent, whatever fails on the way.
 
@@ -171,14 +182,14 @@ class PutProtocol:
             if dataset.layout is None:
                 continue
             (grant,) = intent.grants
-            chunks = dataset.chunks(limits.chunk_bytes)
             if dataset.size > limits.inline_bytes:
-                receipts.append(self._datastore.write(grant.token, chunks).token)
+                content = _Content(dataset, limits.chunk_bytes)
+                receipts.append(self._datastore.write(grant.token, content, size=dataset.size).token)
                 continue
             if batch_size + dataset.size > limits.batch_bytes or len(batch) == limits.batch_items:
                 receipts += [receipt.token for receipt in self._datastore.write_batch(batch)]
                 batch, batch_size = [], 0
-            batch.append((grant.token, b"".join(chunks)))
+            batch.append((grant.token, b"".join(dataset.chunks(limits.chunk_bytes))))
             batch_size += dataset.size
         if batch:
             receipts += [receipt.token for receipt in self._datastore.write_batch(batch)]

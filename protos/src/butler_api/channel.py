@@ -87,10 +87,16 @@ class Connection:
         found: _Stub | None = stubs.get(make) if process == os.getpid() else None
         return self._new_stub(make) if found is None else found
 
-    def call(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
-        """Make a call and return its response; every failure is an error of the catalogue."""
+    def call(
+        self,
+        method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
+        request: _Request,
+        *,
+        seconds: float | None = None,
+    ) -> _Response:
+        """Make a call, with another deadline if it is given; every failure is an error of the catalogue."""
         try:
-            return method(request, timeout=self.call_seconds)
+            return method(request, timeout=self.call_seconds if seconds is None else seconds)
         except grpc.RpcError as error:
             raise self._error(error, request) from None
 

@@ -9,12 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from butler_api.channel import CALL_SECONDS, STREAM_SECONDS, Connection
 from butler_api.convert.artifacts import receipt_from_proto
-from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto, chunks_to_proto
+from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto
 from butler_api.v1 import datastore_service_pb2 as pb
 from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceStub
 from butler_model.artifact import SignedReceipt
-from butler_model.errors import InvalidRequestError
+from butler_model.errors import InvalidRequestError, ServiceUnavailableError
 from butler_model.repository import Limits
+
+from .direct_access import RemoteDirectAccess
+from .patience import Patience
+from .uploads import upload
 
 _LIMITS = Limits()
 
@@ -35,9 +39,13 @@ class RemoteDatastore:
     ) -> None:
         self._connection = Connection(address, call_seconds=call_seconds, stream_seconds=stream_seconds)
 
-    def write(self, grant: bytes, content: Iterable[bytes]) -> SignedReceipt:
-        response = self._connection.send(self._stub.Write, _upload(grant, content))
-        return receipt_from_proto(response.receipt)
+    def write(
+        self, grant: bytes, content: Iterable[bytes], *, size: int | None = None, offset: int = 0
+    ) -> SignedReceipt:
+        return upload(self._connection, grant, content, offset)
+
+    def query_write(self, grant: bytes) -> int:
+        return self._connection.call(self._stub.QueryWrite, pb.QueryWriteRequest(grant=grant)).persisted_size
 
     def write_batch(self, items: Sequence[tuple[bytes, bytes]]) -> list[SignedReceipt]:
         request = pb.WriteBatchRequest(
@@ -46,16 +54,31 @@ class RemoteDatastore:
         response = self._connection.call(self._stub.WriteBatch, request)
         return [receipt_from_proto(receipt) for receipt in response.receipts]
 
-    def read(self, grant: bytes, offset: int = 0, limit: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, grant: bytes, offset: int = 0, limit: int | None = None, *, continued: bool = False
+    ) -> Iterator[bytes]:
         if limit == 0:
             # On the wire 0 means all.
             raise InvalidRequestError("A limit of 0 bytes asks for nothing; give 1 or more.", limit="0")
-        request = pb.ReadRequest(grant=grant, offset=offset, limit=limit or 0)
-        position = offset
-        for response in self._connection.stream(self._stub.Read, request):
-            content = bytes_from_chunk(response.chunk, f"at offset {position}")
-            position += len(content)
-            yield content
+        patience = Patience()
+        request = pb.ReadRequest(grant=grant, offset=offset, limit=limit or 0, continued=continued)
+        while True:
+            try:
+                for response in self._connection.stream(self._stub.Read, request):
+                    content = bytes_from_chunk(response.chunk, f"at offset {request.offset}")
+                    request.offset += len(content)
+                    yield content
+            except ServiceUnavailableError:
+                if not patience.wait(request.offset):
+                    raise
+            else:
+                return
+            if limit is None:
+                request.continued = continued or offset == 0
+            elif request.offset == offset + limit:
+                return
+            else:
+                request.limit = offset + limit - request.offset
 
     def read_batch(self, grants: Sequence[bytes]) -> list[bytes]:
         return [
@@ -75,6 +98,11 @@ class RemoteDatastore:
         for batch in _batches(grants):
             self._connection.call(self._stub.Discard, pb.DiscardRequest(grants=batch))
 
+    @property
+    def direct_access(self) -> RemoteDirectAccess:
+        """Ways to the stores that do not lead through the service."""
+        return RemoteDirectAccess(self._connection)
+
     def close(self) -> None:
         """Give back the connection; the next use takes a new one."""
         self._connection.close()
@@ -82,15 +110,6 @@ class RemoteDatastore:
     @property
     def _stub(self) -> DatastoreServiceStub:
         return self._connection.stub(DatastoreServiceStub)
-
-
-def _upload(grant: bytes, content: Iterable[bytes]) -> Iterator[pb.WriteRequest]:
-    yield pb.WriteRequest(header=pb.WriteHeader(grant=grant))
-    size = 0
-    for chunk in chunks_to_proto(content, _LIMITS.chunk_bytes):
-        size += len(chunk.content)
-        yield pb.WriteRequest(chunk=chunk)
-    yield pb.WriteRequest(trailer=pb.WriteTrailer(size=size))
 
 
 def _batches(grants: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

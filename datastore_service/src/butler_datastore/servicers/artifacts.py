@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 import grpc
 
-from butler_api.convert.artifacts import receipt_to_proto
+from butler_api.convert.artifacts import receipt_to_proto, url_to_proto
 from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto
 from butler_api.v1 import datastore_service_pb2 as pb
 from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceServicer
 from butler_model.ports import Datastore
 from butler_model.repository import Limits
 
-from .upload import grant_of, received_chunks
+from .upload import header_of, received_chunks
 
 
 class DatastoreServicer(DatastoreServiceServicer):
@@ -27,9 +27,15 @@ class DatastoreServicer(DatastoreServiceServicer):
         self._limits = limits
 
     def Write(self, requests: Iterator[pb.WriteRequest], context: grpc.ServicerContext) -> pb.WriteResponse:
-        grant = grant_of(requests)
-        receipt = self._datastore.write(grant, received_chunks(requests, self._limits.chunk_bytes))
+        header = header_of(requests)
+        content = received_chunks(requests, self._limits.chunk_bytes, header.offset)
+        receipt = self._datastore.write(header.grant, content, offset=header.offset)
         return pb.WriteResponse(receipt=receipt_to_proto(receipt))
+
+    def QueryWrite(
+        self, request: pb.QueryWriteRequest, context: grpc.ServicerContext
+    ) -> pb.QueryWriteResponse:
+        return pb.QueryWriteResponse(persisted_size=self._datastore.query_write(request.grant))
 
     def WriteBatch(
         self, request: pb.WriteBatchRequest, context: grpc.ServicerContext
@@ -40,7 +46,9 @@ class DatastoreServicer(DatastoreServiceServicer):
         return pb.WriteBatchResponse(receipts=map(receipt_to_proto, self._datastore.write_batch(items)))
 
     def Read(self, request: pb.ReadRequest, context: grpc.ServicerContext) -> Iterator[pb.ReadResponse]:
-        for piece in self._datastore.read(request.grant, request.offset, request.limit or None):
+        limit = request.limit or None
+        pieces = self._datastore.read(request.grant, request.offset, limit, continued=request.continued)
+        for piece in pieces:
             yield pb.ReadResponse(chunk=chunk_to_proto(piece))
 
     def ReadBatch(self, request: pb.ReadBatchRequest, context: grpc.ServicerContext) -> pb.ReadBatchResponse:
@@ -52,3 +60,13 @@ class DatastoreServicer(DatastoreServiceServicer):
     def Discard(self, request: pb.DiscardRequest, context: grpc.ServicerContext) -> pb.DiscardResponse:
         self._datastore.discard(request.grants)
         return pb.DiscardResponse()
+
+    def SignUrls(self, request: pb.SignUrlsRequest, context: grpc.ServicerContext) -> pb.SignUrlsResponse:
+        urls = self._datastore.direct_access.sign_urls(request.grants, request.sizes)
+        return pb.SignUrlsResponse(urls=map(url_to_proto, urls))
+
+    def FinishWrites(
+        self, request: pb.FinishWritesRequest, context: grpc.ServicerContext
+    ) -> pb.FinishWritesResponse:
+        receipts = self._datastore.direct_access.finish_writes(request.grants)
+        return pb.FinishWritesResponse(receipts=map(receipt_to_proto, receipts))

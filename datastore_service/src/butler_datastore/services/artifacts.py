@@ -9,17 +9,21 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from butler_datastore.stores.store import Store, Stored
+from butler_datastore.stores.store import Store, Stored, end_of_range, resumes
 from butler_model.artifact import Grant, Operation, Receipt, SignedReceipt, sha256
 from butler_model.errors import (
     ArtifactIntegrityError,
     ArtifactNotFoundError,
     ButlerError,
     ConfigurationError,
+    InvalidRequestError,
     LimitExceededError,
+    UploadConflictError,
 )
 from butler_model.grants import TokenSigner
 from butler_model.repository import Limits, check_repository_name
+
+from .direct_access import DirectAccessService
 
 
 class ArtifactService:
@@ -44,9 +48,19 @@ class ArtifactService:
         self._signer = signer
         self._limits = limits
         self._opened: dict[tuple[str, str], Store] = {}
+        self._direct_access = DirectAccessService(signer, limits, self._store, self._receipt)
 
-    def write(self, grant: bytes, content: Iterable[bytes]) -> SignedReceipt:
+    @property
+    def direct_access(self) -> DirectAccessService:
+        """Ways to the stores that do not lead through here."""
+        return self._direct_access
+
+    def write(
+        self, grant: bytes, content: Iterable[bytes], *, size: int | None = None, offset: int = 0
+    ) -> SignedReceipt:
         """Store an artifact from pieces; nothing is visible until it is whole and durable.
+
+        If ``content`` raises `ServiceUnavailableError`, some stores keep what came before: see `query_write`.
 
         Raises
         ------
@@ -58,9 +72,30 @@ class ArtifactService:
             Raised if there are more bytes than the grant allows.
         StoreFullError
             Raised if the store has no room.
+        UploadConflictError
+            Raised if an earlier upload under the grant does not reach to ``offset``, or is still going on.
         """
         allowed = self._signer.open_grant(grant, Operation.WRITE)
-        return self._receipt(allowed, self._store(allowed).write(allowed.key, content, allowed.size))
+        store = self._store(allowed)
+        if max(offset, size or 0) > allowed.size:
+            raise _too_long(allowed, max(offset, size or 0))
+        if resumes(store):
+            upload = _upload_of(grant)
+            return self._receipt(
+                allowed, store.write_upload(allowed.key, upload, offset, content, allowed.size)
+            )
+        if offset:
+            raise UploadConflictError(
+                f"The store {allowed.store!r} keeps nothing of uploads that broke; send {allowed.key!r} from 0.",
+                key=allowed.key,
+            )
+        return self._receipt(allowed, store.write(allowed.key, content, allowed.size))
+
+    def query_write(self, grant: bytes) -> int:
+        """Return how many bytes, from the first on, are kept of an upload under a grant that broke."""
+        allowed = self._signer.open_grant(grant, Operation.WRITE)
+        store = self._store(allowed)
+        return store.kept_of_upload(allowed.key, _upload_of(grant)) if resumes(store) else 0
 
     def write_batch(self, items: Sequence[tuple[bytes, bytes]]) -> list[SignedReceipt]:
         """Store small artifacts, given as (grant, content), all or none; raises as `write` does."""
@@ -69,11 +104,7 @@ class ArtifactService:
         by_store: dict[tuple[str, str], list[int]] = {}
         for number, (grant, (_, content)) in enumerate(zip(grants, items, strict=True)):
             if len(content) > grant.size:
-                raise LimitExceededError(
-                    f"The artifact {grant.key!r} has {len(content)} bytes; its grant allows {grant.size}.",
-                    key=grant.key,
-                    limit="size",
-                )
+                raise _too_long(grant, len(content))
             self._store(grant)
             by_store.setdefault((grant.store, grant.repository), []).append(number)
         outcomes: dict[int, Stored] = {}
@@ -89,15 +120,20 @@ class ArtifactService:
             raise
         return [self._receipt(grant, outcomes[number]) for number, grant in enumerate(grants)]
 
-    def read(self, grant: bytes, offset: int = 0, limit: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, grant: bytes, offset: int = 0, limit: int | None = None, *, continued: bool = False
+    ) -> Iterator[bytes]:
         """Yield the bytes of an artifact from ``offset`` on, at most ``limit`` of them.
+
+        With ``continued`` the caller has those before ``offset``, and the whole is verified as if it was read.
 
         Raises
         ------
         GrantError
             Raised if the grant was altered, has expired, or is not to read.
         InvalidRequestError
-            Raised if the range does not begin in the artifact, or ``limit`` is less than 1.
+            Raised if the range does not begin in the artifact, ``limit`` is less than 1, or it is given although
+            the reading is continued.
         ArtifactNotFoundError
             Raised if the artifact is gone.
         ArtifactIntegrityError
@@ -106,9 +142,13 @@ class ArtifactService:
         """
         allowed = self._signer.open_grant(grant, Operation.READ)
         with _dataset_named(allowed):
-            chunks = self._store(allowed).read(allowed.key, offset, limit, size=allowed.size)
-            whole = offset == 0 and (limit is None or limit >= allowed.size)
-            yield from _verified(chunks, allowed) if whole else chunks
+            end_of_range(offset, limit, allowed.size)
+            if continued and limit is not None:
+                raise InvalidRequestError("To continue is to read all the rest; leave the limit out.")
+            whole = continued or (offset == 0 and (limit is None or limit >= allowed.size))
+            begin = 0 if whole else offset
+            chunks = self._store(allowed).read(allowed.key, begin, limit, size=allowed.size)
+            yield from _after(_verified(chunks, allowed), offset) if whole else chunks
 
     def read_batch(self, grants: Sequence[bytes]) -> list[bytes]:
         """Return the whole contents of small artifacts, in order; raises as `read` does."""
@@ -173,6 +213,28 @@ class ArtifactService:
 
     def _check_items(self, count: int) -> None:
         _check_limit("batch_items", count, self._limits.batch_items)
+
+
+def _upload_of(grant: bytes) -> str:
+    """Return what tells the uploads under this grant from those under others."""
+    return hashlib.sha256(grant).hexdigest()
+
+
+def _too_long(grant: Grant, size: int) -> LimitExceededError:
+    return LimitExceededError(
+        f"The artifact {grant.key!r} has {size} bytes; its grant allows {grant.size}.",
+        key=grant.key,
+        limit="size",
+    )
+
+
+def _after(chunks: Iterator[bytes], offset: int) -> Iterator[bytes]:
+    """Leave out the first bytes."""
+    position = 0
+    for chunk in chunks:
+        if position + len(chunk) > offset:
+            yield chunk[max(0, offset - position) :]
+        position += len(chunk)
 
 
 def _check_limit(name: str, value: int, limit: int) -> None:

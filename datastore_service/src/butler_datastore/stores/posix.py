@@ -9,6 +9,7 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -29,7 +30,8 @@ from butler_model.errors import (
 from butler_model.path_template import check_key
 
 from .directories import DirectoryTree
-from .store import CHUNK_BYTES, StoreCapabilities, Stored, end_of_range
+from .store import CHUNK_BYTES, StoreCapabilities, Stored, end_of_range, within_limit
+from .uploads import kept_of_upload, upload_name, uploading
 
 _K = TypeVar("_K")
 _T = TypeVar("_T")
@@ -37,6 +39,7 @@ _T = TypeVar("_T")
 # No key begins with a dot, so nothing in here can be taken for an artifact.
 _STAGING = (".tmp",)
 _STALE_SECONDS = 86_400
+_SWEEP_SECONDS = 3_600
 # fsync waits for the disk, and the file system joins those that wait at the same time.
 _SYNC_THREADS = 16
 _NAME_BYTES = 255
@@ -83,12 +86,12 @@ class PosixStore:
     def __init__(self, root: str, *, durable: bool = True) -> None:
         self._tree = DirectoryTree(root)
         self._durable = durable
-        self._swept = False
+        self._sweep_due = 0.0
 
     @property
     def capabilities(self) -> StoreCapabilities:
         """In what this store differs from others."""
-        return StoreCapabilities(persistent=True)
+        return StoreCapabilities(persistent=True, resumes=True)
 
     def write(self, key: str, chunks: Iterable[bytes], size_limit: int) -> Stored:
         """Store an artifact, which is seen whole or not at all; see `Store.write`."""
@@ -102,6 +105,29 @@ class PosixStore:
                 return stored
             finally:
                 _remove(staging, [staged_name])
+
+    def write_upload(
+        self, key: str, upload: str, offset: int, chunks: Iterable[bytes], size_limit: int
+    ) -> Stored:
+        """Store an artifact, of which a part may be kept from before; see `ResumingStore.write_upload`."""
+        place = _place(key)
+        name = upload_name(key, upload)
+        with (
+            _full_store_reported(),
+            self._staging() as staging,
+            uploading(staging, name, key, offset) as file,
+        ):
+            file.fill(within_limit(chunks, key, size_limit, offset), durable=self._durable)
+            staged = _Staged(file.name, file.size, file.checksum)
+            stored = self._publish(staging, [(place, staged)], [])[0]
+            self._settle([place])
+            return stored
+
+    def kept_of_upload(self, key: str, upload: str) -> int:
+        """Return how many bytes of an upload are kept, from the first on."""
+        with _if_there(), self._tree.opened(_STAGING) as staging:
+            return kept_of_upload(staging, upload_name(key, upload))
+        return 0
 
     def write_many(self, items: Sequence[tuple[str, bytes]]) -> list[Stored]:
         """Store artifacts given as (key, content), all or none; see `Store.write_many`."""
@@ -248,8 +274,8 @@ class PosixStore:
     @contextmanager
     def _staging(self) -> Iterator[int]:
         with self._tree.made(_STAGING) as staging:
-            if not self._swept:
-                self._swept = True
+            if time.monotonic() >= self._sweep_due:
+                self._sweep_due = time.monotonic() + _SWEEP_SECONDS
                 _sweep(staging)
             yield staging
 

@@ -3,13 +3,27 @@
 
 from __future__ import annotations
 
-__all__ = ["CHUNK_BYTES", "Store", "StoreCapabilities", "Stored", "end_of_range"]
+__all__ = [
+    "CHUNK_BYTES",
+    "PathStore",
+    "ResumingStore",
+    "SignedUrl",
+    "SigningStore",
+    "Store",
+    "StoreCapabilities",
+    "Stored",
+    "end_of_range",
+    "has_paths",
+    "resumes",
+    "signs_urls",
+    "within_limit",
+]
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
-from butler_model.errors import InvalidRequestError
+from butler_model.errors import InvalidRequestError, LimitExceededError
 
 CHUNK_BYTES = 1024 * 1024
 """Length of the pieces in which artifacts are read, but for the last one."""
@@ -23,9 +37,18 @@ class StoreCapabilities:
     ----------
     persistent
         What is written outlives the process, and other processes find it.
+    has_paths
+        It is a `PathStore`: clients reach its artifacts by their paths.
+    signs_urls
+        It is a `SigningStore`: clients reach its artifacts by URLs.
+    resumes
+        It is a `ResumingStore`: an upload that broke can go on.
     """
 
     persistent: bool
+    has_paths: bool = False
+    signs_urls: bool = False
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +66,20 @@ class Stored:
     size: int
     checksum: str
     created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignedUrl:
+    """A URL that allows one request to whoever has it.
+
+    Attributes
+    ----------
+    headers
+        What the request must have besides; they are signed too.
+    """
+
+    url: str
+    headers: Mapping[str, str]
 
 
 class Store(Protocol):
@@ -99,6 +136,86 @@ class Store(Protocol):
     def delete(self, key: str) -> bool:
         """Remove an artifact; return whether it was there."""
         ...
+
+
+def within_limit(chunks: Iterable[bytes], key: str, size_limit: int, offset: int = 0) -> Iterator[bytes]:
+    """Yield the chunks, the first at ``offset``; `LimitExceededError` once they go beyond ``size_limit`` bytes."""
+    size = offset
+    for chunk in chunks:
+        size += len(chunk)
+        if size > size_limit:
+            raise LimitExceededError(
+                f"The artifact {key!r} has more than the {size_limit} bytes that are allowed.",
+                key=key,
+                limit="size",
+            )
+        yield chunk
+
+
+class PathStore(Store, Protocol):
+    """A store whose artifacts are files that clients see under the same paths."""
+
+    def path(self, key: str) -> str:
+        """Return the absolute path of an artifact, be it there or not."""
+        ...
+
+
+class SigningStore(Store, Protocol):
+    """A store with which clients exchange bytes by themselves."""
+
+    def sign_read(self, key: str, seconds: int) -> SignedUrl:
+        """Return what allows to GET an artifact, or ranges of it, for a time."""
+        ...
+
+    def sign_write(self, key: str, seconds: int, size: int) -> SignedUrl:
+        """Return what allows to PUT an artifact of ``size`` bytes where there is none, for a time."""
+        ...
+
+    def measure(self, key: str) -> Stored | None:
+        """Return size and checksum of what somebody else wrote, as `Stored` before; `None` if it is not there."""
+        ...
+
+
+def has_paths(store: Store) -> TypeGuard[PathStore]:
+    """Return whether clients reach the artifacts of a store by their paths."""
+    return store.capabilities.has_paths
+
+
+def signs_urls(store: Store) -> TypeGuard[SigningStore]:
+    """Return whether clients reach the artifacts of a store by URLs."""
+    return store.capabilities.signs_urls
+
+
+class ResumingStore(Store, Protocol):
+    """A store that keeps aside what arrived of an upload until it goes on."""
+
+    def write_upload(
+        self, key: str, upload: str, offset: int, chunks: Iterable[bytes], size_limit: int
+    ) -> Stored:
+        """Store an artifact as `write` does, of which the bytes before ``offset`` may be kept from before.
+
+        If ``chunks`` raises `ServiceUnavailableError`, what arrived is kept for a day, not seen by anybody.
+
+        Parameters
+        ----------
+        upload
+            Tells it from other uploads to the key. Two with the same name at a time never mix.
+
+        Raises
+        ------
+        UploadConflictError
+            Raised if less than ``offset`` bytes are kept, or this upload is going on elsewhere.
+        """
+        ...
+
+    def kept_of_upload(self, key: str, upload: str) -> int:
+        """Return how many bytes of an upload are kept, from the first on."""
+        ...
+
+
+def resumes(store: Store) -> TypeGuard[ResumingStore]:
+    """Return whether uploads to a store can go on after they broke."""
+    return store.capabilities.resumes
 
 
 def end_of_range(offset: int, limit: int | None, size: int) -> int:

@@ -63,6 +63,7 @@ __all__ = [
     "TruncatedUploadError",
     "UnknownNameError",
     "UnsupportedOperationError",
+    "UploadConflictError",
 ]
 
 from .artifacts import (
@@ -77,6 +78,7 @@ from .artifacts import (
     StorageClassTypeError,
     StoreFullError,
     TruncatedUploadError,
+    UploadConflictError,
 )
 from .catalogue import ButlerError, Status
 from .definitions import (

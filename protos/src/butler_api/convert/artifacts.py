@@ -10,12 +10,21 @@ __all__ = [
     "layout_to_proto",
     "receipt_from_proto",
     "receipt_to_proto",
+    "url_from_proto",
+    "url_to_proto",
 ]
 
 from uuid import UUID
 
-from butler_api.v1 import models_pb2
-from butler_model.artifact import Artifact, ArtifactLayout, ArtifactRecord, Receipt, SignedReceipt
+from butler_api.v1 import datastore_service_pb2, models_pb2
+from butler_model.artifact import (
+    Artifact,
+    ArtifactLayout,
+    ArtifactRecord,
+    ArtifactUrl,
+    Receipt,
+    SignedReceipt,
+)
 
 from .values import uuid_from_proto
 
@@ -87,3 +96,27 @@ def receipt_from_proto(message: models_pb2.Receipt) -> SignedReceipt:
         message.checksum,
     )
     return SignedReceipt(receipt, message.token)
+
+
+def url_to_proto(url: ArtifactUrl) -> datastore_service_pb2.ArtifactUrl:
+    """Return the message for the URL of an artifact."""
+    return datastore_service_pb2.ArtifactUrl(
+        url=url.url,
+        method=url.method,
+        headers=dict(url.headers),
+        expire_time=url.expires,
+        size=url.size,
+        checksum=url.checksum,
+    )
+
+
+def url_from_proto(message: datastore_service_pb2.ArtifactUrl) -> ArtifactUrl:
+    """Return the URL of an artifact."""
+    return ArtifactUrl(
+        message.url,
+        message.method,
+        dict(message.headers),
+        message.expire_time,
+        message.size,
+        message.checksum,
+    )

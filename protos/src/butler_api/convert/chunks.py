@@ -21,6 +21,9 @@ def chunk_to_proto(content: bytes) -> pb.Chunk:
 def chunks_to_proto(pieces: Iterable[bytes], chunk_bytes: int) -> Iterator[pb.Chunk]:
     """Yield the messages for the pieces of an artifact, those cut that are longer than a chunk may be."""
     for piece in pieces:
+        if 0 < len(piece) <= chunk_bytes:
+            yield chunk_to_proto(piece)
+            continue
         view = memoryview(piece)
         for start in range(0, len(view), chunk_bytes):
             yield chunk_to_proto(bytes(view[start : start + chunk_bytes]))

@@ -22,8 +22,12 @@ class DatastoreServiceStub:
     Write: _grpc.StreamUnaryMultiCallable[_datastore_service_pb2.WriteRequest, _datastore_service_pb2.WriteResponse]
     """Stores one artifact from a stream: a header, chunks in order, and a trailer. Without the trailer, or if a
     checksum does not match, nothing is kept. ALREADY_EXISTS if there is a different artifact under that key; a
-    repeat with the same bytes gives the receipt again.
+    repeat with the same bytes gives the receipt again. If the connection breaks, what arrived is kept aside for
+    a while, where no reader sees it; QueryWrite tells how much. ABORTED (UPLOAD_CONFLICT) if the upload cannot go
+    on at its offset.
     """
+    QueryWrite: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.QueryWriteRequest, _datastore_service_pb2.QueryWriteResponse]
+    """Tells how much is kept of a broken Write stream with this grant."""
     WriteBatch: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.WriteBatchRequest, _datastore_service_pb2.WriteBatchResponse]
     """Stores small artifacts, all or none: at most 5,000, each at most Limits.inline_bytes, together at most
     Limits.batch_bytes.
@@ -38,6 +42,15 @@ class DatastoreServiceStub:
     """Tells for each grant whether the artifact is there with its recorded size; at most 5,000."""
     Discard: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.DiscardRequest, _datastore_service_pb2.DiscardResponse]
     """Removes what aborted puts may have written. An artifact that is not there counts as removed."""
+    SignUrls: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.SignUrlsRequest, _datastore_service_pb2.SignUrlsResponse]
+    """Gives URLs by which bytes move between a client and a store without passing through the service, for at most
+    5,000 grants to read or to write. One that has expired is renewed by asking again.
+    """
+    FinishWrites: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.FinishWritesRequest, _datastore_service_pb2.FinishWritesResponse]
+    """Gives the receipts of artifacts that were uploaded by URL, for at most 5,000 grants to write; measures what
+    is there. NOT_FOUND (ARTIFACT_NOT_FOUND) if there is none, INVALID_ARGUMENT (LIMIT_EXCEEDED) if it is longer
+    than its grant allows. Repeating it is harmless.
+    """
 
 class DatastoreServiceServicer(metaclass=_abc_1.ABCMeta):
     """Artifacts in stores. The service keeps no database: grants from the registry say what a caller may do, receipts
@@ -52,8 +65,18 @@ class DatastoreServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _datastore_service_pb2.WriteResponse:
         """Stores one artifact from a stream: a header, chunks in order, and a trailer. Without the trailer, or if a
         checksum does not match, nothing is kept. ALREADY_EXISTS if there is a different artifact under that key; a
-        repeat with the same bytes gives the receipt again.
+        repeat with the same bytes gives the receipt again. If the connection breaks, what arrived is kept aside for
+        a while, where no reader sees it; QueryWrite tells how much. ABORTED (UPLOAD_CONFLICT) if the upload cannot go
+        on at its offset.
         """
+
+    @_abc_1.abstractmethod
+    def QueryWrite(
+        self,
+        request: _datastore_service_pb2.QueryWriteRequest,
+        context: _grpc.ServicerContext,
+    ) -> _datastore_service_pb2.QueryWriteResponse:
+        """Tells how much is kept of a broken Write stream with this grant."""
 
     @_abc_1.abstractmethod
     def WriteBatch(
@@ -98,5 +121,26 @@ class DatastoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _grpc.ServicerContext,
     ) -> _datastore_service_pb2.DiscardResponse:
         """Removes what aborted puts may have written. An artifact that is not there counts as removed."""
+
+    @_abc_1.abstractmethod
+    def SignUrls(
+        self,
+        request: _datastore_service_pb2.SignUrlsRequest,
+        context: _grpc.ServicerContext,
+    ) -> _datastore_service_pb2.SignUrlsResponse:
+        """Gives URLs by which bytes move between a client and a store without passing through the service, for at most
+        5,000 grants to read or to write. One that has expired is renewed by asking again.
+        """
+
+    @_abc_1.abstractmethod
+    def FinishWrites(
+        self,
+        request: _datastore_service_pb2.FinishWritesRequest,
+        context: _grpc.ServicerContext,
+    ) -> _datastore_service_pb2.FinishWritesResponse:
+        """Gives the receipts of artifacts that were uploaded by URL, for at most 5,000 grants to write; measures what
+        is there. NOT_FOUND (ARTIFACT_NOT_FOUND) if there is none, INVALID_ARGUMENT (LIMIT_EXCEEDED) if it is longer
+        than its grant allows. Repeating it is harmless.
+        """
 
 def add_DatastoreServiceServicer_to_server(servicer: DatastoreServiceServicer, server: _grpc.Server) -> None: ...
