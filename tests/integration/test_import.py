@@ -18,7 +18,7 @@ import pytest
 
 from butler.loading import ImportCount, ImportSummary, import_export
 from butler_datastore.application import DatastoreApplication
-from butler_datastore.config import StoreConfig
+from butler_datastore.config import PosixStoreConfig
 from butler_model.artifact import SignedReceipt
 from butler_model.data_id import DataId
 from butler_model.errors import (
@@ -101,7 +101,9 @@ class Repository:
 def open_repository(database: str, root: Path) -> tuple[RegistryApplication, Repository]:
     signer = TokenSigner([KEY])
     application = RegistryApplication(database, signer, limits=LIMITS)
-    datastore = DatastoreApplication({"main": StoreConfig(str(root), durable=False)}, signer, limits=LIMITS)
+    datastore = DatastoreApplication(
+        {"main": PosixStoreConfig(str(root), durable=False)}, signer, limits=LIMITS
+    )
     return application, Repository(application.open("main"), datastore, database, root)
 
 
@@ -294,7 +296,7 @@ def _import_and_die(database: str, root: Path, text: str, folder: Path) -> None:
             os._exit(9)
 
     _, repository = open_repository(database, root)
-    stores = {"main": StoreConfig(str(root), durable=False)}
+    stores = {"main": PosixStoreConfig(str(root), durable=False)}
     dying = DyingDatastore(stores, TokenSigner([KEY]), limits=LIMITS)
     replace(repository, datastore=dying).load(text, directory=folder)
 

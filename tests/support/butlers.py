@@ -18,7 +18,7 @@ from butler import Butler
 from butler.configuration import CONFIGURATION_FILE
 from butler_api.server import build_server
 from butler_datastore.application import DatastoreApplication
-from butler_datastore.config import StoreConfig
+from butler_datastore.config import PosixStoreConfig
 from butler_datastore.servicers import datastore_services
 from butler_model.grants import TokenSigner
 from butler_model.repository import Limits
@@ -152,7 +152,7 @@ def _served(database: str, artifacts: Path) -> Iterator[str]:
     """Run both services on free ports of this process; give the registry's address."""
     signer = TokenSigner([secrets.token_bytes(32)])
     with ExitStack() as stack:
-        datastore = DatastoreApplication({"main": StoreConfig(f"{artifacts}/{{repository}}")}, signer)
+        datastore = DatastoreApplication({"main": PosixStoreConfig(f"{artifacts}/{{repository}}")}, signer)
         stack.callback(datastore.close)
         datastore_server = build_server(datastore_services(datastore, Limits()), "127.0.0.1:0")
         stack.callback(datastore_server.stop, 0)

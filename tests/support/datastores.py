@@ -16,7 +16,7 @@ from typing import Any
 from butler.remote import RemoteDatastore
 from butler_api.server import build_server
 from butler_datastore.application import DatastoreApplication
-from butler_datastore.config import StoreConfig
+from butler_datastore.config import PosixStoreConfig
 from butler_datastore.servicers import datastore_services
 from butler_model.artifact import Grant, Operation, Receipt, sha256
 from butler_model.grants import TokenSigner
@@ -90,7 +90,7 @@ class DatastoreSetup:
 def embedded_datastore(folder: Path) -> Iterator[DatastoreSetup]:
     """Give the datastore service in this process."""
     signer = TokenSigner([b"a key for the tests of datastores"])
-    stores = {name: StoreConfig(str(folder / name / "{repository}")) for name in ("main", "second")}
+    stores = {name: PosixStoreConfig(str(folder / name / "{repository}")) for name in ("main", "second")}
     datastore = DatastoreApplication(stores, signer, limits=LIMITS)
     yield DatastoreSetup(datastore, signer, folder)
     datastore.close()

@@ -12,7 +12,7 @@ import uuid
 from pathlib import Path
 
 from butler_datastore.application import DatastoreApplication
-from butler_datastore.config import StoreConfig
+from butler_datastore.config import PosixStoreConfig
 from butler_model.artifact import ArtifactRecord
 from butler_model.errors import ConfigurationError, RepositoryExistsError
 from butler_model.grants import TokenSigner
@@ -39,7 +39,7 @@ class EmbeddedRepository:
         self._repositories = _registry_application(configuration, signer)
         try:
             self.registry = self._repositories.open(configuration.repository)
-            stores = {name: StoreConfig(root=root) for name, root in configuration.stores.items()}
+            stores = {name: PosixStoreConfig(root=root) for name, root in configuration.stores.items()}
             self.datastore = DatastoreApplication(stores, signer, limits=self.registry.info.limits)
         except BaseException:
             self._repositories.close()

@@ -11,9 +11,12 @@ from functools import partial
 from butler_model.grants import TokenSigner
 from butler_model.repository import Limits
 
-from .config import StoreConfig
+from .config import ChainStoreConfig, MemberConfig, MemoryStoreConfig, PosixStoreConfig, StoreConfig
 from .services.artifacts import ArtifactService
+from .stores.chain import ChainStore
+from .stores.memory import MemoryStore
 from .stores.posix import PosixStore
+from .stores.store import Store
 
 _LIMITS = Limits()
 
@@ -37,5 +40,18 @@ class DatastoreApplication(ArtifactService):
         super().__init__({name: partial(_open, config) for name, config in stores.items()}, signer, limits)
 
 
-def _open(config: StoreConfig, repository: str) -> PosixStore:
-    return PosixStore(config.root_of(repository), durable=config.durable)
+def _open(config: StoreConfig, repository: str) -> Store:
+    if isinstance(config, ChainStoreConfig):
+        return ChainStore({name: _open_member(member, repository) for name, member in config.members.items()})
+    return _open_member(config, repository)
+
+
+def _open_member(config: MemberConfig, repository: str) -> Store:
+    if isinstance(config, PosixStoreConfig):
+        return PosixStore(config.root_of(repository), durable=config.durable, shared=config.shared_path)
+    if isinstance(config, MemoryStoreConfig):
+        return MemoryStore(config.max_bytes)
+    # A service that has no bucket does not load what is needed for one.
+    from .stores.s3_store import S3Store
+
+    return S3Store(config, repository)

@@ -3,18 +3,29 @@
 
 from __future__ import annotations
 
-__all__ = ["StoreConfig"]
+__all__ = [
+    "ChainStoreConfig",
+    "MemberConfig",
+    "MemoryStoreConfig",
+    "PosixStoreConfig",
+    "S3StoreConfig",
+    "StoreConfig",
+]
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
-from butler_model.errors import ConfigurationError
+from butler_model.errors import ConfigurationError, InvalidNameError
+from butler_model.path_template import check_key
 
 _REPOSITORY = "{repository}"
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
+_MEMBER = re.compile(r"[A-Za-z][A-Za-z0-9_\-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class StoreConfig:
+class PosixStoreConfig:
     """A store in a directory; `ConfigurationError` if it cannot be one.
 
     Attributes
@@ -23,13 +34,17 @@ class StoreConfig:
         The directory, made when it is first written to; ``{repository}`` in it is the repository's name.
     durable
         Whether what was acknowledged survives a loss of power, at the price of waiting for the disk.
+    shared_path
+        Whether clients have the same file system mounted at the same path, and may read there by themselves.
     """
 
     root: str
     durable: bool = True
+    shared_path: bool = False
+    kind: Literal["posix"] = "posix"
 
     def __post_init__(self) -> None:
-        if not self.root or "\0" in self.root or re.search(r"[{}]", self.root.replace(_REPOSITORY, "")):
+        if not self.root or "\0" in self.root or _stray_braces(self.root):
             raise ConfigurationError(
                 f"{self.root!r} is no root of a store: give a directory, in which braces are used for "
                 f"{_REPOSITORY} only."
@@ -38,3 +53,116 @@ class StoreConfig:
     def root_of(self, repository: str) -> str:
         """Return the directory of one repository."""
         return self.root.replace(_REPOSITORY, repository)
+
+
+@dataclass(frozen=True, slots=True)
+class S3StoreConfig:
+    """A store in a bucket of S3, or of a server that speaks its protocol; `ConfigurationError` if it cannot be one.
+
+    Attributes
+    ----------
+    bucket
+        Must exist.
+    prefix
+        Begins the names of all objects, with a slash after it; ``{repository}`` in it is the repository's name.
+    endpoint
+        URL of the server, such as ``https://s3.example.org``; empty for that of the region.
+    region
+        Name of the region; empty for what the environment says.
+    credentials
+        A file that only its owner may read (mode 0600), as the AWS tools have it: a section ``[default]`` with
+        ``aws_access_key_id``, ``aws_secret_access_key`` and, for temporary ones, ``aws_session_token``. Empty for
+        what the environment of the service gives: variables, files, a role.
+    connections
+        Most requests at a time.
+    connect_seconds, read_seconds
+        How long to wait for a connection, and for the next bytes on it.
+    attempts
+        How often a request is made before the store counts as unavailable.
+    """
+
+    bucket: str
+    prefix: str = _REPOSITORY
+    endpoint: str = ""
+    region: str = ""
+    credentials: str = ""
+    connections: int = 32
+    connect_seconds: float = 5.0
+    read_seconds: float = 30.0
+    attempts: int = 4
+    kind: Literal["s3"] = "s3"
+
+    def __post_init__(self) -> None:
+        if not _BUCKET.fullmatch(self.bucket):
+            raise ConfigurationError(
+                f"{self.bucket!r} is no bucket: use 3 to 63 of a-z, 0-9, dot and hyphen."
+            )
+        try:
+            check_key(self.prefix.replace(_REPOSITORY, "repository"))
+        except InvalidNameError:
+            raise ConfigurationError(
+                f"{self.prefix!r} is no prefix of a store: give a plain relative path, in which braces are used for "
+                f"{_REPOSITORY} only."
+            ) from None
+        if self.endpoint and not re.match(r"https?://[^/]", self.endpoint):
+            raise ConfigurationError(f"{self.endpoint!r} is no endpoint: give a URL of http or https.")
+        for name in ("connections", "connect_seconds", "read_seconds", "attempts"):
+            if not getattr(self, name) > 0:
+                raise ConfigurationError(f"{name} = {getattr(self, name)} must be more than 0.")
+
+    def prefix_of(self, repository: str) -> str:
+        """Return the prefix of one repository."""
+        return self.prefix.replace(_REPOSITORY, repository)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStoreConfig:
+    """A store in the memory of the service, one for each repository, which ends with it.
+
+    Attributes
+    ----------
+    max_bytes
+        How much each may hold.
+    """
+
+    max_bytes: int = 2**30
+    kind: Literal["memory"] = "memory"
+
+    def __post_init__(self) -> None:
+        if self.max_bytes < 1:
+            raise ConfigurationError(f"max_bytes = {self.max_bytes} must be more than 0.")
+
+
+MemberConfig = PosixStoreConfig | S3StoreConfig | MemoryStoreConfig
+"""A store that is no chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainStoreConfig:
+    """A store that consists of others; `ConfigurationError` if it cannot be one.
+
+    Attributes
+    ----------
+    members
+        The stores by their names, in the order in which they are read.
+    """
+
+    members: dict[str, MemberConfig]
+    kind: Literal["chain"] = "chain"
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            raise ConfigurationError("A chain has at least one member; name them under members.")
+        for name in self.members:
+            if not _MEMBER.fullmatch(name):
+                raise ConfigurationError(
+                    f"{name!r} is no name of a member: use a letter, then A-Z, a-z, 0-9, _ and -."
+                )
+
+
+StoreConfig = MemberConfig | ChainStoreConfig
+"""A store of any kind."""
+
+
+def _stray_braces(text: str) -> bool:
+    return re.search(r"[{}]", text.replace(_REPOSITORY, "")) is not None

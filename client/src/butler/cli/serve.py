@@ -25,7 +25,7 @@ try:
     from butler_api.process import serve as serve_calls
     from butler_api.server import build_server
     from butler_datastore.application import DatastoreApplication
-    from butler_datastore.config import StoreConfig
+    from butler_datastore.config import PosixStoreConfig
     from butler_datastore.servicers import datastore_services
     from butler_registry.application import RegistryApplication
     from butler_registry.servicers import registry_services
@@ -77,7 +77,7 @@ def serve(
     stores = tuple(map(Store, configuration.stores))
     repositories = RegistryApplication(configuration.database, signer, stores=stores, limits=limits)
     datastore = DatastoreApplication(
-        {store: StoreConfig(root) for store, root in configuration.stores.items()}, signer, limits=limits
+        {store: PosixStoreConfig(root) for store, root in configuration.stores.items()}, signer, limits=limits
     )
     try:
         _check_repository(repositories, configuration.repository, create=create)

@@ -8,8 +8,10 @@ __all__ = ["ArtifactService"]
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from butler_datastore.stores.store import Store, Stored, end_of_range, resumes
+from butler_datastore.stores.threads import side_by_side
 from butler_model.artifact import Grant, Operation, Receipt, SignedReceipt, sha256
 from butler_model.errors import (
     ArtifactIntegrityError,
@@ -24,6 +26,8 @@ from butler_model.grants import TokenSigner
 from butler_model.repository import Limits, check_repository_name
 
 from .direct_access import DirectAccessService
+
+_T = TypeVar("_T")
 
 
 class ArtifactService:
@@ -154,26 +158,19 @@ class ArtifactService:
         """Return the whole contents of small artifacts, in order; raises as `read` does."""
         opened = [self._signer.open_grant(grant, Operation.READ) for grant in grants]
         self._check_batch([grant.size for grant in opened])
-        contents = []
-        for grant in opened:
-            with _dataset_named(grant):
-                content = b"".join(self._store(grant).read(grant.key, 0, None, size=grant.size))
-                _check(sha256([content]), grant)
-            contents.append(content)
-        return contents
+        return self._each(self._content, opened)
 
     def exists(self, grants: Sequence[bytes]) -> list[bool]:
         """Return, for each READ grant, whether the artifact is there with its recorded size."""
         self._check_items(len(grants))
         opened = [self._signer.open_grant(grant, Operation.READ) for grant in grants]
-        return [self._store(grant).size(grant.key) == grant.size for grant in opened]
+        return self._each(lambda store, grant: store.size(grant.key) == grant.size, opened)
 
     def discard(self, grants: Sequence[bytes]) -> None:
         """Remove what aborted puts may have written; absent artifacts are done already."""
         self._check_items(len(grants))
         opened = [self._signer.open_grant(grant, Operation.DISCARD) for grant in grants]
-        for store, key in [(self._store(grant), grant.key) for grant in opened]:
-            store.delete(key)
+        self._each(lambda store, grant: store.delete(grant.key), opened)
 
     def close(self) -> None:
         """Forget the stores that are open."""
@@ -193,6 +190,18 @@ class ArtifactService:
             # Of two threads that open it at the same time, both use the one that came first.
             store = self._opened.setdefault(place, opened)
         return store
+
+    def _each(self, work: Callable[[Store, Grant], _T], grants: Sequence[Grant]) -> list[_T]:
+        """Do something for each grant, in as many threads as the slowest of their stores is worth."""
+        tasks = [(self._store(grant), grant) for grant in grants]
+        threads = max((store.capabilities.concurrency for store, _ in tasks), default=1)
+        return side_by_side(lambda task: work(*task), tasks, threads)
+
+    def _content(self, store: Store, grant: Grant) -> bytes:
+        with _dataset_named(grant):
+            content = b"".join(store.read(grant.key, 0, None, size=grant.size))
+            _check(sha256([content]), grant)
+        return content
 
     def _receipt(self, grant: Grant, stored: Stored) -> SignedReceipt:
         receipt = Receipt(

@@ -10,13 +10,12 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeVar
 from uuid import uuid4
 
+from butler_model.artifact import sha256
 from butler_model.errors import (
     ArtifactExistsError,
     ArtifactIntegrityError,
@@ -24,17 +23,22 @@ from butler_model.errors import (
     ButlerError,
     ConfigurationError,
     InvalidNameError,
-    LimitExceededError,
     StoreFullError,
 )
 from butler_model.path_template import check_key
 
 from .directories import DirectoryTree
-from .store import CHUNK_BYTES, StoreCapabilities, Stored, end_of_range, within_limit
+from .store import (
+    CHUNK_BYTES,
+    StoreCapabilities,
+    Stored,
+    check_no_members,
+    check_size,
+    end_of_range,
+    within_limit,
+)
+from .threads import side_by_side
 from .uploads import kept_of_upload, upload_name, uploading
-
-_K = TypeVar("_K")
-_T = TypeVar("_T")
 
 # No key begins with a dot, so nothing in here can be taken for an artifact.
 _STAGING = (".tmp",)
@@ -81,47 +85,38 @@ class PosixStore:
         The directory; made when it is first written to.
     durable
         Whether to wait until the disk has what is acknowledged.
+    shared
+        Whether clients see the directory under the same path.
     """
 
-    def __init__(self, root: str, *, durable: bool = True) -> None:
+    def __init__(self, root: str, *, durable: bool = True, shared: bool = False) -> None:
         self._tree = DirectoryTree(root)
         self._durable = durable
+        self._shared = shared
         self._sweep_due = 0.0
 
     @property
     def capabilities(self) -> StoreCapabilities:
         """In what this store differs from others."""
-        return StoreCapabilities(persistent=True, resumes=True)
+        return StoreCapabilities(persistent=True, nested=True, has_paths=self._shared, resumes=True)
 
-    def write(self, key: str, chunks: Iterable[bytes], size_limit: int) -> Stored:
-        """Store an artifact, which is seen whole or not at all; see `Store.write`."""
+    def path(self, key: str) -> str:
+        """Return the absolute path of an artifact, be it there or not."""
         place = _place(key)
-        staged_name = uuid4().hex
-        with _full_store_reported(), self._staging() as staging:
-            try:
-                staged = self._stage(staging, staged_name, place, chunks, size_limit)
-                stored = self._publish(staging, [(place, staged)], [])[0]
-                self._settle([place])
-                return stored
-            finally:
-                _remove(staging, [staged_name])
+        return os.path.join(self._tree.root, *place.directory, place.name)
+
+    def write(
+        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+    ) -> Stored:
+        """Store an artifact, which is seen whole or not at all; see `Store.write`."""
+        check_no_members(members)
+        return self._write(key, uuid4().hex, 0, chunks, size_limit, keep=False)
 
     def write_upload(
         self, key: str, upload: str, offset: int, chunks: Iterable[bytes], size_limit: int
     ) -> Stored:
         """Store an artifact, of which a part may be kept from before; see `ResumingStore.write_upload`."""
-        place = _place(key)
-        name = upload_name(key, upload)
-        with (
-            _full_store_reported(),
-            self._staging() as staging,
-            uploading(staging, name, key, offset) as file,
-        ):
-            file.fill(within_limit(chunks, key, size_limit, offset), durable=self._durable)
-            staged = _Staged(file.name, file.size, file.checksum)
-            stored = self._publish(staging, [(place, staged)], [])[0]
-            self._settle([place])
-            return stored
+        return self._write(key, upload_name(key, upload), offset, chunks, size_limit, keep=True)
 
     def kept_of_upload(self, key: str, upload: str) -> int:
         """Return how many bytes of an upload are kept, from the first on."""
@@ -129,8 +124,11 @@ class PosixStore:
             return kept_of_upload(staging, upload_name(key, upload))
         return 0
 
-    def write_many(self, items: Sequence[tuple[str, bytes]]) -> list[Stored]:
+    def write_many(
+        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+    ) -> list[Stored]:
         """Store artifacts given as (key, content), all or none; see `Store.write_many`."""
+        check_no_members(members)
         places = [_place(key) for key, _ in items]
         batch = uuid4().hex
         names = [f"{batch}-{number}" for number in range(len(items))]
@@ -138,12 +136,11 @@ class PosixStore:
         outcomes: dict[int, Stored] = {}
 
         def stage(number: int) -> _Staged:
-            content = items[number][1]
-            return self._stage(staging, names[number], places[number], [content], len(content))
+            return self._stage(staging, names[number], items[number][1])
 
         with _full_store_reported(), self._staging() as staging:
             try:
-                staged = self._side_by_side(stage, range(len(items)))
+                staged = side_by_side(stage, range(len(items)), _SYNC_THREADS if self._durable else 1)
                 for group in _by_directory(places):
                     files = [(places[number], staged[number]) for number in group]
                     outcomes.update(zip(group, self._publish(staging, files, linked), strict=True))
@@ -165,11 +162,7 @@ class PosixStore:
         if descriptor is None:
             raise ArtifactNotFoundError(f"There is no artifact {key!r} in its store.", key=key)
         try:
-            actual = os.fstat(descriptor).st_size
-            if actual != size:
-                raise ArtifactIntegrityError(
-                    f"The artifact {key!r} has {actual} bytes, but {size} were recorded.", key=key
-                )
+            check_size(key, os.fstat(descriptor).st_size, size)
             while offset < end:
                 chunk = os.pread(descriptor, min(CHUNK_BYTES, end - offset), offset)
                 if not chunk:
@@ -208,27 +201,28 @@ class PosixStore:
             os.close(descriptor)
         return None
 
-    def _stage(
-        self, staging: int, name: str, place: _Place, chunks: Iterable[bytes], size_limit: int
-    ) -> _Staged:
-        digest = hashlib.sha256()
-        size = 0
-        descriptor = os.open(name, _STAGE_FLAGS, 0o666, dir_fd=staging)
-        with open(descriptor, "wb") as file:
-            for chunk in chunks:
-                size += len(chunk)
-                if size > size_limit:
-                    raise LimitExceededError(
-                        f"The artifact {place.key!r} has more than the {size_limit} bytes that are allowed.",
-                        key=place.key,
-                        limit="size",
-                    )
-                digest.update(chunk)
-                file.write(chunk)
+    def _write(
+        self, key: str, name: str, offset: int, chunks: Iterable[bytes], size_limit: int, *, keep: bool
+    ) -> Stored:
+        place = _place(key)
+        with (
+            _full_store_reported(),
+            self._staging() as staging,
+            uploading(staging, name, key, offset, keep=keep) as file,
+        ):
+            file.fill(within_limit(chunks, key, size_limit, offset), durable=self._durable)
+            staged = _Staged(file.name, file.size, file.checksum)
+            stored = self._publish(staging, [(place, staged)], [])[0]
+            self._settle([place])
+            return stored
+
+    def _stage(self, staging: int, name: str, content: bytes) -> _Staged:
+        with open(os.open(name, _STAGE_FLAGS, 0o666, dir_fd=staging), "wb") as file:
+            file.write(content)
             if self._durable:
                 file.flush()
-                os.fsync(descriptor)
-        return _Staged(name, size, f"sha256:{digest.hexdigest()}")
+                os.fsync(file.fileno())
+        return _Staged(name, len(content), sha256([content]))
 
     def _publish(
         self, staging: int, group: Sequence[tuple[_Place, _Staged]], linked: list[_Place]
@@ -255,21 +249,8 @@ class PosixStore:
         """Wait until the disk has the keys, new or not: whoever wrote an older one may not have waited."""
         if self._durable:
             directories = {place.directory for place in places}
-            self._side_by_side(self._tree.settle, self._tree.unsettled(directories))
+            side_by_side(self._tree.settle, self._tree.unsettled(directories), _SYNC_THREADS)
             self._tree.remember_settled(directories)
-
-    def _side_by_side(self, work: Callable[[_K], _T], tasks: Sequence[_K]) -> list[_T]:
-        """Do the tasks in a few threads if they wait for the disk.
-
-        The threads end with the call, for a pool would be of no use to a process forked from this one.
-        """
-        threads = min(_SYNC_THREADS, len(tasks)) if self._durable else 1
-        if threads < 2:
-            return [work(task) for task in tasks]
-        with ThreadPoolExecutor(threads) as pool:
-            shares = [tasks[first::threads] for first in range(threads)]
-            done = list(pool.map(lambda share: [work(task) for task in share], shares))
-        return [done[number % threads][number // threads] for number in range(len(tasks))]
 
     @contextmanager
     def _staging(self) -> Iterator[int]:

@@ -12,6 +12,8 @@ __all__ = [
     "Store",
     "StoreCapabilities",
     "Stored",
+    "check_no_members",
+    "check_size",
     "end_of_range",
     "has_paths",
     "resumes",
@@ -23,7 +25,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeGuard
 
-from butler_model.errors import InvalidRequestError, LimitExceededError
+from butler_model.errors import (
+    ArtifactIntegrityError,
+    ConfigurationError,
+    InvalidRequestError,
+    LimitExceededError,
+)
 
 CHUNK_BYTES = 1024 * 1024
 """Length of the pieces in which artifacts are read, but for the last one."""
@@ -37,18 +44,27 @@ class StoreCapabilities:
     ----------
     persistent
         What is written outlives the process, and other processes find it.
+    nested
+        Keys are paths: there can be none below that of an artifact.
     has_paths
         It is a `PathStore`: clients reach its artifacts by their paths.
     signs_urls
         It is a `SigningStore`: clients reach its artifacts by URLs.
     resumes
         It is a `ResumingStore`: an upload that broke can go on.
+    concurrency
+        How many small artifacts it is worth to ask for at a time.
+    members
+        Names of the stores that it consists of, in order; empty for one that is no chain.
     """
 
     persistent: bool
+    nested: bool = False
     has_paths: bool = False
     signs_urls: bool = False
     resumes: bool = False
+    concurrency: int = 1
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +110,17 @@ class Store(Protocol):
         """In what this store differs from others."""
         ...
 
-    def write(self, key: str, chunks: Iterable[bytes], size_limit: int) -> Stored:
+    def write(
+        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+    ) -> Stored:
         """Store an artifact, which is seen whole or not at all; to repeat a write is no error.
 
         Whatever ``chunks`` raises comes through, and nothing is kept.
+
+        Parameters
+        ----------
+        members
+            Of a chain, the names of those that accept the artifact; `None` for all.
 
         Raises
         ------
@@ -110,7 +133,9 @@ class Store(Protocol):
         """
         ...
 
-    def write_many(self, items: Sequence[tuple[str, bytes]]) -> list[Stored]:
+    def write_many(
+        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+    ) -> list[Stored]:
         """Store artifacts given as (key, content), all or none.
 
         Raises as `write` does. After an I/O error, whose outcome is unknown, some of them may be there.
@@ -136,20 +161,6 @@ class Store(Protocol):
     def delete(self, key: str) -> bool:
         """Remove an artifact; return whether it was there."""
         ...
-
-
-def within_limit(chunks: Iterable[bytes], key: str, size_limit: int, offset: int = 0) -> Iterator[bytes]:
-    """Yield the chunks, the first at ``offset``; `LimitExceededError` once they go beyond ``size_limit`` bytes."""
-    size = offset
-    for chunk in chunks:
-        size += len(chunk)
-        if size > size_limit:
-            raise LimitExceededError(
-                f"The artifact {key!r} has more than the {size_limit} bytes that are allowed.",
-                key=key,
-                limit="size",
-            )
-        yield chunk
 
 
 class PathStore(Store, Protocol):
@@ -216,6 +227,37 @@ class ResumingStore(Store, Protocol):
 def resumes(store: Store) -> TypeGuard[ResumingStore]:
     """Return whether uploads to a store can go on after they broke."""
     return store.capabilities.resumes
+
+
+def check_no_members(members: tuple[str, ...] | None) -> None:
+    """Raise `ConfigurationError` if a store that is no chain is told which of its members accept an artifact."""
+    if members is not None:
+        raise ConfigurationError(
+            f"The members {', '.join(members) or '(none)'} are to accept an artifact, but its store is no chain; "
+            "give both services the same stores."
+        )
+
+
+def check_size(key: str, actual: int, size: int) -> None:
+    """Raise `ArtifactIntegrityError` if an artifact has not the ``size`` bytes that were recorded."""
+    if actual != size:
+        raise ArtifactIntegrityError(
+            f"The artifact {key!r} has {actual} bytes, but {size} were recorded.", key=key
+        )
+
+
+def within_limit(chunks: Iterable[bytes], key: str, size_limit: int, offset: int = 0) -> Iterator[bytes]:
+    """Yield the chunks, the first at ``offset``; `LimitExceededError` once they go beyond ``size_limit`` bytes."""
+    size = offset
+    for chunk in chunks:
+        size += len(chunk)
+        if size > size_limit:
+            raise LimitExceededError(
+                f"The artifact {key!r} has more than the {size_limit} bytes that are allowed.",
+                key=key,
+                limit="size",
+            )
+        yield chunk
 
 
 def end_of_range(offset: int, limit: int | None, size: int) -> int:

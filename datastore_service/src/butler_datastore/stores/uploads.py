@@ -77,8 +77,10 @@ def kept_of_upload(staging: int, name: str) -> int:
 
 
 @contextmanager
-def uploading(staging: int, name: str, key: str, offset: int) -> Iterator[UploadFile]:
-    """Give the file of an upload, to go on at an offset; it goes away at the end, unless the connection broke.
+def uploading(staging: int, name: str, key: str, offset: int, *, keep: bool) -> Iterator[UploadFile]:
+    """Give the file of an upload, to go on at an offset; it goes away at the end.
+
+    If ``keep`` is true and the connection breaks, which is a `ServiceUnavailableError`, it stays.
 
     One that begins at 0 while another is going on has a file of its own, which is not kept.
 
@@ -111,7 +113,7 @@ def uploading(staging: int, name: str, key: str, offset: int) -> Iterator[Upload
             yield upload
         except ServiceUnavailableError:
             file.flush()
-            kept = True
+            kept = keep
             raise
         finally:
             if not kept:

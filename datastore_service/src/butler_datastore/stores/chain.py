@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A store that consists of others."""
+
+from __future__ import annotations
+
+__all__ = ["ChainStore"]
+
+import difflib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from butler_model.errors import (
+    ArtifactIntegrityError,
+    ArtifactNotFoundError,
+    ButlerError,
+    ConfigurationError,
+    ServiceUnavailableError,
+)
+from butler_model.path_template import check_key
+
+from .store import Store, StoreCapabilities, Stored, end_of_range
+
+_LOGGER = logging.getLogger(__name__)
+_NOT_HERE = (ArtifactNotFoundError, ArtifactIntegrityError, ServiceUnavailableError, OSError)
+
+
+class ChainStore:
+    """Artifacts in each of several stores; read from the first that has them.
+
+    Parameters
+    ----------
+    members
+        The stores by their names, in order.
+    """
+
+    def __init__(self, members: Mapping[str, Store]) -> None:
+        self._members = dict(members)
+
+    @property
+    def capabilities(self) -> StoreCapabilities:
+        """In what this store differs from others: it can what any of its members can, but names no places."""
+        each = [member.capabilities for member in self._members.values()]
+        return StoreCapabilities(
+            persistent=any(capabilities.persistent for capabilities in each),
+            nested=any(capabilities.nested for capabilities in each),
+            concurrency=max(capabilities.concurrency for capabilities in each),
+            members=tuple(self._members),
+        )
+
+    def write(
+        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+    ) -> Stored:
+        """Store an artifact in all members that accept it, or in none; see `Store.write`.
+
+        The first is given the chunks, the others what it then holds.
+        """
+        check_key(key)
+        accepting = self._accepting(members, f"the artifact {key!r}")
+        first = accepting[0]
+
+        def write(member: Store, before: list[Stored] | None) -> list[Stored]:
+            if before is None:
+                return [member.write(key, chunks, size_limit)]
+            (original,) = before
+            copy = member.write(key, first.read(key, 0, None, size=original.size), original.size)
+            if copy.checksum != original.checksum:
+                _undo(member, [key], [copy])
+                raise ArtifactIntegrityError(
+                    f"The artifact {key!r} changed on its way from one member of a chain to the next.",
+                    key=key,
+                )
+            return [copy]
+
+        return self._write_each(accepting, [key], write)[0]
+
+    def write_many(
+        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+    ) -> list[Stored]:
+        """Store artifacts given as (key, content) in all members that accept them, or in none."""
+        keys = [check_key(key) for key, _ in items]
+        accepting = self._accepting(members, f"{len(items)} artifacts")
+        return self._write_each(accepting, keys, lambda member, _: member.write_many(items))
+
+    def read(self, key: str, offset: int, limit: int | None, *, size: int) -> Iterator[bytes]:
+        """Yield bytes from the first member that has the artifact with ``size`` bytes; see `Store.read`.
+
+        A member that lacks it, has another size or cannot be reached is passed over; if none gives it, what is
+        raised says first that a member could not be reached, then that the sizes are wrong, then that it is not there.
+        """
+        check_key(key)
+        end_of_range(offset, limit, size)
+        errors: list[Exception] = []
+        for name, member in self._members.items():
+            chunks = member.read(key, offset, limit, size=size)
+            try:
+                # Nothing is given away yet, so another member can still take over.
+                first = next(chunks, None)
+            except _NOT_HERE as error:
+                errors.append(error)
+                if not isinstance(error, ArtifactNotFoundError):
+                    _LOGGER.warning("member %s of a chain does not give %s: %s", name, key, error)
+                continue
+            if first is not None:
+                yield first
+                yield from chunks
+            return
+        raise min(errors, key=_weight)
+
+    def size(self, key: str) -> int | None:
+        """Return the length of an artifact in the first member that has it, `None` if none has."""
+        sizes = (member.size(key) for member in self._members.values())
+        return next((size for size in sizes if size is not None), None)
+
+    def delete(self, key: str) -> bool:
+        """Remove an artifact from all members; return whether any had it.
+
+        A member that fails does not keep the others from it; what it raised comes through afterwards.
+        """
+        check_key(key)
+        found, errors = False, []
+        for member in self._members.values():
+            try:
+                found = member.delete(key) or found
+            except (ButlerError, OSError) as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return found
+
+    def _accepting(self, names: tuple[str, ...] | None, what: str) -> list[Store]:
+        chosen = tuple(self._members) if names is None else names
+        unknown = [name for name in chosen if name not in self._members]
+        if unknown:
+            nearest = difflib.get_close_matches(unknown[0], self._members, n=1, cutoff=0.0)[0]
+            raise ConfigurationError(
+                f"The chain has no member {unknown[0]!r}; the nearest is {nearest!r}. Give both services the same "
+                "stores."
+            )
+        if not chosen:
+            raise ConfigurationError(f"No member of the chain {', '.join(self._members)} accepts {what}.")
+        accepting = [member for name, member in self._members.items() if name in chosen]
+        if not any(member.capabilities.persistent for member in accepting):
+            _LOGGER.warning(
+                "%s goes only to %s, which does not outlive this process", what, ", ".join(chosen)
+            )
+        return accepting
+
+    def _write_each(
+        self,
+        accepting: Sequence[Store],
+        keys: Sequence[str],
+        write: Callable[[Store, list[Stored] | None], list[Stored]],
+    ) -> list[Stored]:
+        done: list[tuple[Store, list[Stored]]] = []
+        try:
+            for member in accepting:
+                done.append((member, write(member, done[0][1] if done else None)))
+        except BaseException:
+            for member, outcomes in done:
+                _undo(member, keys, outcomes)
+            raise
+        # What one of them had before was stored before, and is not to be removed if a batch fails later.
+        return [
+            replace(each[0], created=all(stored.created for stored in each))
+            for each in zip(*(outcomes for _, outcomes in done), strict=True)
+        ]
+
+
+def _undo(member: Store, keys: Sequence[str], outcomes: Sequence[Stored]) -> None:
+    for key, outcome in zip(keys, outcomes, strict=True):
+        if outcome.created:
+            try:
+                member.delete(key)
+            except (ButlerError, OSError) as error:
+                # The caller learns what began it; this one is found by the check of the store.
+                _LOGGER.warning("%s could not be removed from a member of a chain: %s", key, error)
+
+
+def _weight(error: Exception) -> int:
+    if isinstance(error, ArtifactNotFoundError):
+        return 2
+    return 1 if isinstance(error, ArtifactIntegrityError) else 0
