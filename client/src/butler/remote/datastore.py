@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["RemoteDatastore"]
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from butler_api.channel import CALL_SECONDS, STREAM_SECONDS, Connection
 from butler_api.convert.artifacts import receipt_from_proto
@@ -17,6 +18,8 @@ from butler_model.errors import InvalidRequestError, ServiceUnavailableError
 from butler_model.repository import Limits
 
 from .direct_access import RemoteDirectAccess
+from .direct_transfers import DirectTransfers
+from .http_transfers import NoWayError
 from .patience import Patience
 from .uploads import upload
 
@@ -38,10 +41,14 @@ class RemoteDatastore:
         self, address: str, *, call_seconds: float = CALL_SECONDS, stream_seconds: float = STREAM_SECONDS
     ) -> None:
         self._connection = Connection(address, call_seconds=call_seconds, stream_seconds=stream_seconds)
+        self._direct = DirectTransfers(self._connection)
 
     def write(
         self, grant: bytes, content: Iterable[bytes], *, size: int | None = None, offset: int = 0
     ) -> SignedReceipt:
+        if size is not None and offset == 0 and not isinstance(content, Iterator):
+            with suppress(NoWayError):
+                return self._direct.write(grant, content, size)
         return upload(self._connection, grant, content, offset)
 
     def query_write(self, grant: bytes) -> int:
@@ -60,6 +67,18 @@ class RemoteDatastore:
         if limit == 0:
             # On the wire 0 means all.
             raise InvalidRequestError("A limit of 0 bytes asks for nothing; give 1 or more.", limit="0")
+        position = offset
+        if not continued:
+            with suppress(NoWayError):
+                for piece in self._direct.read(grant, offset, limit):
+                    position += len(piece)
+                    yield piece
+                return
+        left = None if limit is None else offset + limit - position
+        begun = continued or (limit is None and offset == 0 and position > 0)
+        yield from self._stream(grant, position, left, continued=begun)
+
+    def _stream(self, grant: bytes, offset: int, limit: int | None, *, continued: bool) -> Iterator[bytes]:
         patience = Patience()
         request = pb.ReadRequest(grant=grant, offset=offset, limit=limit or 0, continued=continued)
         while True:
