@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from butler_api.channel import Connection
 from butler_model.artifact import ArtifactUrl, SignedReceipt, sha256
+from butler_model.checksum import Checksum
 from butler_model.errors import (
     ArtifactExistsError,
     ArtifactIntegrityError,
@@ -212,12 +213,12 @@ def _of_file(url: ArtifactUrl, offset: int, end: int) -> Iterator[bytes]:
 
 def _verified(pieces: Iterator[bytes], url: ArtifactUrl) -> Iterator[bytes]:
     """Yield all pieces of an artifact, the last one only if the checksum is right."""
-    digest = hashlib.sha256()
+    checksum = Checksum()
     left = url.size
     for piece in pieces:
-        digest.update(piece)
+        checksum.add(piece)
         left -= len(piece)
-        found = "" if left else f"sha256:{digest.hexdigest()}"
+        found = "" if left else checksum.text
         if found and found != url.checksum:
             raise ArtifactIntegrityError(
                 f"What {urlsplit(url.url).path!r} gave has the checksum {found}, but {url.checksum} was recorded.",

@@ -13,6 +13,7 @@ from typing import TypeVar
 from butler_datastore.stores.store import Store, Stored, end_of_range, resumes
 from butler_datastore.stores.threads import side_by_side
 from butler_model.artifact import Grant, Operation, Receipt, SignedReceipt, sha256
+from butler_model.checksum import Checksum
 from butler_model.errors import (
     ArtifactIntegrityError,
     ArtifactNotFoundError,
@@ -253,13 +254,13 @@ def _check_limit(name: str, value: int, limit: int) -> None:
 
 def _verified(chunks: Iterator[bytes], grant: Grant) -> Iterator[bytes]:
     """Yield the chunks of a whole artifact, the last one only if the checksum is right."""
-    digest = hashlib.sha256()
+    checksum = Checksum()
     held: list[bytes] = []
     for chunk in chunks:
         yield from held
-        digest.update(chunk)
+        checksum.add(chunk)
         held = [chunk]
-    _check(f"sha256:{digest.hexdigest()}", grant)
+    _check(checksum.text, grant)
     yield from held
 
 

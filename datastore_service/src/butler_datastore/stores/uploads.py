@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 from uuid import uuid4
 
+from butler_model.checksum import Checksum
 from butler_model.errors import ServiceUnavailableError, UploadConflictError
 
 from .store import CHUNK_BYTES
@@ -36,11 +37,11 @@ class UploadFile:
     name: str
     file: BinaryIO
     size: int = 0
-    _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    _checksum: Checksum = field(default_factory=Checksum)
 
     @property
     def checksum(self) -> str:
-        return f"sha256:{self._digest.hexdigest()}"
+        return self._checksum.text
 
     def go_on(self, offset: int) -> None:
         """Drop what is kept beyond an offset, and take into the checksum what is before it."""
@@ -59,7 +60,7 @@ class UploadFile:
 
     def _add(self, piece: bytes) -> None:
         self.size += len(piece)
-        self._digest.update(piece)
+        self._checksum.add(piece)
 
 
 def upload_name(key: str, upload: str) -> str:
