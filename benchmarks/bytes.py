@@ -28,6 +28,7 @@ from butler_api.process import read_signing_keys
 from butler_model.artifact import Grant, Operation, Receipt
 from butler_model.grants import TokenSigner
 from tests.support.s3 import S3Server, s3_server_for_tests
+from tests.support.stores import s3_settings
 from tools.servers.services import new_keys, own_datastore
 
 from .measuring import Measurement, as_json, as_rates, measure
@@ -94,21 +95,10 @@ def _all(folder: Path, repetitions: int) -> list[Measurement]:
     with ExitStack() as stack:
         s3 = stack.enter_context(s3_server_for_tests())
         bucket = s3.create_bucket()
-        credentials = folder / "credentials"
-        credentials.touch(mode=0o600)
-        credentials.write_text(
-            f"[default]\naws_access_key_id = {s3.access_key}\naws_secret_access_key = {s3.secret_key}\n"
-        )
-        stores = {
+        stores: dict[str, dict[str, object]] = {
             "posix": {"root": f"{folder}/through/{{repository}}"},
             "shared": {"root": f"{folder}/shared/{{repository}}", "shared_path": True},
-            "s3": {
-                "kind": "s3",
-                "bucket": bucket,
-                "endpoint": s3.endpoint,
-                "region": s3.region,
-                "credentials": str(credentials),
-            },
+            "s3": s3_settings(s3, bucket, folder),
         }
         keys = new_keys(folder)
         address = stack.enter_context(own_datastore(stores, keys, folder))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,20 @@ from butler_model.errors import (
     LimitExceededError,
 )
 from butler_model.grants import TokenSigner
-from tests.support.datastores import DATASTORES, LIMITS, DatastoreSetup
+from tests.support.datastores import DATASTORES, DATASTORES_ON_FILES, LIMITS, DatastoreSetup, datastore_setup
 
 MEBIBYTE = 2**20
 
 
 @pytest.fixture(params=DATASTORES)
 def setup(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatastoreSetup]:
-    with DATASTORES[request.param](tmp_path / "artifacts") as made:
+    with datastore_setup(request.param, tmp_path / "artifacts", request) as made:
+        yield made
+
+
+@pytest.fixture(params=DATASTORES_ON_FILES)
+def on_files(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatastoreSetup]:
+    with datastore_setup(request.param, tmp_path / "artifacts", request) as made:
         yield made
 
 
@@ -214,9 +221,7 @@ def test_grants_are_for_one_operation(setup: DatastoreSetup) -> None:
 
 def test_an_expired_altered_or_foreign_grant_does_nothing(setup: DatastoreSetup) -> None:
     good = setup.write_grant("run/type/a")
-    foreign = DatastoreSetup(
-        setup.datastore, TokenSigner([b"somebody else's key of 32 bytes.."]), setup.folder
-    )
+    foreign = replace(setup, signer=TokenSigner([b"somebody else's key of 32 bytes.."]))
     receipt = Receipt("main", "main", "run/type/a", uuid.uuid4(), "", 0, "")
     bad = [
         setup.write_grant("run/type/b", expires=int(time.time()) - 5),
@@ -263,53 +268,53 @@ def test_repositories_and_stores_are_apart(setup: DatastoreSetup) -> None:
     assert setup.datastore.read_batch(grants) == [b"main main", b"main second", b"dev main"]
 
 
-def test_an_artifact_that_is_gone_is_named_with_its_dataset(setup: DatastoreSetup) -> None:
-    receipt = write(setup, "run/type/a", b"content")
-    setup.file("run/type/a").unlink()
-    grant = setup.read_grant(receipt)
-    assert setup.datastore.exists([grant]) == [False]
-    for attempt in (lambda: read(setup, grant), lambda: setup.datastore.read_batch([grant])):
+def test_an_artifact_that_is_gone_is_named_with_its_dataset(on_files: DatastoreSetup) -> None:
+    receipt = write(on_files, "run/type/a", b"content")
+    on_files.file("run/type/a").unlink()
+    grant = on_files.read_grant(receipt)
+    assert on_files.datastore.exists([grant]) == [False]
+    for attempt in (lambda: read(on_files, grant), lambda: on_files.datastore.read_batch([grant])):
         with pytest.raises(ArtifactNotFoundError, match="run/type/a") as caught:
             attempt()
         assert caught.value.metadata["dataset_id"] == str(receipt.dataset_id)
         assert str(receipt.dataset_id) in str(caught.value)
 
 
-def test_an_artifact_of_another_size_is_refused_before_its_first_byte(setup: DatastoreSetup) -> None:
-    receipt = write(setup, "run/type/a", bytes(3 * MEBIBYTE))
-    small = write(setup, "run/type/b", b"content")
-    setup.file("run/type/a").write_bytes(bytes(3 * MEBIBYTE - 1))
-    setup.file("run/type/b").write_bytes(b"contents")
-    grant = setup.read_grant(receipt)
-    assert setup.datastore.exists([grant, setup.read_grant(small)]) == [False, False]
+def test_an_artifact_of_another_size_is_refused_before_its_first_byte(on_files: DatastoreSetup) -> None:
+    receipt = write(on_files, "run/type/a", bytes(3 * MEBIBYTE))
+    small = write(on_files, "run/type/b", b"content")
+    on_files.file("run/type/a").write_bytes(bytes(3 * MEBIBYTE - 1))
+    on_files.file("run/type/b").write_bytes(b"contents")
+    grant = on_files.read_grant(receipt)
+    assert on_files.datastore.exists([grant, on_files.read_grant(small)]) == [False, False]
     with pytest.raises(ArtifactIntegrityError, match="3145727 bytes") as caught:
-        next(setup.datastore.read(grant, 10, 5))
+        next(on_files.datastore.read(grant, 10, 5))
     assert caught.value.metadata["dataset_id"] == str(receipt.dataset_id)
     with pytest.raises(ArtifactIntegrityError, match="run/type/b"):
-        setup.datastore.read_batch([setup.read_grant(small)])
+        on_files.datastore.read_batch([on_files.read_grant(small)])
 
 
-def test_a_changed_byte_is_noticed_before_all_was_delivered(setup: DatastoreSetup) -> None:
+def test_a_changed_byte_is_noticed_before_all_was_delivered(on_files: DatastoreSetup) -> None:
     size = 3 * MEBIBYTE
-    receipt = write(setup, "run/type/a", bytes(size))
-    with setup.file("run/type/a").open("r+b") as file:
+    receipt = write(on_files, "run/type/a", bytes(size))
+    with on_files.file("run/type/a").open("r+b") as file:
         file.seek(5)
         file.write(b"x")
     delivered: list[bytes] = []
     with pytest.raises(ArtifactIntegrityError, match="run/type/a") as caught:
-        delivered.extend(setup.datastore.read(setup.read_grant(receipt)))
+        delivered.extend(on_files.datastore.read(on_files.read_grant(receipt)))
     assert 0 < len(b"".join(delivered)) < size
     assert caught.value.metadata["dataset_id"] == str(receipt.dataset_id)
     with pytest.raises(ArtifactIntegrityError):
-        read(setup, setup.read_grant(receipt), 0, size)
-    assert len(read(setup, setup.read_grant(receipt), 1)) == size - 1
+        read(on_files, on_files.read_grant(receipt), 0, size)
+    assert len(read(on_files, on_files.read_grant(receipt), 1)) == size - 1
 
 
-def test_a_changed_byte_in_a_batch_gives_nothing(setup: DatastoreSetup) -> None:
-    good, bad = write(setup, "run/type/a", b"content"), write(setup, "run/type/b", b"content")
-    setup.file("run/type/b").write_bytes(b"CONTENT")
+def test_a_changed_byte_in_a_batch_gives_nothing(on_files: DatastoreSetup) -> None:
+    good, bad = write(on_files, "run/type/a", b"content"), write(on_files, "run/type/b", b"content")
+    on_files.file("run/type/b").write_bytes(b"CONTENT")
     with pytest.raises(ArtifactIntegrityError, match="run/type/b") as caught:
-        setup.datastore.read_batch([setup.read_grant(good), setup.read_grant(bad)])
+        on_files.datastore.read_batch([on_files.read_grant(good), on_files.read_grant(bad)])
     assert caught.value.metadata["dataset_id"] == str(bad.dataset_id)
 
 

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ import urllib3
 from butler.remote import RemoteDatastore, http_transfers
 from butler_api.server import build_server
 from butler_datastore.application import DatastoreApplication
-from butler_datastore.config import MemoryStoreConfig, PosixStoreConfig, S3StoreConfig, StoreConfig
+from butler_datastore.config import MemoryStoreConfig, PosixStoreConfig, StoreConfig
 from butler_datastore.servicers import datastore_services
+from butler_datastore.settings import store_config
 from butler_model.artifact import ArtifactUrl, sha256
 from butler_model.errors import (
     ArtifactExistsError,
@@ -37,6 +39,7 @@ from tests.support.datastores import LIMITS, DatastoreSetup
 from tests.support.faulty_http import FaultyServer, faulty_server_before
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.s3 import S3Server
+from tests.support.stores import files, s3_settings
 
 MEBIBYTE = 2**20
 CONTENT = random.Random(2).randbytes(5 * MEBIBYTE + 4_321)
@@ -96,22 +99,14 @@ def serve(stack: ExitStack, stores: dict[str, StoreConfig], folder: Path) -> Dir
     calls = stack.enter_context(proxy_to(server.address))
     datastore = RemoteDatastore(calls.address)
     stack.callback(datastore.close)
-    return Direct(DatastoreSetup(datastore, signer, folder), application, calls)
+    return Direct(DatastoreSetup(datastore, signer, folder, partial(files, folder)), application, calls)
 
 
 @pytest.fixture
 def s3(s3_server: S3Server, s3_bucket: str, tmp_path: Path) -> Iterator[Direct]:
     with ExitStack() as stack:
         http = stack.enter_context(faulty_server_before(s3_server.endpoint))
-        credentials = tmp_path / "credentials"
-        credentials.touch(mode=0o600)
-        credentials.write_text(
-            f"[default]\naws_access_key_id = {s3_server.access_key}\n"
-            f"aws_secret_access_key = {s3_server.secret_key}\n"
-        )
-        config = S3StoreConfig(
-            s3_bucket, endpoint=http.endpoint, region=s3_server.region, credentials=str(credentials)
-        )
+        config = store_config(s3_settings(s3_server, s3_bucket, tmp_path, endpoint=http.endpoint))
         yield replace(serve(stack, {"main": config}, tmp_path), http=http)
 
 
@@ -164,6 +159,20 @@ def test_a_signed_url_writes_once_and_what_is_there_is_measured(s3: Direct) -> N
         assert s3.setup.signer.open_receipt(signed.token) == signed.receipt
 
 
+def test_a_url_for_a_checksum_takes_nothing_else(s3: Direct) -> None:
+    grant = s3.setup.write_grant(KEY)
+    access = s3.setup.datastore.direct_access
+    (url,) = access.sign_urls([grant], [len(CONTENT)], [sha256([CONTENT])])
+    assert url.checksum == sha256([CONTENT])
+    for body, status in ((CONTENT[::-1], 400), (CONTENT, 200)):
+        answer = urllib3.request("PUT", url.url, headers=dict(url.headers), body=body, retries=False)
+        assert answer.status == status
+    assert s3.http is not None
+    s3.http.requests.clear()
+    assert access.finish_writes([grant])[0].receipt.checksum == sha256([CONTENT])
+    assert [method for method, _ in s3.http.requests] == ["HEAD"]
+
+
 def test_a_url_expires_no_later_than_its_grant(s3: Direct) -> None:
     now = int(time.time())
     s3.put()
@@ -203,6 +212,8 @@ def test_only_good_grants_are_signed_and_finished(s3: Direct) -> None:
         access.sign_urls([to_write], [11])
     with pytest.raises(InvalidRequestError, match="sizes"):
         access.sign_urls([good, to_write], [0])
+    with pytest.raises(InvalidRequestError, match="no checksum"):
+        access.sign_urls([to_write], [5], ["md5:0"])
     with pytest.raises(LimitExceededError, match="batch_items"):
         access.sign_urls([good] * (LIMITS.batch_items + 1))
     assert access.sign_urls([]) == []

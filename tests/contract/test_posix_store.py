@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
 import shutil
@@ -17,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from butler_datastore.stores.store import Store
-from butler_model.errors import ArtifactExistsError, ArtifactNotFoundError, StoreFullError
+from butler_datastore.stores.store import Store, has_paths
+from butler_model.errors import ArtifactExistsError, ArtifactNotFoundError, InvalidNameError, StoreFullError
 from tests.support.requirement import unavailable
-from tests.support.stores import NO_LIMIT, STORES, WRITE, files, killed_in_the_middle, opening, read
+from tests.support.stores import NO_LIMIT, WRITE, files, killed_in_the_middle, opening, posix_place, read
 from tools.servers.process import ROOT
 
 MEBIBYTE = 2**20
@@ -33,18 +34,18 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def posix(place: Path) -> Store:
-    return STORES["posix"](place)
+    return posix_place(place).open()
 
 
 def test_what_killed_writers_left_behind_goes_after_a_day(posix: Store, place: Path) -> None:
-    killed_in_the_middle("posix", place, WRITE)
+    killed_in_the_middle(posix_place(place), WRITE)
     (left,) = files(place)
     assert left.startswith(".tmp/")
     posix.write("run/a", [b"content"], NO_LIMIT)
     assert files(place) == [left, "run/a"]
     day_ago = time.time() - 86_500
     os.utime(place / left, (day_ago, day_ago))
-    STORES["posix"](place).write("run/b", [b"content"], NO_LIMIT)
+    posix_place(place).open().write("run/b", [b"content"], NO_LIMIT)
     assert files(place) == ["run/a", "run/b"]
 
 
@@ -73,7 +74,8 @@ def test_a_full_store_says_so_and_keeps_nothing(tmp_path: Path) -> None:
         unavailable("mount", "there is no program unshare")
     if probe.returncode:
         unavailable("mount", probe.stderr.decode())
-    command = [*namespace, script, sys.executable, "posix", str(tmp_path), opening(FILL)]
+    settings = json.dumps(posix_place(tmp_path).settings)
+    command = [*namespace, script, sys.executable, settings, str(tmp_path), opening(FILL)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(errno.ENOSPC), "['first']"] * 2
@@ -171,3 +173,14 @@ def test_a_root_that_was_removed_is_made_again(posix: Store, place: Path) -> Non
     assert posix.size("run/a") is None
     assert posix.write("run/a", [b"content"], NO_LIMIT).created
     assert files(place) == ["run/a"]
+
+
+def test_clients_are_told_paths_only_if_they_share_them(place: Path) -> None:
+    private, shared = posix_place(place).open(), posix_place(place, shared_path=True).open()
+    assert not has_paths(private)
+    assert has_paths(shared)
+    shared.write("run/a", [b"content"], NO_LIMIT)
+    assert Path(shared.path("run/a")).read_bytes() == b"content"
+    assert Path(shared.path("run/a")).is_absolute()
+    with pytest.raises(InvalidNameError):
+        shared.path("../a")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import string
 import sys
 import tempfile
@@ -11,12 +12,15 @@ from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
-from hypothesis import assume, given
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from butler_datastore.stores.posix import PosixStore
-from butler_datastore.stores.store import end_of_range
+from butler_datastore.stores.store import Store, end_of_range
 from butler_model.errors import ArtifactNotFoundError, InvalidNameError, InvalidRequestError
+from tests.support.s3 import S3Server
+from tests.support.stores import STORES, StorePlace, objects, read, store_place
 
 PLAIN = string.ascii_letters + string.digits + "_+-@,:="
 DOTS = ["", ".", "..", "/", "//", ".tmp", "\uff0e\uff0e", "%2e%2e", "~", "\\"]
@@ -33,6 +37,10 @@ hostile_keys = st.tuples(
     HOSTILE,
     st.sampled_from(["", "/"]),
 ).flatmap(lambda pieces: plain_keys.map(lambda end: "".join(pieces) + end)) | st.text(max_size=40)
+
+# Each of them asks a real server a few times, and undoes what it does.
+NUMBERS = itertools.count()
+FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @contextmanager
@@ -61,15 +69,72 @@ def opened_outside(root: Path, action: Callable[[], object]) -> list[str]:
     return [path for path in paths if "/" in path and not Path(path).is_relative_to(root)]
 
 
+@pytest.fixture(params=[kind for kind in STORES if kind != "posix"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorePlace:
+    """Give a place that all examples share; those on directories are slow if they are durable."""
+    return store_place(request.param, tmp_path, request)
+
+
+@pytest.fixture
+def store(place: StorePlace) -> Store:
+    return place.open()
+
+
 @given(plain_keys, st.binary(max_size=100))
-def test_every_plain_key_holds_what_was_written_under_it(key: str, content: bytes) -> None:
-    with folder() as root:
-        store = PosixStore(str(root), durable=False)
-        store.write(key, [content], 100)
-        assert b"".join(store.read(key, 0, None, size=len(content))) == content
-        assert (root / key).read_bytes() == content
-        assert store.delete(key)
-        assert store.size(key) is None
+@FEW
+def test_every_plain_key_holds_what_was_written_under_it(
+    store: Store, place: StorePlace, key: str, content: bytes
+) -> None:
+    # Directories stay, and one example must not be in the way of another.
+    key = f"{next(NUMBERS)}/{key}"
+    store.write(key, [content], 100)
+    assert read(store, key, len(content)) == content
+    place.check_only([key])
+    assert store.delete(key)
+    assert store.size(key) is None
+
+
+@given(hostile_keys)
+@FEW
+def test_a_hostile_key_is_refused_by_every_method_or_by_none(
+    store: Store, place: StorePlace, key: str
+) -> None:
+    actions: list[Callable[[], object]] = [
+        lambda: store.write(key, [b"content"], 100),
+        lambda: store.write_many([("plain/one", b"content"), (key, b"content")]),
+        lambda: read(store, key, 7),
+        lambda: store.size(key),
+        lambda: store.delete(key),
+    ]
+    refused = 0
+    for action in actions:
+        try:
+            action()
+        except InvalidNameError:
+            refused += 1
+    assert refused in (0, len(actions))
+    if refused:
+        place.check_only([])
+    store.delete("plain/one")
+    place.check_only([])
+
+
+@pytest.mark.parametrize("key", ["../main2/a", "..", "a/../../b", "/a", "", ".create-only", "a/.create-only"])
+def test_no_key_leads_out_of_the_prefix_of_a_bucket(
+    s3_server: S3Server, s3_bucket: str, tmp_path: Path, request: pytest.FixtureRequest, key: str
+) -> None:
+    store = store_place("s3", tmp_path, request).open()
+    neighbour = s3_server.client()
+    neighbour.put_object(Bucket=s3_bucket, Key="main2/a", Body=b"secret.")
+    for action in (
+        lambda: store.write(key, [b"content"], 100),
+        lambda: read(store, key, 7),
+        lambda: store.size(key),
+        lambda: store.delete(key),
+    ):
+        with pytest.raises(InvalidNameError):
+            action()
+    assert objects(s3_server, s3_bucket) == ["main2/a"]
 
 
 @given(hostile_keys)

@@ -3,25 +3,30 @@
 
 from __future__ import annotations
 
-__all__ = ["DATASTORES", "LIMITS", "DatastoreSetup", "embedded_datastore", "remote_datastore"]
+__all__ = ["DATASTORES", "DATASTORES_ON_FILES", "LIMITS", "DatastoreSetup", "datastore_setup"]
 
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from butler.remote import RemoteDatastore
 from butler_api.server import build_server
 from butler_datastore.application import DatastoreApplication
-from butler_datastore.config import PosixStoreConfig
 from butler_datastore.servicers import datastore_services
+from butler_datastore.settings import store_config
 from butler_model.artifact import Grant, Operation, Receipt, sha256
 from butler_model.grants import TokenSigner
 from butler_model.ports import Datastore
 from butler_model.repository import Limits
+from tests.support.s3 import S3Server
+from tests.support.stores import files, objects, s3_settings
 
 LIMITS = Limits(batch_items=50, inline_bytes=4_000, batch_bytes=20_000)
 """Small, so that tests can pass them."""
@@ -34,12 +39,15 @@ class DatastoreSetup:
     Attributes
     ----------
     folder
-        Has a folder for each store, with one for each repository, in which the artifacts are files.
+        Has a folder for each store, with one for each repository, in which the artifacts are files, if they are.
+    listing
+        Gives the paths of all artifacts, of whatever store and repository.
     """
 
     datastore: Datastore
     signer: TokenSigner
     folder: Path
+    listing: Callable[[], list[str]]
 
     def grant(self, operation: Operation, key: str, size: int, checksum: str = "", **fields: Any) -> bytes:
         """Return a grant of ten minutes, in the store and the repository ``main`` if ``fields`` do not differ."""
@@ -82,36 +90,59 @@ class DatastoreSetup:
         return self.folder / store / repository / key
 
     def artifacts(self) -> list[str]:
-        """Return the paths of all artifacts, and of what was left behind by accident, in the folder."""
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+        """Return the paths of all artifacts, and of what was left behind by accident."""
+        return self.listing()
+
+
+DATASTORES_ON_FILES = ("embedded", "grpc")
+"""Implementations of `butler_model.ports.Datastore` whose artifacts are files only."""
+
+DATASTORES = (*DATASTORES_ON_FILES, "embedded, s3", "embedded, memory + posix")
+"""All implementations of it, and the kinds of stores that matter to it."""
 
 
 @contextmanager
-def embedded_datastore(folder: Path) -> Iterator[DatastoreSetup]:
-    """Give the datastore service in this process."""
+def datastore_setup(kind: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[DatastoreSetup]:
+    """Give a datastore of a kind, in this process or, if ``grpc``, behind a server on a loopback port."""
+    settings, listing = _stores(kind, folder, request)
     signer = TokenSigner([b"a key for the tests of datastores"])
-    stores = {name: PosixStoreConfig(str(folder / name / "{repository}")) for name in ("main", "second")}
+    stores = {name: store_config(settings(name)) for name in ("main", "second")}
     datastore = DatastoreApplication(stores, signer, limits=LIMITS)
-    yield DatastoreSetup(datastore, signer, folder)
+    setup = DatastoreSetup(datastore, signer, folder, listing)
+    if kind == "grpc":
+        with _served(setup) as remote:
+            yield remote
+    else:
+        yield setup
     datastore.close()
 
 
+def _stores(
+    kind: str, folder: Path, request: pytest.FixtureRequest
+) -> tuple[Callable[[str], dict[str, Any]], Callable[[], list[str]]]:
+    """Return what an operator says of the store of a name, and what lists the artifacts of all."""
+    if kind == "embedded, s3":
+        server: S3Server = request.getfixturevalue("s3_server")
+        bucket: str = request.getfixturevalue("s3_bucket")
+        settings = s3_settings(server, bucket, folder.parent)
+        return lambda name: {**settings, "prefix": f"{name}/{{repository}}"}, partial(objects, server, bucket)
+
+    def posix(name: str) -> dict[str, Any]:
+        return {"root": str(folder / name / "{repository}")}
+
+    def chain(name: str) -> dict[str, Any]:
+        return {"kind": "chain", "members": {"fast": {"kind": "memory"}, "lasting": posix(name)}}
+
+    return chain if kind.endswith("memory + posix") else posix, partial(files, folder)
+
+
 @contextmanager
-def remote_datastore(folder: Path) -> Iterator[DatastoreSetup]:
-    """Give the datastore service behind a server on a loopback port."""
-    with embedded_datastore(folder) as setup:
-        server = build_server(datastore_services(setup.datastore, LIMITS), "127.0.0.1:0")
-        server.start()
-        datastore = RemoteDatastore(server.address)
-        try:
-            yield replace(setup, datastore=datastore)
-        finally:
-            datastore.close()
-            server.stop(grace=0)
-
-
-DATASTORES: dict[str, Callable[[Path], AbstractContextManager[DatastoreSetup]]] = {
-    "embedded": embedded_datastore,
-    "grpc": remote_datastore,
-}
-"""Gives each implementation of `butler_model.ports.Datastore`, with its files in a folder."""
+def _served(setup: DatastoreSetup) -> Iterator[DatastoreSetup]:
+    server = build_server(datastore_services(setup.datastore, LIMITS), "127.0.0.1:0")
+    server.start()
+    datastore = RemoteDatastore(server.address)
+    try:
+        yield replace(setup, datastore=datastore)
+    finally:
+        datastore.close()
+        server.stop(grace=0)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DatastoreApplication"]
+__all__ = ["DatastoreApplication", "open_store"]
 
 from collections.abc import Mapping
 from functools import partial
@@ -37,10 +37,13 @@ class DatastoreApplication(ArtifactService):
     def __init__(
         self, stores: Mapping[str, StoreConfig], signer: TokenSigner, *, limits: Limits = _LIMITS
     ) -> None:
-        super().__init__({name: partial(_open, config) for name, config in stores.items()}, signer, limits)
+        super().__init__(
+            {name: partial(open_store, config) for name, config in stores.items()}, signer, limits
+        )
 
 
-def _open(config: StoreConfig, repository: str) -> Store:
+def open_store(config: StoreConfig, repository: str) -> Store:
+    """Return the store of one repository."""
     if isinstance(config, ChainStoreConfig):
         return ChainStore({name: _open_member(member, repository) for name, member in config.members.items()})
     return _open_member(config, repository)

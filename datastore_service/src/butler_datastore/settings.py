@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DatastoreSettings"]
+__all__ = ["DatastoreSettings", "store_config"]
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ _MEMBER_KINDS: dict[str, type[StoreConfig]] = {
 _KINDS = {**_MEMBER_KINDS, "chain": ChainStoreConfig}
 
 
-def _store_config(value: object, kinds: Mapping[str, type[StoreConfig]] = _KINDS) -> StoreConfig:
+def store_config(value: object, kinds: Mapping[str, type[StoreConfig]] = _KINDS) -> StoreConfig:
     """Return the configuration of a store from its table; `ConfigurationError` names what is wrong in it."""
     if not isinstance(value, Mapping):
         raise ConfigurationError(f"expected a table with kind and more, not {value!r:.80}")
@@ -52,7 +52,7 @@ def _store_config(value: object, kinds: Mapping[str, type[StoreConfig]] = _KINDS
 
 def _member_config(name: str, value: object) -> StoreConfig:
     try:
-        return _store_config(value, _MEMBER_KINDS)
+        return store_config(value, _MEMBER_KINDS)
     except ConfigurationError as error:
         raise ConfigurationError(f"member {name!r}: {error.message}") from None
 
@@ -77,4 +77,4 @@ class DatastoreSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="BUTLER_DATASTORE_", extra="forbid")
 
     address: str = "127.0.0.1:50052"
-    stores: dict[str, Annotated[StoreConfig, PlainValidator(_store_config)]] = Field(min_length=1)
+    stores: dict[str, Annotated[StoreConfig, PlainValidator(store_config)]] = Field(min_length=1)

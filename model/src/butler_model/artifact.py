@@ -166,7 +166,7 @@ class ArtifactUrl:
     size
         READ: the recorded length in bytes; WRITE: the length that was asked for.
     checksum
-        READ: the recorded checksum; WRITE: empty.
+        READ: the recorded checksum; WRITE: that which was given, if any.
     """
 
     url: str

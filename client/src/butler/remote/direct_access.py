@@ -20,8 +20,10 @@ class RemoteDirectAccess:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def sign_urls(self, grants: Sequence[bytes], sizes: Sequence[int] = ()) -> list[ArtifactUrl]:
-        request = pb.SignUrlsRequest(grants=grants, sizes=sizes)
+    def sign_urls(
+        self, grants: Sequence[bytes], sizes: Sequence[int] = (), checksums: Sequence[str] = ()
+    ) -> list[ArtifactUrl]:
+        request = pb.SignUrlsRequest(grants=grants, sizes=sizes, checksums=checksums)
         response = self._connection.call(self._connection.stub(DatastoreServiceStub).SignUrls, request)
         return [url_from_proto(url) for url in response.urls]
 

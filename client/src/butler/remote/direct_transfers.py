@@ -5,10 +5,9 @@ from __future__ import annotations
 
 __all__ = ["DirectTransfers"]
 
-import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -81,22 +80,25 @@ class DirectTransfers:
         """
         if size > _MOST_PUT_BYTES:
             raise NoWayError("it is too long for one request")
+        # Before anything is read: most stores have no URLs.
+        (url,) = self._sign(grant, [size])
+        if not reachable(url) or url.method != "PUT":
+            raise NoWayError("there is no URL to write to")
+        # With it the store verifies what comes, and nobody has to read it again to know what is there.
+        checksum = sha256(_of_length(content, size))
         patience = Patience()
         renewed = False
         while True:
-            (url,) = self._sign(grant, [size])
-            if not reachable(url) or url.method != "PUT":
-                raise NoWayError("there is no URL to write to")
-            measured = _Measured(content, size)
+            (url,) = self._sign(grant, [size], [checksum])
             try:
-                created = put(url, measured.pieces())
+                created = put(url, _of_length(content, size))
             except NoWayError as error:
                 if error.expired and not renewed:
                     renewed = True
                 elif not (error.passing and patience.wait(0)):
                     raise
             else:
-                return self._finished(grant, measured.checksum if created else sha256(content), created)
+                return self._finished(grant, checksum, created)
 
     def _finished(self, grant: bytes, checksum: str, created: bool) -> SignedReceipt:
         try:
@@ -141,7 +143,7 @@ class DirectTransfers:
         """Return a URL to read that is valid for a while; `NoWayError` if there is none."""
         url = self._urls.get(grant)
         if url is None or url.expires < time.time() + _MARGIN_SECONDS:
-            (url,) = self._sign(grant, ())
+            (url,) = self._sign(grant)
             if len(self._urls) >= _MOST_REMEMBERED:
                 self._urls.clear()
             self._urls[grant] = url
@@ -149,42 +151,31 @@ class DirectTransfers:
             raise NoWayError("there is no URL to read from")
         return url
 
-    def _sign(self, grant: bytes, sizes: Iterable[int]) -> list[ArtifactUrl]:
+    def _sign(
+        self, grant: bytes, sizes: Sequence[int] = (), checksums: Sequence[str] = ()
+    ) -> list[ArtifactUrl]:
         if not self._signs:
             raise NoWayError("the service knows no URLs")
         try:
-            return self._access.sign_urls([grant], list(sizes))
+            return self._access.sign_urls([grant], sizes, checksums)
         except IncompatibleVersionError as error:
             self._signs = False
             raise NoWayError(str(error)) from error
 
 
-class _Measured:
-    """Content on its way out, which must have the length that was announced."""
-
-    def __init__(self, content: Iterable[bytes], size: int) -> None:
-        self._content = content
-        self._size = size
-        self._digest = hashlib.sha256()
-
-    @property
-    def checksum(self) -> str:
-        return f"sha256:{self._digest.hexdigest()}"
-
-    def pieces(self) -> Iterator[bytes]:
-        sent = 0
-        for piece in self._content:
-            sent += len(piece)
-            if sent > self._size:
-                break
-            self._digest.update(piece)
-            yield piece
-        if sent != self._size:
-            raise TruncatedUploadError(
-                f"An upload of {self._size} bytes was announced, but its content has "
-                f"{'more' if sent > self._size else sent}.",
-                size=str(self._size),
-            )
+def _of_length(content: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yield the pieces; `TruncatedUploadError` if they have not the length that was announced."""
+    found = 0
+    for piece in content:
+        found += len(piece)
+        if found > size:
+            break
+        yield piece
+    if found != size:
+        raise TruncatedUploadError(
+            f"An upload of {size} bytes was announced, but its content has {'more' if found > size else found}.",
+            size=str(size),
+        )
 
 
 def _of_file(url: ArtifactUrl, offset: int, end: int) -> Iterator[bytes]:

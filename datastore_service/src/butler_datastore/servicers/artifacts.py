@@ -62,7 +62,7 @@ class DatastoreServicer(DatastoreServiceServicer):
         return pb.DiscardResponse()
 
     def SignUrls(self, request: pb.SignUrlsRequest, context: grpc.ServicerContext) -> pb.SignUrlsResponse:
-        urls = self._datastore.direct_access.sign_urls(request.grants, request.sizes)
+        urls = self._datastore.direct_access.sign_urls(request.grants, request.sizes, request.checksums)
         return pb.SignUrlsResponse(urls=map(url_to_proto, urls))
 
     def FinishWrites(

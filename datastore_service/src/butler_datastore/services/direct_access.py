@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = ["DirectAccessService"]
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from butler_model.errors import (
 from butler_model.grants import TokenSigner
 from butler_model.repository import Limits
 
+_CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 _MOST_SECONDS = 900
 """A URL cannot be taken back, so none is valid for longer."""
 
@@ -49,7 +51,9 @@ class DirectAccessService:
         self._store_of = store_of
         self._receipt_of = receipt_of
 
-    def sign_urls(self, grants: Sequence[bytes], sizes: Sequence[int] = ()) -> list[ArtifactUrl]:
+    def sign_urls(
+        self, grants: Sequence[bytes], sizes: Sequence[int] = (), checksums: Sequence[str] = ()
+    ) -> list[ArtifactUrl]:
         """Return where to read or write each artifact; without a URL if its store has none.
 
         Raises
@@ -57,19 +61,25 @@ class DirectAccessService:
         GrantError
             Raised if a grant was altered, has expired, or is neither to read nor to write.
         InvalidRequestError
-            Raised if there are ``sizes``, but not one per grant.
+            Raised if there are ``sizes`` or ``checksums``, but not one per grant, or a checksum is none.
         LimitExceededError
             Raised if there are too many grants, or an artifact is longer than its grant allows.
         """
         self._check_items(len(grants))
-        if len(sizes) not in (0, len(grants)):
+        for name, given in (("sizes", sizes), ("checksums", checksums)):
+            if len(given) not in (0, len(grants)):
+                raise InvalidRequestError(
+                    f"There are {len(grants)} grants and {len(given)} {name}; give one for each, or none.",
+                    given=name,
+                )
+        if bad := [each for each in checksums if each and not _CHECKSUM.fullmatch(each)]:
             raise InvalidRequestError(
-                f"There are {len(grants)} grants and {len(sizes)} sizes; give one for each, or none.",
-                sizes=str(len(sizes)),
+                f"{bad[0]!r:.100} is no checksum; give sha256: and 64 lower-case hexadecimal digits."
             )
         opened = [self._signer.open_grant(grant, Operation.READ, Operation.WRITE) for grant in grants]
         return [
-            self._url(grant, size) for grant, size in zip(opened, sizes or [0] * len(opened), strict=True)
+            self._url(*each)
+            for each in zip(opened, sizes or [0] * len(opened), checksums or [""] * len(opened), strict=True)
         ]
 
     def finish_writes(self, grants: Sequence[bytes]) -> list[SignedReceipt]:
@@ -90,24 +100,26 @@ class DirectAccessService:
         opened = [self._signer.open_grant(grant, Operation.WRITE) for grant in grants]
         return [self._receipt_of(grant, self._measured(grant)) for grant in opened]
 
-    def _url(self, grant: Grant, size: int) -> ArtifactUrl:
+    def _url(self, grant: Grant, size: int, checksum: str) -> ArtifactUrl:
         reading = grant.operation is Operation.READ
+        if reading:
+            checksum = grant.checksum
         length = grant.size if reading else size
         if not 0 <= length <= grant.size:
             raise _bad_length(grant, length)
         now = int(time.time())
         expires = min(grant.expires, now + _MOST_SECONDS)
-        signed, method = self._signed(grant, length, expires - now)
-        return ArtifactUrl(signed.url, method, signed.headers, expires, length, grant.checksum)
+        signed, method = self._signed(grant, length, checksum, expires - now)
+        return ArtifactUrl(signed.url, method, signed.headers, expires, length, checksum)
 
-    def _signed(self, grant: Grant, length: int, seconds: int) -> tuple[SignedUrl, str]:
+    def _signed(self, grant: Grant, length: int, checksum: str, seconds: int) -> tuple[SignedUrl, str]:
         """Return the URL, empty if there is none, and the method to use it with."""
         store = self._store_of(grant)
         # A grant may be in its last second; a URL of no seconds is none.
         if signs_urls(store) and seconds > 0:
             if grant.operation is Operation.READ:
                 return store.sign_read(grant.key, seconds), "GET"
-            return store.sign_write(grant.key, seconds, length), "PUT"
+            return store.sign_write(grant.key, seconds, length, checksum), "PUT"
         if has_paths(store) and grant.operation is Operation.READ:
             return SignedUrl(Path(store.path(grant.key)).as_uri(), {}), ""
         return SignedUrl("", {}), ""

@@ -178,8 +178,11 @@ class SigningStore(Store, Protocol):
         """Return what allows to GET an artifact, or ranges of it, for a time."""
         ...
 
-    def sign_write(self, key: str, seconds: int, size: int) -> SignedUrl:
-        """Return what allows to PUT an artifact of ``size`` bytes where there is none, for a time."""
+    def sign_write(self, key: str, seconds: int, size: int, checksum: str = "") -> SignedUrl:
+        """Return what allows to PUT an artifact of ``size`` bytes where there is none, for a time.
+
+        With a ``checksum``, as it is recorded, the store takes nothing else.
+        """
         ...
 
     def measure(self, key: str) -> Stored | None:

@@ -79,7 +79,9 @@ class Repositories(Protocol):
 class DirectAccess(Protocol):
     """Ways to a store that do not lead through the datastore."""
 
-    def sign_urls(self, grants: Sequence[bytes], sizes: Sequence[int] = ()) -> list[ArtifactUrl]:
+    def sign_urls(
+        self, grants: Sequence[bytes], sizes: Sequence[int] = (), checksums: Sequence[str] = ()
+    ) -> list[ArtifactUrl]:
         """Return where to read or write each artifact; without a URL if its store has none.
 
         Parameters
@@ -87,11 +89,14 @@ class DirectAccess(Protocol):
         sizes
             For each grant to write the length of the artifact in bytes, for others 0; needless if all are to read.
 
+        checksums
+            For each grant to write the checksum of the artifact, which the store then verifies; empty if not known.
+
         Raises
         ------
         GrantError, InvalidRequestError, LimitExceededError
-            Raised if a grant is none to read or write, the sizes are not as many as the grants, there are too many
-            of them, or an artifact would be longer than its grant allows.
+            Raised if a grant is none to read or write, sizes or checksums are not as many as the grants, there are too
+            many of them, or an artifact would be longer than its grant allows.
         """
         ...
 

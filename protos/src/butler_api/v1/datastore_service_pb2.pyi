@@ -477,6 +477,7 @@ class SignUrlsRequest(_message.Message):
 
     GRANTS_FIELD_NUMBER: _builtins.int
     SIZES_FIELD_NUMBER: _builtins.int
+    CHECKSUMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def grants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Tokens of grants to read or to write; at most 5,000."""
@@ -487,15 +488,22 @@ class SignUrlsRequest(_message.Message):
         URL is for; for one to read 0.
         """
 
+    @_builtins.property
+    def checksums(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One per grant, or none: for one to write the checksum of the artifact as it is recorded, "sha256:" and 64
+        hexadecimal digits, which the store then verifies; empty if it is not known, and FinishWrites has to read it.
+        """
+
     def __init__(
         self,
         *,
         grants: _abc.Iterable[_builtins.bytes] | None = ...,
         sizes: _abc.Iterable[_builtins.int] | None = ...,
+        checksums: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants", "sizes", b"sizes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksums", b"checksums", "grants", b"grants", "sizes", b"sizes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -568,7 +576,7 @@ class ArtifactUrl(_message.Message):
     size: _builtins.int
     """READ: the recorded length in bytes; WRITE: the length that was asked for."""
     checksum: _builtins.str
-    """READ: the recorded checksum, which whoever reads the whole compares; WRITE: empty."""
+    """READ: the recorded checksum, which whoever reads the whole compares; WRITE: that which was given."""
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """To be sent with it, exactly so."""
