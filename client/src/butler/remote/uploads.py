@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from butler_api.channel import Connection
 from butler_api.convert.artifacts import receipt_from_proto
-from butler_api.convert.chunks import chunks_to_proto
+from butler_api.convert.chunks import cut, fill_chunk
 from butler_api.v1 import datastore_service_pb2 as pb
 from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceStub
 from butler_model.artifact import SignedReceipt
@@ -72,9 +72,11 @@ class _Part:
         """Yield the messages."""
         yield pb.WriteRequest(header=pb.WriteHeader(grant=self._grant, offset=self._start))
         size = self._start
-        for chunk in chunks_to_proto(self._fresh(), _LIMITS.chunk_bytes):
-            size += len(chunk.content)
-            yield pb.WriteRequest(chunk=chunk)
+        for piece in cut(self._fresh(), _LIMITS.chunk_bytes):
+            size += len(piece)
+            request = pb.WriteRequest()
+            fill_chunk(request.chunk, piece)
+            yield request
         yield pb.WriteRequest(trailer=pb.WriteTrailer(size=size))
 
     def check(self, signed: SignedReceipt) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import grpc
 
 from butler_api.convert.artifacts import receipt_to_proto, url_to_proto
-from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto
+from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto, fill_chunk
 from butler_api.v1 import datastore_service_pb2 as pb
 from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceServicer
 from butler_model.ports import Datastore
@@ -49,7 +49,9 @@ class DatastoreServicer(DatastoreServiceServicer):
         limit = request.limit or None
         pieces = self._datastore.read(request.grant, request.offset, limit, continued=request.continued)
         for piece in pieces:
-            yield pb.ReadResponse(chunk=chunk_to_proto(piece))
+            response = pb.ReadResponse()
+            fill_chunk(response.chunk, piece)
+            yield response
 
     def ReadBatch(self, request: pb.ReadBatchRequest, context: grpc.ServicerContext) -> pb.ReadBatchResponse:
         return pb.ReadBatchResponse(chunks=map(chunk_to_proto, self._datastore.read_batch(request.grants)))
