@@ -48,14 +48,14 @@ class FaultyS3:
         Contents by bucket and name.
     honours_conditions
         Whether it cares for ``If-None-Match``.
-    requests
-        The methods of all requests, in order.
+    gives_ranges
+        Whether it cares for ``Range``.
     """
 
     endpoint: str
     honours_conditions: bool = True
+    gives_ranges: bool = True
     objects: dict[str, bytes] = field(default_factory=dict)
-    requests: list[str] = field(default_factory=list)
     _faults: list[tuple[str, Fault]] = field(default_factory=list)
 
     def fail(self, method: str, fault: Fault, times: int = 1_000) -> None:
@@ -106,7 +106,6 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         state: FaultyS3 = self.server.state  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        state.requests.append(self.command)
         name = self.path.split("?")[0].strip("/")
         fault = Fault() if name.endswith(".create-only") else state.next_fault(self.command)
         time.sleep(fault.stall)
@@ -123,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif name not in state.objects:
             self._refuse(404, "NoSuchKey")
         else:
-            self._give(state.objects[name], fault)
+            self._give(state.objects[name], fault, ranges=state.gives_ranges)
 
     def _put(self, state: FaultyS3, name: str, body: bytes, fault: Fault) -> None:
         taken = name in state.objects
@@ -136,12 +135,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(200, {"ETag": '"1"'})
 
-    def _give(self, content: bytes, fault: Fault) -> None:
+    def _give(self, content: bytes, fault: Fault, *, ranges: bool) -> None:
         size = len(content)
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         headers = {"ETag": '"1"'}
         status = 200
-        if asked and self.command == "GET":
+        if asked and ranges and self.command == "GET":
             start, end = int(asked[1]), min(int(asked[2]) + 1, size)
             content = content[start:end]
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from butler_datastore.config import (
 )
 from butler_datastore.settings import DatastoreSettings, store_config
 from butler_model.errors import ConfigurationError
+from tools.servers.process import ROOT
 
 CHAIN = {
     "kind": "chain",
@@ -88,3 +91,16 @@ def test_settings_say_which_store_is_wrong(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("BUTLER_DATASTORE_STORES", '{"good": {"root": "/data"}, "bad": {"kind": "tape"}}')
     with pytest.raises(ConfigurationError, match=r"stores\.bad: .*unknown kind 'tape'"):
         DatastoreSettings.load(None)
+
+
+def test_the_manual_shows_what_is_accepted() -> None:
+    text = (ROOT / "docs/stores.md").read_text(encoding="utf-8")
+    example = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert example is not None
+    stores = tomllib.loads(example[1])["stores"]
+    assert [type(store_config(store)) for store in stores.values()] == [
+        PosixStoreConfig,
+        S3StoreConfig,
+        MemoryStoreConfig,
+        ChainStoreConfig,
+    ]

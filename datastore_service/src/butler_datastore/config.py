@@ -74,7 +74,7 @@ class S3StoreConfig:
         ``aws_access_key_id``, ``aws_secret_access_key`` and, for temporary ones, ``aws_session_token``. Empty for
         what the environment of the service gives: variables, files, a role.
     connections
-        Most requests at a time.
+        How many connections are kept open for the next requests.
     connect_seconds, read_seconds
         How long to wait for a connection, and for the next bytes on it.
     attempts
@@ -86,7 +86,7 @@ class S3StoreConfig:
     endpoint: str = ""
     region: str = ""
     credentials: str = ""
-    connections: int = 32
+    connections: int = 64
     connect_seconds: float = 5.0
     read_seconds: float = 30.0
     attempts: int = 4

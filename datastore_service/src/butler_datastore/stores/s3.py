@@ -192,6 +192,8 @@ class S3Bucket:
         try:
             upload.abort()
         except (exceptions.ClientError, exceptions.BotoCoreError) as error:
+            if isinstance(error, exceptions.ClientError) and _status(error) == 404:
+                return
             _LOGGER.warning("parts of %s stay in the bucket %s: %s", key, self._bucket, error)
 
     def get(self, key: str, offset: int, end: int, *, size: int) -> Iterator[bytes]:
@@ -253,7 +255,15 @@ class S3Bucket:
                 ) from error
             raise
         try:
-            check_size(key, int(answer["ContentRange"].rpartition("/")[2]), size)
+            total = answer["ContentRange"].rpartition("/")[2] if "ContentRange" in answer else None
+            if total is None and offset:
+                raise ConfigurationError(
+                    f"The server of the bucket {self._bucket!r} gives no ranges of {key!r}; use one that does.",
+                    bucket=self._bucket,
+                    key=key,
+                )
+            # One that gives all may say so in this way.
+            check_size(key, answer["ContentLength"] if total is None else int(total), size)
         except BaseException:
             answer["Body"].close()
             raise
