@@ -88,6 +88,7 @@ fuzz-queries: $(READY) ## Compare random queries with plain evaluation; CASES=50
 
 bench: $(READY) ## Measure latency and rates through the services
 	@$(PY) -m benchmarks.latency
+	@$(PY) -m benchmarks.bytes
 
 bench-scale: $(READY) ## Compare a registry of a million datasets with one of ten thousand
 	@$(PY) -m benchmarks.scale

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Measurement", "as_json", "as_table", "measure"]
+__all__ = ["Measurement", "as_json", "as_rates", "as_table", "measure"]
 
 import statistics
 import time
@@ -101,6 +101,20 @@ def as_table(measurements: Sequence[Measurement]) -> Table:
             *map(_milliseconds, (each.floor, each.target)),
             met,
         )
+    return table
+
+
+def as_rates(measurements: Sequence[Measurement], size: int) -> Table:
+    """Return a table with megabytes (10**6) per second, for items of ``size`` bytes."""
+    table = Table(title="Megabytes per second", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Operation", no_wrap=True)
+    for heading in ("Repeated", "Median", "Best", "Without butler", "Target", ""):
+        table.add_column(heading, justify="right")
+    for each in measurements:
+        times = (each.median, min(each.seconds) / each.items, each.floor, each.target)
+        met = "" if each.target is None else "met" if each.median <= each.target else "MISSED"
+        rates = ("" if seconds is None else f"{size / seconds / 1e6:,.0f}" for seconds in times)
+        table.add_row(f"{each.subject}: {each.operation}", f"{len(each.seconds)}", *rates, met)
     return table
 
 

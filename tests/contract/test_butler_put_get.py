@@ -248,8 +248,8 @@ class MeteredReads:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._datastore, name)
 
-    def read(self, *arguments: Any) -> Iterator[bytes]:
-        for chunk in self._datastore.read(*arguments):
+    def read(self, *arguments: Any, **keywords: Any) -> Iterator[bytes]:
+        for chunk in self._datastore.read(*arguments, **keywords):
             self.bytes += len(chunk)
             yield chunk
 

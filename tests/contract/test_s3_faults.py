@@ -24,7 +24,7 @@ from tests.support.faulty_s3 import Fault, FaultyS3, faulty_s3
 from tests.support.s3 import S3Server
 from tests.support.stores import NO_LIMIT, StorePlace, read, s3_settings
 
-LONGEST_SECONDS = 10.0
+LONGEST_SECONDS = 30.0
 CONTENT = bytes(range(256)) * 10_000
 
 
@@ -43,7 +43,7 @@ def store(server: FaultyS3, tmp_path: Path) -> Iterator[Store]:
 
 def opened(endpoint: str, folder: Path) -> Store:
     settings = s3_settings(S3Server(endpoint, "key", "secret"), "bucket", folder)
-    return StorePlace({**settings, "connect_seconds": 0.5, "read_seconds": 0.5, "attempts": 2}, ()).open()
+    return StorePlace({**settings, "connect_seconds": 1.5, "read_seconds": 1.5, "attempts": 2}, ()).open()
 
 
 WRITES: dict[str, Callable[[Store], object]] = {
@@ -66,7 +66,7 @@ FAULTS: dict[str, tuple[Fault, type[ButlerError]]] = {
     "full": (Fault(403, "QuotaExceeded"), StoreFullError),
     "no bucket": (Fault(404, "NoSuchBucket"), ConfigurationError),
     "odd": (Fault(400, "AuthorizationHeaderMalformed"), ConfigurationError),
-    "slow": (Fault(stall=1.0), ServiceUnavailableError),
+    "slow": (Fault(stall=2.5), ServiceUnavailableError),
 }
 
 

@@ -24,8 +24,10 @@ from butler_api.convert.artifacts import (
     file_to_ingest_to_proto,
     receipt_from_proto,
     receipt_to_proto,
+    url_from_proto,
+    url_to_proto,
 )
-from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto, chunks_to_proto
+from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto, cut
 from butler_api.convert.collections import collection_from_proto, collection_to_proto
 from butler_api.convert.columns import column_from_proto, column_to_proto
 from butler_api.convert.data_ids import (
@@ -69,6 +71,7 @@ from butler_model.artifact import (
     Artifact,
     ArtifactLayout,
     ArtifactRecord,
+    ArtifactUrl,
     FileToIngest,
     Receipt,
     SignedReceipt,
@@ -384,9 +387,15 @@ def test_queries_keep_everything() -> None:
 
 @given(st.lists(st.binary(max_size=50)), st.integers(1, 20))
 def test_chunks_keep_every_byte_and_are_no_longer_than_they_may_be(pieces: list[bytes], size: int) -> None:
-    chunks = list(chunks_to_proto(pieces, size))
+    chunks = [chunk_to_proto(piece) for piece in cut(pieces, size)]
     assert b"".join(bytes_from_chunk(sent(chunk), "") for chunk in chunks) == b"".join(pieces)
     assert all(len(chunk.content) <= size for chunk in chunks)
+
+
+@given(st.text(), st.dictionaries(st.text(), st.text()), st.integers(0, 2**62))
+def test_urls_keep_everything(text: str, headers: dict[str, str], number: int) -> None:
+    url = ArtifactUrl(text, "GET", headers, number, number, "sha256:0")
+    assert url_from_proto(sent(url_to_proto(url))) == url
 
 
 @given(st.binary(min_size=1), st.data())

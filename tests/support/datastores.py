@@ -21,7 +21,7 @@ from butler_api.server import build_server
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.servicers import datastore_services
 from butler_datastore.store_tables import store_config
-from butler_model.artifact import Grant, Operation, Receipt
+from butler_model.artifact import Grant, Operation, Receipt, sha256
 from butler_model.grants import TokenSigner
 from butler_model.ports import Datastore
 from butler_model.repository import Limits
@@ -84,6 +84,10 @@ class DatastoreSetup:
     def adopt_grant(self, key: str, store: str = "main", **fields: Any) -> bytes:
         """Return a grant to adopt what is under a key."""
         return self.grant(Operation.ADOPT, key, 2**40, store=store, **fields)
+
+    def grant_of_content(self, key: str, content: bytes, **fields: Any) -> bytes:
+        """Return a grant to read an artifact that has, or should have, this content."""
+        return self.grant(Operation.READ, key, len(content), sha256([content]), **fields)
 
     def discard_grant(self, key: str, **fields: Any) -> bytes:
         """Return a grant to discard what may be under a key."""

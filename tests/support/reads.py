@@ -23,10 +23,12 @@ class CountedReads:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._datastore, name)
 
-    def read(self, grant: bytes, offset: int = 0, limit: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, grant: bytes, offset: int = 0, limit: int | None = None, *, continued: bool = False
+    ) -> Iterator[bytes]:
         self.artifacts += 1
         self._before()
-        return self._datastore.read(grant, offset, limit)
+        return self._datastore.read(grant, offset, limit, continued=continued)
 
     def read_batch(self, grants: Sequence[bytes]) -> list[bytes]:
         self.artifacts += len(grants)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["own_services"]
+__all__ = ["new_keys", "own_datastore", "own_services"]
 
 import json
 import re
@@ -30,12 +30,9 @@ def own_services(database: str, folder: Path) -> Iterator[str]:
     folder
         An existing folder for signing keys, logs and, in ``artifacts``, a folder per repository.
     """
-    keys = folder / "signing-keys"
-    keys.touch(mode=0o600)
-    keys.write_text(secrets.token_hex(32) + "\n")
+    keys = new_keys(folder)
     stores = {"main": {"root": f"{folder}/artifacts/{{repository}}", "durable": True}}
-    datastore = {"SIGNING_KEYS": str(keys), "STORES": json.dumps(stores)}
-    with _serving("butler_datastore", datastore, folder) as datastore_address:
+    with own_datastore(stores, keys, folder) as datastore_address:
         registry = {
             "SIGNING_KEYS": str(keys),
             "DATABASE": database,
@@ -43,6 +40,32 @@ def own_services(database: str, folder: Path) -> Iterator[str]:
         }
         with _serving("butler_registry", registry, folder) as registry_address:
             yield registry_address
+
+
+@contextmanager
+def own_datastore(stores: Mapping[str, Mapping[str, object]], keys: Path, folder: Path) -> Iterator[str]:
+    """Run a datastore service; give its ``host:port``.
+
+    Parameters
+    ----------
+    stores
+        For each store its name and its table in the configuration.
+    keys
+        The file of signing keys.
+    folder
+        An existing folder for the log.
+    """
+    settings = {"SIGNING_KEYS": str(keys), "STORES": json.dumps(stores)}
+    with _serving("butler_datastore", settings, folder) as address:
+        yield address
+
+
+def new_keys(folder: Path) -> Path:
+    """Write a new signing key to a file in a folder, and return its path."""
+    keys = folder / "signing-keys"
+    keys.touch(mode=0o600)
+    keys.write_text(secrets.token_hex(32) + "\n")
+    return keys
 
 
 @contextmanager

@@ -219,6 +219,17 @@ class DatasetToPut(Protocol):
     def artifacts(self) -> Sequence[ArtifactToPut]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Chunks:
+    """The bytes of an artifact, from the first on each time that they are gone through."""
+
+    content: Content
+    size: int
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.content.chunks(self.size)
+
+
 class PutProtocol:
     """Puts datasets so that each is wholly there or wholly absent, whatever fails on the way.
 
@@ -293,9 +304,9 @@ class PutProtocol:
         batch: list[tuple[bytes, bytes]] = []
         batch_size = 0
         for grant, content in contents:
-            chunks = content.chunks(limits.chunk_bytes)
+            chunks = _Chunks(content, limits.chunk_bytes)
             if content.size > limits.inline_bytes:
-                receipts.append(self._datastore.write(grant, chunks).token)
+                receipts.append(self._datastore.write(grant, chunks, size=content.size).token)
                 continue
             if batch_size + content.size > limits.batch_bytes or len(batch) == limits.batch_items:
                 receipts += [receipt.token for receipt in self._datastore.write_batch(batch)]

@@ -8,6 +8,7 @@ __all__ = [
     "Artifact",
     "ArtifactLayout",
     "ArtifactRecord",
+    "ArtifactUrl",
     "FileToIngest",
     "Grant",
     "Operation",
@@ -19,7 +20,7 @@ __all__ = [
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID
@@ -171,6 +172,34 @@ class Receipt:
     key: str
     dataset_id: UUID
     component: str
+    size: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactUrl:
+    """Where a client may read or write an artifact by itself, without the datastore service.
+
+    Attributes
+    ----------
+    url
+        ``http``, ``https``, or ``file`` for a path that the client is known to share; empty if there is none.
+    method
+        ``GET`` or ``PUT``; empty for a file.
+    headers
+        To be sent with it, exactly so.
+    expires
+        Unix time in seconds after which it is worthless.
+    size
+        READ: the recorded length in bytes; WRITE: the length that was asked for.
+    checksum
+        READ: the recorded checksum; WRITE: that which was given, if any.
+    """
+
+    url: str
+    method: str
+    headers: Mapping[str, str]
+    expires: int
     size: int
     checksum: str
 

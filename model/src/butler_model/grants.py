@@ -65,7 +65,7 @@ class TokenSigner:
             ],
         )
 
-    def open_grant(self, token: bytes, operation: Operation) -> Grant:
+    def open_grant(self, token: bytes, *operations: Operation) -> Grant:
         """Return the grant of a token; `GrantError` if it was altered, has expired, or is for something else."""
         fields = self.unseal(token, "grant")
         name, repository, store, key, dataset_id, component, size, checksum, expires, principal, members = (
@@ -84,14 +84,15 @@ class TokenSigner:
             principal,
             tuple(members),
         )
-        if grant.operation is not operation:
+        if grant.operation not in operations:
+            wanted = " or ".join(operation.value for operation in operations)
             raise GrantError(
-                f"The grant for {grant.key!r} allows {grant.operation.value}, not {operation.value}.",
+                f"The grant for {grant.key!r} allows {grant.operation.value}, not {wanted}.",
                 key=grant.key,
             )
         if grant.expires < self._clock():
             raise GrantError(
-                f"The grant to {operation.value} {grant.key!r} has expired; ask the registry for a new one.",
+                f"The grant to {grant.operation.value} {grant.key!r} has expired; ask the registry for a new one.",
                 key=grant.key,
             )
         return grant

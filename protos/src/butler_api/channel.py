@@ -92,14 +92,11 @@ class Connection:
         method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
         request: _Request,
         *,
-        moves_bytes: bool = False,
+        seconds: float | None = None,
     ) -> _Response:
-        """Make a call and return its response; every failure is an error of the catalogue.
-
-        One in which the service reads or copies artifacts has the deadline of a transfer.
-        """
+        """Make a call, with another deadline if it is given; every failure is an error of the catalogue."""
         try:
-            return method(request, timeout=self.stream_seconds if moves_bytes else self.call_seconds)
+            return method(request, timeout=self.call_seconds if seconds is None else seconds)
         except grpc.RpcError as error:
             raise self._error(error, request) from None
 

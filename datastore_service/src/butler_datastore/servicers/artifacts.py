@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 import grpc
 
-from butler_api.convert.artifacts import file_to_ingest_from_proto, receipt_to_proto
-from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto
+from butler_api.convert.artifacts import file_to_ingest_from_proto, receipt_to_proto, url_to_proto
+from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto, fill_chunk
 from butler_api.v1 import datastore_service_pb2 as pb
 from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceServicer
 from butler_model.ports import Datastore
 from butler_model.repository import Limits
 
-from .upload import grant_of, received_chunks
+from .upload import header_of, received_chunks
 
 
 class DatastoreServicer(DatastoreServiceServicer):
@@ -27,9 +27,15 @@ class DatastoreServicer(DatastoreServiceServicer):
         self._limits = limits
 
     def Write(self, requests: Iterator[pb.WriteRequest], context: grpc.ServicerContext) -> pb.WriteResponse:
-        grant = grant_of(requests)
-        receipt = self._datastore.write(grant, received_chunks(requests, self._limits.chunk_bytes))
+        header = header_of(requests)
+        content = received_chunks(requests, self._limits.chunk_bytes, header.offset)
+        receipt = self._datastore.write(header.grant, content, offset=header.offset)
         return pb.WriteResponse(receipt=receipt_to_proto(receipt))
+
+    def QueryWrite(
+        self, request: pb.QueryWriteRequest, context: grpc.ServicerContext
+    ) -> pb.QueryWriteResponse:
+        return pb.QueryWriteResponse(persisted_size=self._datastore.query_write(request.grant))
 
     def WriteBatch(
         self, request: pb.WriteBatchRequest, context: grpc.ServicerContext
@@ -40,8 +46,12 @@ class DatastoreServicer(DatastoreServiceServicer):
         return pb.WriteBatchResponse(receipts=map(receipt_to_proto, self._datastore.write_batch(items)))
 
     def Read(self, request: pb.ReadRequest, context: grpc.ServicerContext) -> Iterator[pb.ReadResponse]:
-        for piece in self._datastore.read(request.grant, request.offset, request.limit or None):
-            yield pb.ReadResponse(chunk=chunk_to_proto(piece))
+        limit = request.limit or None
+        pieces = self._datastore.read(request.grant, request.offset, limit, continued=request.continued)
+        for piece in pieces:
+            response = pb.ReadResponse()
+            fill_chunk(response.chunk, piece)
+            yield response
 
     def ReadBatch(self, request: pb.ReadBatchRequest, context: grpc.ServicerContext) -> pb.ReadBatchResponse:
         return pb.ReadBatchResponse(chunks=map(chunk_to_proto, self._datastore.read_batch(request.grants)))
@@ -70,3 +80,13 @@ class DatastoreServicer(DatastoreServiceServicer):
     ) -> pb.FinishMovesResponse:
         self._datastore.finish_moves([(file.read_grant, file.source) for file in request.files])
         return pb.FinishMovesResponse()
+
+    def SignUrls(self, request: pb.SignUrlsRequest, context: grpc.ServicerContext) -> pb.SignUrlsResponse:
+        urls = self._datastore.direct_access.sign_urls(request.grants, request.sizes, request.checksums)
+        return pb.SignUrlsResponse(urls=map(url_to_proto, urls))
+
+    def FinishWrites(
+        self, request: pb.FinishWritesRequest, context: grpc.ServicerContext
+    ) -> pb.FinishWritesResponse:
+        receipts = self._datastore.direct_access.finish_writes(request.grants)
+        return pb.FinishWritesResponse(receipts=map(receipt_to_proto, receipts))

@@ -11,19 +11,23 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from butler_datastore.stores.source_files import SourceFiles
-from butler_datastore.stores.store import Store, Stored
+from butler_datastore.stores.store import Store, Stored, end_of_range, resumes
 from butler_datastore.stores.threads import side_by_side
 from butler_model.artifact import FileToIngest, Grant, Operation, Receipt, SignedReceipt, sha256
+from butler_model.checksum import Checksum
 from butler_model.errors import (
     ArtifactIntegrityError,
     ArtifactNotFoundError,
     ButlerError,
     ConfigurationError,
+    InvalidRequestError,
     LimitExceededError,
+    UploadConflictError,
 )
 from butler_model.grants import TokenSigner
 from butler_model.repository import Limits, check_repository_name
 
+from .direct_access import DirectAccessService
 from .taking import FileTaking
 
 _T = TypeVar("_T")
@@ -58,9 +62,19 @@ class ArtifactService:
         self._limits = limits
         self._sources = sources
         self._opened: dict[tuple[str, str], Store] = {}
+        self._direct_access = DirectAccessService(signer, limits, self._store, self._receipt)
 
-    def write(self, grant: bytes, content: Iterable[bytes]) -> SignedReceipt:
+    @property
+    def direct_access(self) -> DirectAccessService:
+        """Ways to the stores that do not lead through here."""
+        return self._direct_access
+
+    def write(
+        self, grant: bytes, content: Iterable[bytes], *, size: int | None = None, offset: int = 0
+    ) -> SignedReceipt:
         """Store an artifact from pieces; nothing is visible until it is whole and durable.
+
+        If ``content`` raises `ServiceUnavailableError`, some stores keep what came before: see `query_write`.
 
         Raises
         ------
@@ -72,29 +86,49 @@ class ArtifactService:
             Raised if there are more bytes than the grant allows.
         StoreFullError
             Raised if the store has no room.
+        UploadConflictError
+            Raised if an earlier upload under the grant does not reach to ``offset``, or is still going on.
         """
         allowed = self._signer.open_grant(grant, Operation.WRITE)
-        return self._receipt(allowed, self._store(allowed).write(allowed.key, content, allowed.size))
+        store = self._store(allowed)
+        if max(offset, size or 0) > allowed.size:
+            raise _too_long(allowed, max(offset, size or 0))
+        if resumes(store):
+            upload = _upload_of(grant)
+            return self._receipt(
+                allowed, store.write_upload(allowed.key, upload, offset, content, allowed.size)
+            )
+        if offset:
+            raise UploadConflictError(
+                f"The store {allowed.store!r} keeps nothing of uploads that broke; send {allowed.key!r} from 0.",
+                key=allowed.key,
+            )
+        return self._receipt(
+            allowed, store.write(allowed.key, content, allowed.size, allowed.members or None)
+        )
+
+    def query_write(self, grant: bytes) -> int:
+        """Return how many bytes, from the first on, are kept of an upload under a grant that broke."""
+        allowed = self._signer.open_grant(grant, Operation.WRITE)
+        store = self._store(allowed)
+        return store.kept_of_upload(allowed.key, _upload_of(grant)) if resumes(store) else 0
 
     def write_batch(self, items: Sequence[tuple[bytes, bytes]]) -> list[SignedReceipt]:
         """Store small artifacts, given as (grant, content), all or none; raises as `write` does."""
         self._check_batch([len(content) for _, content in items])
         grants = [self._signer.open_grant(grant, Operation.WRITE) for grant, _ in items]
-        by_store: dict[tuple[str, str], list[int]] = {}
+        by_store: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
         for number, (grant, (_, content)) in enumerate(zip(grants, items, strict=True)):
             if len(content) > grant.size:
-                raise LimitExceededError(
-                    f"The artifact {grant.key!r} has {len(content)} bytes; its grant allows {grant.size}.",
-                    key=grant.key,
-                    limit="size",
-                )
+                raise _too_long(grant, len(content))
             self._store(grant)
-            by_store.setdefault((grant.store, grant.repository), []).append(number)
+            by_store.setdefault((grant.store, grant.repository, grant.members), []).append(number)
         outcomes: dict[int, Stored] = {}
         try:
-            for numbers in by_store.values():
+            for (_, _, members), numbers in by_store.items():
                 store = self._store(grants[numbers[0]])
-                stored = store.write_many([(grants[number].key, items[number][1]) for number in numbers])
+                contents = [(grants[number].key, items[number][1]) for number in numbers]
+                stored = store.write_many(contents, members or None)
                 outcomes.update(zip(numbers, stored, strict=True))
         except ButlerError:
             for number, outcome in outcomes.items():
@@ -103,15 +137,20 @@ class ArtifactService:
             raise
         return [self._receipt(grant, outcomes[number]) for number, grant in enumerate(grants)]
 
-    def read(self, grant: bytes, offset: int = 0, limit: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, grant: bytes, offset: int = 0, limit: int | None = None, *, continued: bool = False
+    ) -> Iterator[bytes]:
         """Yield the bytes of an artifact from ``offset`` on, at most ``limit`` of them.
+
+        With ``continued`` the caller has those before ``offset``, and the whole is verified as if it was read.
 
         Raises
         ------
         GrantError
             Raised if the grant was altered, has expired, or is not to read.
         InvalidRequestError
-            Raised if the range does not begin in the artifact, or ``limit`` is less than 1.
+            Raised if the range does not begin in the artifact, ``limit`` is less than 1, or it is given although
+            the reading is continued.
         ArtifactNotFoundError
             Raised if the artifact is gone.
         ArtifactIntegrityError
@@ -120,9 +159,13 @@ class ArtifactService:
         """
         allowed = self._signer.open_grant(grant, Operation.READ)
         with _dataset_named(allowed):
-            chunks = self._store(allowed).read(allowed.key, offset, limit, size=allowed.size)
-            whole = offset == 0 and (limit is None or limit >= allowed.size)
-            yield from _verified(chunks, allowed) if whole else chunks
+            end_of_range(offset, limit, allowed.size)
+            if continued and limit is not None:
+                raise InvalidRequestError("To continue is to read all the rest; leave the limit out.")
+            whole = continued or (offset == 0 and (limit is None or limit >= allowed.size))
+            begin = 0 if whole else offset
+            chunks = self._store(allowed).read(allowed.key, begin, limit, size=allowed.size)
+            yield from _after(_verified(chunks, allowed), offset) if whole else chunks
 
     def read_batch(self, grants: Sequence[bytes]) -> list[bytes]:
         """Return the whole contents of small artifacts, in order; raises as `read` does."""
@@ -273,6 +316,28 @@ def _measured(store: Store, key: str) -> Stored:
     return Stored(size, sha256(store.read(key, 0, None, size=size)), created=False)
 
 
+def _upload_of(grant: bytes) -> str:
+    """Return what tells the uploads under this grant from those under others."""
+    return hashlib.sha256(grant).hexdigest()
+
+
+def _too_long(grant: Grant, size: int) -> LimitExceededError:
+    return LimitExceededError(
+        f"The artifact {grant.key!r} has {size} bytes; its grant allows {grant.size}.",
+        key=grant.key,
+        limit="size",
+    )
+
+
+def _after(chunks: Iterator[bytes], offset: int) -> Iterator[bytes]:
+    """Leave out the first bytes."""
+    position = 0
+    for chunk in chunks:
+        if position + len(chunk) > offset:
+            yield chunk[max(0, offset - position) :]
+        position += len(chunk)
+
+
 def _check_limit(name: str, value: int, limit: int) -> None:
     if value > limit:
         raise LimitExceededError(f"A batch has {name} = {value}; at most {limit} are accepted.", limit=name)
@@ -280,13 +345,13 @@ def _check_limit(name: str, value: int, limit: int) -> None:
 
 def _verified(chunks: Iterator[bytes], grant: Grant) -> Iterator[bytes]:
     """Yield the chunks of a whole artifact, the last one only if the checksum is right."""
-    digest = hashlib.sha256()
+    checksum = Checksum()
     held: list[bytes] = []
     for chunk in chunks:
         yield from held
-        digest.update(chunk)
+        checksum.add(chunk)
         held = [chunk]
-    _check(f"sha256:{digest.hexdigest()}", grant)
+    _check(checksum.text, grant)
     yield from held
 
 

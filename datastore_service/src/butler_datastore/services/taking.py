@@ -90,7 +90,9 @@ class FileTaking:
     def _copy(self, number: int, grant: Grant, source: SourceFile) -> None:
         size = source.status.st_size
         if size > self._limits.inline_bytes:
-            stored = self._store_of(grant).write(grant.key, source.chunks(), grant.size)
+            stored = self._store_of(grant).write(
+                grant.key, source.chunks(), grant.size, grant.members or None
+            )
             self._stored[number] = (grant, stored)
             return
         # Small ones together, so that they wait for the disk together.
@@ -100,13 +102,13 @@ class FileTaking:
         self._small_bytes += size
 
     def _write_small(self) -> None:
-        by_store: dict[tuple[str, str], list[int]] = {}
+        by_store: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
         for number, (grant, _) in self._small.items():
-            by_store.setdefault((grant.store, grant.repository), []).append(number)
-        for numbers in by_store.values():
+            by_store.setdefault((grant.store, grant.repository, grant.members), []).append(number)
+        for (_, _, members), numbers in by_store.items():
             items = [self._small[number] for number in numbers]
             store = self._store_of(items[0][0])
-            outcomes = store.write_many([(grant.key, content) for grant, content in items])
+            outcomes = store.write_many([(grant.key, content) for grant, content in items], members or None)
             for number, (grant, _), stored in zip(numbers, items, outcomes, strict=True):
                 self._stored[number] = (grant, stored)
         self._small.clear()

@@ -9,12 +9,13 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
-from butler_model.artifact import TransferMode
+from butler_model.artifact import TransferMode, sha256
 from butler_model.errors import (
     ArtifactExistsError,
     ArtifactNotFoundError,
@@ -31,10 +32,12 @@ from .open_files import check_open_size, read_open_file
 from .source_files import SourceFile, SourceFiles
 from .store import StoreCapabilities, Stored, check_no_members, end_of_range, within_limit
 from .threads import side_by_side
+from .uploads import kept_of_upload, upload_name, uploading
 
 # No key begins with a dot, so nothing in here can be taken for an artifact.
 _STAGING = (".tmp",)
 _STALE_SECONDS = 86_400
+_SWEEP_SECONDS = 3_600
 # fsync waits for the disk, and the file system joins those that wait at the same time.
 _SYNC_THREADS = 16
 _NAME_BYTES = 255
@@ -89,12 +92,14 @@ class PosixStore:
         self._durable = durable
         self._shared = shared
         self._sources = SourceFiles(()) if sources is None else sources
-        self._swept = False
+        self._sweep_due = 0.0
 
     @property
     def capabilities(self) -> StoreCapabilities:
         """In what this store differs from others."""
-        return StoreCapabilities(persistent=True, nested=True, has_paths=self._shared, links=True)
+        return StoreCapabilities(
+            persistent=True, nested=True, has_paths=self._shared, resumes=True, links=True
+        )
 
     def path(self, key: str) -> str:
         """Return the absolute path of an artifact, be it there or not."""
@@ -106,16 +111,19 @@ class PosixStore:
     ) -> Stored:
         """Store an artifact, which is seen whole or not at all; see `Store.write`."""
         check_no_members(members)
-        place = _place(key)
-        staged_name = uuid4().hex
-        with _full_store_reported(), self._staging() as staging:
-            try:
-                staged = self._stage(staging, staged_name, within_limit(chunks, key, size_limit))
-                stored = self._publish(staging, [(place, staged)], [])[0]
-                self._settle([place])
-                return stored
-            finally:
-                _remove(staging, [staged_name])
+        return self._write(key, uuid4().hex, 0, chunks, size_limit, keep=False)
+
+    def write_upload(
+        self, key: str, upload: str, offset: int, chunks: Iterable[bytes], size_limit: int
+    ) -> Stored:
+        """Store an artifact, of which a part may be kept from before; see `ResumingStore.write_upload`."""
+        return self._write(key, upload_name(key, upload), offset, chunks, size_limit, keep=True)
+
+    def kept_of_upload(self, key: str, upload: str) -> int:
+        """Return how many bytes of an upload are kept, from the first on."""
+        with _if_there(), self._tree.opened(_STAGING) as staging:
+            return kept_of_upload(staging, upload_name(key, upload))
+        return 0
 
     def write_many(
         self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
@@ -129,8 +137,7 @@ class PosixStore:
         outcomes: dict[int, Stored] = {}
 
         def stage(number: int) -> _Staged:
-            content = items[number][1]
-            return self._stage(staging, names[number], [content])
+            return self._stage(staging, names[number], items[number][1])
 
         with _full_store_reported(), self._staging() as staging:
             try:
@@ -232,19 +239,28 @@ class PosixStore:
     def _real_path(self, directory: tuple[str, ...]) -> str:
         return os.path.join(os.path.realpath(self._tree.root), *directory)
 
-    def _stage(self, staging: int, name: str, chunks: Iterable[bytes]) -> _Staged:
-        digest = hashlib.sha256()
-        size = 0
-        descriptor = os.open(name, _STAGE_FLAGS, 0o666, dir_fd=staging)
-        with open(descriptor, "wb") as file:
-            for chunk in chunks:
-                size += len(chunk)
-                digest.update(chunk)
-                file.write(chunk)
+    def _write(
+        self, key: str, name: str, offset: int, chunks: Iterable[bytes], size_limit: int, *, keep: bool
+    ) -> Stored:
+        place = _place(key)
+        with (
+            _full_store_reported(),
+            self._staging() as staging,
+            uploading(staging, name, key, offset, keep=keep) as file,
+        ):
+            file.fill(within_limit(chunks, key, size_limit, offset), durable=self._durable)
+            staged = _Staged(file.name, file.size, file.checksum)
+            stored = self._publish(staging, [(place, staged)], [])[0]
+            self._settle([place])
+            return stored
+
+    def _stage(self, staging: int, name: str, content: bytes) -> _Staged:
+        with open(os.open(name, _STAGE_FLAGS, 0o666, dir_fd=staging), "wb") as file:
+            file.write(content)
             if self._durable:
                 file.flush()
-                os.fsync(descriptor)
-        return _Staged(name, size, f"sha256:{digest.hexdigest()}")
+                os.fsync(file.fileno())
+        return _Staged(name, len(content), sha256([content]))
 
     def _publish(
         self, staging: int, group: Sequence[tuple[_Place, _Staged]], linked: list[_Place]
@@ -269,8 +285,8 @@ class PosixStore:
     @contextmanager
     def _staging(self) -> Iterator[int]:
         with self._tree.made(_STAGING) as staging:
-            if not self._swept:
-                self._swept = True
+            if time.monotonic() >= self._sweep_due:
+                self._sweep_due = time.monotonic() + _SWEEP_SECONDS
                 _sweep(staging)
             yield staging
 

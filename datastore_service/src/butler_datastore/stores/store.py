@@ -7,6 +7,7 @@ __all__ = [
     "CHUNK_BYTES",
     "LinkingStore",
     "PathStore",
+    "ResumingStore",
     "SignedUrl",
     "SigningStore",
     "Store",
@@ -16,6 +17,7 @@ __all__ = [
     "check_size",
     "end_of_range",
     "has_paths",
+    "resumes",
     "signs_urls",
     "within_limit",
 ]
@@ -55,6 +57,8 @@ class StoreCapabilities:
         It is a `SigningStore`: clients reach its artifacts by URLs.
     links
         It can hold links to files of others: it is a `LinkingStore`.
+    resumes
+        It is a `ResumingStore`: an upload that broke can go on.
     concurrency
         How many small artifacts it is worth to ask for at a time.
     members
@@ -66,6 +70,7 @@ class StoreCapabilities:
     has_paths: bool = False
     signs_urls: bool = False
     links: bool = False
+    resumes: bool = False
     concurrency: int = 1
     members: tuple[str, ...] = ()
 
@@ -181,8 +186,11 @@ class SigningStore(Store, Protocol):
         """Return what allows to GET an artifact, or ranges of it, for a time."""
         ...
 
-    def sign_write(self, key: str, seconds: int, size: int) -> SignedUrl:
-        """Return what allows to PUT an artifact of ``size`` bytes where there is none, for a time."""
+    def sign_write(self, key: str, seconds: int, size: int, checksum: str = "") -> SignedUrl:
+        """Return what allows to PUT an artifact of ``size`` bytes where there is none, for a time.
+
+        With a ``checksum``, as it is recorded, the store takes nothing else.
+        """
         ...
 
     def measure(self, key: str) -> Stored | None:
@@ -225,6 +233,38 @@ def signs_urls(store: Store) -> TypeGuard[SigningStore]:
     return store.capabilities.signs_urls
 
 
+class ResumingStore(Store, Protocol):
+    """A store that keeps aside what arrived of an upload until it goes on."""
+
+    def write_upload(
+        self, key: str, upload: str, offset: int, chunks: Iterable[bytes], size_limit: int
+    ) -> Stored:
+        """Store an artifact as `write` does, of which the bytes before ``offset`` may be kept from before.
+
+        If ``chunks`` raises `ServiceUnavailableError`, what arrived is kept for a day, not seen by anybody.
+
+        Parameters
+        ----------
+        upload
+            Tells it from other uploads to the key. Two with the same name at a time never mix.
+
+        Raises
+        ------
+        UploadConflictError
+            Raised if less than ``offset`` bytes are kept, or this upload is going on elsewhere.
+        """
+        ...
+
+    def kept_of_upload(self, key: str, upload: str) -> int:
+        """Return how many bytes of an upload are kept, from the first on."""
+        ...
+
+
+def resumes(store: Store) -> TypeGuard[ResumingStore]:
+    """Return whether uploads to a store can go on after they broke."""
+    return store.capabilities.resumes
+
+
 def check_no_members(members: tuple[str, ...] | None) -> None:
     """Raise `ConfigurationError` if a store that is no chain is told which of its members accept an artifact."""
     if members is not None:
@@ -242,9 +282,9 @@ def check_size(key: str, actual: int, size: int) -> None:
         )
 
 
-def within_limit(chunks: Iterable[bytes], key: str, size_limit: int) -> Iterator[bytes]:
-    """Yield the chunks; `LimitExceededError` once there are more than ``size_limit`` bytes."""
-    size = 0
+def within_limit(chunks: Iterable[bytes], key: str, size_limit: int, offset: int = 0) -> Iterator[bytes]:
+    """Yield the chunks, the first at ``offset``; `LimitExceededError` once they go beyond ``size_limit`` bytes."""
+    size = offset
     for chunk in chunks:
         size += len(chunk)
         if size > size_limit:

@@ -65,6 +65,7 @@ __all__ = [
     "TruncatedUploadError",
     "UnknownNameError",
     "UnsupportedOperationError",
+    "UploadConflictError",
 ]
 
 from .artifacts import (
@@ -81,6 +82,7 @@ from .artifacts import (
     StorageClassTypeError,
     StoreFullError,
     TruncatedUploadError,
+    UploadConflictError,
 )
 from .catalogue import ButlerError, Status
 from .definitions import (

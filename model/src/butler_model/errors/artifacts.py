@@ -17,6 +17,7 @@ __all__ = [
     "StorageClassTypeError",
     "StoreFullError",
     "TruncatedUploadError",
+    "UploadConflictError",
 ]
 
 from .catalogue import ButlerError, Status
@@ -76,6 +77,13 @@ class TruncatedUploadError(ButlerError, ValueError):
 
     reason = "TRUNCATED_UPLOAD"
     status = Status.INVALID_ARGUMENT
+
+
+class UploadConflictError(ButlerError, RuntimeError):
+    """An upload cannot go on at its offset; ask how much of it is kept, and go on from there, or begin at 0."""
+
+    reason = "UPLOAD_CONFLICT"
+    status = Status.ABORTED
 
 
 class StoreFullError(ButlerError, OSError):

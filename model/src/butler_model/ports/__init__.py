@@ -18,6 +18,7 @@ __all__ = [
     "Datasets",
     "Datastore",
     "DimensionRecords",
+    "DirectAccess",
     "Events",
     "FoundDataset",
     "Placing",
@@ -44,4 +45,4 @@ from .datasets import (
 )
 from .definitions import Collections, DatasetTypes, DimensionRecords
 from .queries import DatasetEvent, DatasetEventKind, Events, Queries
-from .services import Datastore, Registry, Repositories
+from .services import Datastore, DirectAccess, Registry, Repositories

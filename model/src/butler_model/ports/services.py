@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Datastore", "Registry", "Repositories"]
+__all__ = ["Datastore", "DirectAccess", "Registry", "Repositories"]
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from butler_model.artifact import FileToIngest, SignedReceipt
+from butler_model.artifact import ArtifactUrl, FileToIngest, SignedReceipt
 from butler_model.composites import Composites
 from butler_model.repository import RepositoryInfo
 from butler_model.universe import DimensionUniverse
@@ -87,22 +87,83 @@ class Repositories(Protocol):
         ...
 
 
+class DirectAccess(Protocol):
+    """Ways to a store that do not lead through the datastore."""
+
+    def sign_urls(
+        self, grants: Sequence[bytes], sizes: Sequence[int] = (), checksums: Sequence[str] = ()
+    ) -> list[ArtifactUrl]:
+        """Return where to read or write each artifact; without a URL if its store has none.
+
+        Parameters
+        ----------
+        sizes
+            For each grant to write the length of the artifact in bytes, for others 0; needless if all are to read.
+
+        checksums
+            For each grant to write the checksum of the artifact, which the store then verifies; empty if not known.
+
+        Raises
+        ------
+        GrantError, InvalidRequestError, LimitExceededError
+            Raised if a grant is none to read or write, sizes or checksums are not as many as the grants, there are too
+            many of them, or an artifact would be longer than its grant allows.
+        """
+        ...
+
+    def finish_writes(self, grants: Sequence[bytes]) -> list[SignedReceipt]:
+        """Return the receipts of what was uploaded by URL, for grants to write.
+
+        Raises `GrantError`, `ArtifactNotFoundError` if nothing is there, `LimitExceededError` if it is too long, and
+        `UnsupportedOperationError` if the store has no URLs.
+        """
+        ...
+
+
 class Datastore(Protocol):
     """The datastore: it turns grants into bytes, and bytes into receipts."""
 
-    def write(self, grant: bytes, content: Iterable[bytes]) -> SignedReceipt:
+    @property
+    def direct_access(self) -> DirectAccess: ...
+
+    def write(
+        self, grant: bytes, content: Iterable[bytes], *, size: int | None = None, offset: int = 0
+    ) -> SignedReceipt:
         """Store an artifact from pieces; nothing is visible until it is whole and durable.
 
-        Raises `GrantError`, `ArtifactExistsError`, `LimitExceededError`, `StoreFullError`.
+        Parameters
+        ----------
+        content
+            If it can be iterated anew, an upload that breaks is taken up again.
+        size
+            Length of all of it in bytes, if known.
+        offset
+            Where ``content`` begins: at most `query_write` bytes into the artifact.
+
+        Raises
+        ------
+        GrantError, ArtifactExistsError, LimitExceededError, StoreFullError
+            Raised if it cannot be stored.
+        UploadConflictError
+            Raised if an earlier upload under the grant does not reach to ``offset``, or is still going on.
         """
+        ...
+
+    def query_write(self, grant: bytes) -> int:
+        """Return how many bytes, from the first on, are kept of an upload under a grant that broke."""
         ...
 
     def write_batch(self, items: Sequence[tuple[bytes, bytes]]) -> list[SignedReceipt]:
         """Store small artifacts, given as (grant, content), all or none."""
         ...
 
-    def read(self, grant: bytes, offset: int = 0, limit: int | None = None) -> Iterator[bytes]:
+    def read(
+        self, grant: bytes, offset: int = 0, limit: int | None = None, *, continued: bool = False
+    ) -> Iterator[bytes]:
         """Yield the bytes of an artifact from ``offset`` on, at most ``limit`` of them.
+
+        What is read whole is verified; so it is if ``continued``, which says that the caller has the bytes before
+        ``offset`` already.
 
         Raises `GrantError`, `ArtifactNotFoundError`, `ArtifactIntegrityError`.
         """

@@ -12,6 +12,8 @@ __all__ = [
     "layout_to_proto",
     "receipt_from_proto",
     "receipt_to_proto",
+    "url_from_proto",
+    "url_to_proto",
 ]
 
 from uuid import UUID
@@ -21,6 +23,7 @@ from butler_model.artifact import (
     Artifact,
     ArtifactLayout,
     ArtifactRecord,
+    ArtifactUrl,
     FileToIngest,
     Receipt,
     SignedReceipt,
@@ -125,4 +128,28 @@ def file_to_ingest_from_proto(message: datastore_service_pb2.FileToIngest) -> Fi
         raise InvalidRequestError(f"There is no transfer mode {message.mode} for {message.source!r:.300}.")
     return FileToIngest(
         message.grant, message.source, mode, message.size if message.HasField("size") else None
+    )
+
+
+def url_to_proto(url: ArtifactUrl) -> datastore_service_pb2.ArtifactUrl:
+    """Return the message for the URL of an artifact."""
+    return datastore_service_pb2.ArtifactUrl(
+        url=url.url,
+        method=url.method,
+        headers=dict(url.headers),
+        expire_time=url.expires,
+        size=url.size,
+        checksum=url.checksum,
+    )
+
+
+def url_from_proto(message: datastore_service_pb2.ArtifactUrl) -> ArtifactUrl:
+    """Return the URL of an artifact."""
+    return ArtifactUrl(
+        message.url,
+        message.method,
+        dict(message.headers),
+        message.expire_time,
+        message.size,
+        message.checksum,
     )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["bytes_from_chunk", "chunk_to_proto", "chunks_to_proto"]
+__all__ = ["bytes_from_chunk", "chunk_to_proto", "cut", "fill_chunk"]
 
 from collections.abc import Iterable, Iterator
 
@@ -15,15 +15,26 @@ from butler_model.errors import ChecksumMismatchError
 
 def chunk_to_proto(content: bytes) -> pb.Chunk:
     """Return the message for some bytes."""
-    return pb.Chunk(content=content, crc32c=google_crc32c.value(content))
+    chunk = pb.Chunk()
+    fill_chunk(chunk, content)
+    return chunk
 
 
-def chunks_to_proto(pieces: Iterable[bytes], chunk_bytes: int) -> Iterator[pb.Chunk]:
-    """Yield the messages for the pieces of an artifact, those cut that are longer than a chunk may be."""
+def fill_chunk(chunk: pb.Chunk, content: bytes) -> None:
+    """Fill a message, which may be part of another one: a chunk that is given to one is copied."""
+    chunk.content = content
+    chunk.crc32c = google_crc32c.value(content)
+
+
+def cut(pieces: Iterable[bytes], chunk_bytes: int) -> Iterator[bytes]:
+    """Yield the pieces of an artifact, those in parts that are longer than a chunk may be."""
     for piece in pieces:
+        if 0 < len(piece) <= chunk_bytes:
+            yield piece
+            continue
         view = memoryview(piece)
         for start in range(0, len(view), chunk_bytes):
-            yield chunk_to_proto(bytes(view[start : start + chunk_bytes]))
+            yield bytes(view[start : start + chunk_bytes])
 
 
 def bytes_from_chunk(chunk: pb.Chunk, what: str) -> bytes:

@@ -130,16 +130,22 @@ class WriteHeader(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     GRANT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
     grant: _builtins.bytes
     """Token of the write grant."""
+    offset: _builtins.int
+    """Where in the artifact the first chunk begins, in bytes: 0, or at most the QueryWriteResponse.persisted_size of
+    a broken stream with the same grant. What was kept beyond it is dropped.
+    """
     def __init__(
         self,
         *,
         grant: _builtins.bytes = ...,
+        offset: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "offset", b"offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -153,7 +159,7 @@ class WriteTrailer(_message.Message):
 
     SIZE_FIELD_NUMBER: _builtins.int
     size: _builtins.int
-    """Number of bytes that were sent."""
+    """Length of the artifact in bytes: WriteHeader.offset, and all that was sent."""
     def __init__(
         self,
         *,
@@ -190,6 +196,50 @@ class WriteResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WriteResponse: _TypeAlias = WriteResponse  # noqa: Y015
+
+@_typing.final
+class QueryWriteRequest(_message.Message):
+    """Request of QueryWrite."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    grant: _builtins.bytes
+    """Token of the write grant."""
+    def __init__(
+        self,
+        *,
+        grant: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryWriteRequest: _TypeAlias = QueryWriteRequest  # noqa: Y015
+
+@_typing.final
+class QueryWriteResponse(_message.Message):
+    """Response of QueryWrite."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSISTED_SIZE_FIELD_NUMBER: _builtins.int
+    persisted_size: _builtins.int
+    """Bytes from the first on that need not be sent again; 0 if nothing is kept, or the store cannot keep it."""
+    def __init__(
+        self,
+        *,
+        persisted_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["persisted_size", b"persisted_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryWriteResponse: _TypeAlias = QueryWriteResponse  # noqa: Y015
 
 @_typing.final
 class WriteBatchRequest(_message.Message):
@@ -276,22 +326,28 @@ class ReadRequest(_message.Message):
     GRANT_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    CONTINUED_FIELD_NUMBER: _builtins.int
     grant: _builtins.bytes
     """Token of the read grant."""
     offset: _builtins.int
     """First byte wanted."""
     limit: _builtins.int
     """Most bytes wanted; 0 for all."""
+    continued: _builtins.bool
+    """The caller has the bytes before the offset from a stream that broke: with the rest, the checksum of the whole
+    artifact is verified, as if it were read from 0. Not together with a limit.
+    """
     def __init__(
         self,
         *,
         grant: _builtins.bytes = ...,
         offset: _builtins.int = ...,
         limit: _builtins.int = ...,
+        continued: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "limit", b"limit", "offset", b"offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continued", b"continued", "grant", b"grant", "limit", b"limit", "offset", b"offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -697,3 +753,181 @@ class FinishMovesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FinishMovesResponse: _TypeAlias = FinishMovesResponse  # noqa: Y015
+
+@_typing.final
+class SignUrlsRequest(_message.Message):
+    """Request of SignUrls."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANTS_FIELD_NUMBER: _builtins.int
+    SIZES_FIELD_NUMBER: _builtins.int
+    CHECKSUMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def grants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Tokens of grants to read or to write; at most 5,000."""
+
+    @_builtins.property
+    def sizes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One per grant, or none if all are to read: for one to write the length of the artifact in bytes, which the
+        URL is for; for one to read 0.
+        """
+
+    @_builtins.property
+    def checksums(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One per grant, or none: for one to write the checksum of the artifact as it is recorded, "sha256:" and 64
+        hexadecimal digits, which the store then verifies; empty if it is not known, and FinishWrites has to read it.
+        """
+
+    def __init__(
+        self,
+        *,
+        grants: _abc.Iterable[_builtins.bytes] | None = ...,
+        sizes: _abc.Iterable[_builtins.int] | None = ...,
+        checksums: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksums", b"checksums", "grants", b"grants", "sizes", b"sizes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignUrlsRequest: _TypeAlias = SignUrlsRequest  # noqa: Y015
+
+@_typing.final
+class SignUrlsResponse(_message.Message):
+    """Response of SignUrls."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URLS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def urls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ArtifactUrl]:
+        """One per grant, in order."""
+
+    def __init__(
+        self,
+        *,
+        urls: _abc.Iterable[Global___ArtifactUrl] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["urls", b"urls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignUrlsResponse: _TypeAlias = SignUrlsResponse  # noqa: Y015
+
+@_typing.final
+class ArtifactUrl(_message.Message):
+    """Where a client may read or write an artifact itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    URL_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    CHECKSUM_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """http, https, or file: a path that clients are known to share. Empty if the store has none; then the bytes
+    pass through the service.
+    """
+    method: _builtins.str
+    """GET or PUT; for a file empty."""
+    expire_time: _builtins.int
+    """Unix time in seconds after which it is worthless; not after the grant's."""
+    size: _builtins.int
+    """READ: the recorded length in bytes; WRITE: the length that was asked for."""
+    checksum: _builtins.str
+    """READ: the recorded checksum, which whoever reads the whole compares; WRITE: that which was given."""
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """To be sent with it, exactly so."""
+
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        method: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        expire_time: _builtins.int = ...,
+        size: _builtins.int = ...,
+        checksum: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksum", b"checksum", "expire_time", b"expire_time", "headers", b"headers", "method", b"method", "size", b"size", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ArtifactUrl: _TypeAlias = ArtifactUrl  # noqa: Y015
+
+@_typing.final
+class FinishWritesRequest(_message.Message):
+    """Request of FinishWrites."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def grants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Tokens of write grants; at most 5,000."""
+
+    def __init__(
+        self,
+        *,
+        grants: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishWritesRequest: _TypeAlias = FinishWritesRequest  # noqa: Y015
+
+@_typing.final
+class FinishWritesResponse(_message.Message):
+    """Response of FinishWrites."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIPTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def receipts(self) -> _containers.RepeatedCompositeFieldContainer[_models_pb2.Receipt]:
+        """One per grant, in order."""
+
+    def __init__(
+        self,
+        *,
+        receipts: _abc.Iterable[_models_pb2.Receipt] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipts", b"receipts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishWritesResponse: _TypeAlias = FinishWritesResponse  # noqa: Y015

@@ -42,6 +42,11 @@ class DatastoreServiceStub:
                 request_serializer=butler__api_dot_v1_dot_datastore__service__pb2.WriteRequest.SerializeToString,
                 response_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.WriteResponse.FromString,
                 _registered_method=True)
+        self.QueryWrite = channel.unary_unary(
+                '/butler_api.v1.DatastoreService/QueryWrite',
+                request_serializer=butler__api_dot_v1_dot_datastore__service__pb2.QueryWriteRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.QueryWriteResponse.FromString,
+                _registered_method=True)
         self.WriteBatch = channel.unary_unary(
                 '/butler_api.v1.DatastoreService/WriteBatch',
                 request_serializer=butler__api_dot_v1_dot_datastore__service__pb2.WriteBatchRequest.SerializeToString,
@@ -87,6 +92,16 @@ class DatastoreServiceStub:
                 request_serializer=butler__api_dot_v1_dot_datastore__service__pb2.FinishMovesRequest.SerializeToString,
                 response_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.FinishMovesResponse.FromString,
                 _registered_method=True)
+        self.SignUrls = channel.unary_unary(
+                '/butler_api.v1.DatastoreService/SignUrls',
+                request_serializer=butler__api_dot_v1_dot_datastore__service__pb2.SignUrlsRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.SignUrlsResponse.FromString,
+                _registered_method=True)
+        self.FinishWrites = channel.unary_unary(
+                '/butler_api.v1.DatastoreService/FinishWrites',
+                request_serializer=butler__api_dot_v1_dot_datastore__service__pb2.FinishWritesRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.FinishWritesResponse.FromString,
+                _registered_method=True)
 
 
 class DatastoreServiceServicer:
@@ -97,7 +112,16 @@ class DatastoreServiceServicer:
     def Write(self, request_iterator, context):
         """Stores one artifact from a stream: a header, chunks in order, and a trailer. Without the trailer, or if a
         checksum does not match, nothing is kept. ALREADY_EXISTS if there is a different artifact under that key; a
-        repeat with the same bytes gives the receipt again.
+        repeat with the same bytes gives the receipt again. If the connection breaks, what arrived is kept aside for
+        a while, where no reader sees it; QueryWrite tells how much. ABORTED (UPLOAD_CONFLICT) if the upload cannot go
+        on at its offset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QueryWrite(self, request, context):
+        """Tells how much is kept of a broken Write stream with this grant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -172,6 +196,23 @@ class DatastoreServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SignUrls(self, request, context):
+        """Gives URLs by which bytes move between a client and a store without passing through the service, for at most
+        5,000 grants to read or to write. One that has expired is renewed by asking again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishWrites(self, request, context):
+        """Gives the receipts of artifacts that were uploaded by URL, for at most 5,000 grants to write; measures what
+        is there. NOT_FOUND (ARTIFACT_NOT_FOUND) if there is none, INVALID_ARGUMENT (LIMIT_EXCEEDED) if it is longer
+        than its grant allows. Repeating it is harmless.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DatastoreServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +220,11 @@ def add_DatastoreServiceServicer_to_server(servicer, server):
                     servicer.Write,
                     request_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.WriteRequest.FromString,
                     response_serializer=butler__api_dot_v1_dot_datastore__service__pb2.WriteResponse.SerializeToString,
+            ),
+            'QueryWrite': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryWrite,
+                    request_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.QueryWriteRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_datastore__service__pb2.QueryWriteResponse.SerializeToString,
             ),
             'WriteBatch': grpc.unary_unary_rpc_method_handler(
                     servicer.WriteBatch,
@@ -225,6 +271,16 @@ def add_DatastoreServiceServicer_to_server(servicer, server):
                     request_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.FinishMovesRequest.FromString,
                     response_serializer=butler__api_dot_v1_dot_datastore__service__pb2.FinishMovesResponse.SerializeToString,
             ),
+            'SignUrls': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignUrls,
+                    request_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.SignUrlsRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_datastore__service__pb2.SignUrlsResponse.SerializeToString,
+            ),
+            'FinishWrites': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishWrites,
+                    request_deserializer=butler__api_dot_v1_dot_datastore__service__pb2.FinishWritesRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_datastore__service__pb2.FinishWritesResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'butler_api.v1.DatastoreService', rpc_method_handlers)
@@ -255,6 +311,33 @@ class DatastoreService:
             '/butler_api.v1.DatastoreService/Write',
             butler__api_dot_v1_dot_datastore__service__pb2.WriteRequest.SerializeToString,
             butler__api_dot_v1_dot_datastore__service__pb2.WriteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryWrite(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.DatastoreService/QueryWrite',
+            butler__api_dot_v1_dot_datastore__service__pb2.QueryWriteRequest.SerializeToString,
+            butler__api_dot_v1_dot_datastore__service__pb2.QueryWriteResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -498,6 +581,60 @@ class DatastoreService:
             '/butler_api.v1.DatastoreService/FinishMoves',
             butler__api_dot_v1_dot_datastore__service__pb2.FinishMovesRequest.SerializeToString,
             butler__api_dot_v1_dot_datastore__service__pb2.FinishMovesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignUrls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.DatastoreService/SignUrls',
+            butler__api_dot_v1_dot_datastore__service__pb2.SignUrlsRequest.SerializeToString,
+            butler__api_dot_v1_dot_datastore__service__pb2.SignUrlsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishWrites(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.DatastoreService/FinishWrites',
+            butler__api_dot_v1_dot_datastore__service__pb2.FinishWritesRequest.SerializeToString,
+            butler__api_dot_v1_dot_datastore__service__pb2.FinishWritesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -22,8 +22,12 @@ class DatastoreServiceStub:
     Write: _grpc.StreamUnaryMultiCallable[_datastore_service_pb2.WriteRequest, _datastore_service_pb2.WriteResponse]
     """Stores one artifact from a stream: a header, chunks in order, and a trailer. Without the trailer, or if a
     checksum does not match, nothing is kept. ALREADY_EXISTS if there is a different artifact under that key; a
-    repeat with the same bytes gives the receipt again.
+    repeat with the same bytes gives the receipt again. If the connection breaks, what arrived is kept aside for
+    a while, where no reader sees it; QueryWrite tells how much. ABORTED (UPLOAD_CONFLICT) if the upload cannot go
+    on at its offset.
     """
+    QueryWrite: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.QueryWriteRequest, _datastore_service_pb2.QueryWriteResponse]
+    """Tells how much is kept of a broken Write stream with this grant."""
     WriteBatch: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.WriteBatchRequest, _datastore_service_pb2.WriteBatchResponse]
     """Stores small artifacts, all or none: at most 5,000, each at most Limits.inline_bytes, together at most
     Limits.batch_bytes.
@@ -53,6 +57,15 @@ class DatastoreServiceStub:
     """Removes the sources of files that were moved, after CommitPut; at most 5,000. A source that is not there counts as
     removed; one that has not the bytes of the artifact stays: DATA_LOSS.
     """
+    SignUrls: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.SignUrlsRequest, _datastore_service_pb2.SignUrlsResponse]
+    """Gives URLs by which bytes move between a client and a store without passing through the service, for at most
+    5,000 grants to read or to write. One that has expired is renewed by asking again.
+    """
+    FinishWrites: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.FinishWritesRequest, _datastore_service_pb2.FinishWritesResponse]
+    """Gives the receipts of artifacts that were uploaded by URL, for at most 5,000 grants to write; measures what
+    is there. NOT_FOUND (ARTIFACT_NOT_FOUND) if there is none, INVALID_ARGUMENT (LIMIT_EXCEEDED) if it is longer
+    than its grant allows. Repeating it is harmless.
+    """
 
 class DatastoreServiceServicer(metaclass=_abc_1.ABCMeta):
     """Artifacts in stores. The service keeps no database: grants from the registry say what a caller may do, receipts
@@ -67,8 +80,18 @@ class DatastoreServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _datastore_service_pb2.WriteResponse:
         """Stores one artifact from a stream: a header, chunks in order, and a trailer. Without the trailer, or if a
         checksum does not match, nothing is kept. ALREADY_EXISTS if there is a different artifact under that key; a
-        repeat with the same bytes gives the receipt again.
+        repeat with the same bytes gives the receipt again. If the connection breaks, what arrived is kept aside for
+        a while, where no reader sees it; QueryWrite tells how much. ABORTED (UPLOAD_CONFLICT) if the upload cannot go
+        on at its offset.
         """
+
+    @_abc_1.abstractmethod
+    def QueryWrite(
+        self,
+        request: _datastore_service_pb2.QueryWriteRequest,
+        context: _grpc.ServicerContext,
+    ) -> _datastore_service_pb2.QueryWriteResponse:
+        """Tells how much is kept of a broken Write stream with this grant."""
 
     @_abc_1.abstractmethod
     def WriteBatch(
@@ -151,6 +174,27 @@ class DatastoreServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _datastore_service_pb2.FinishMovesResponse:
         """Removes the sources of files that were moved, after CommitPut; at most 5,000. A source that is not there counts as
         removed; one that has not the bytes of the artifact stays: DATA_LOSS.
+        """
+
+    @_abc_1.abstractmethod
+    def SignUrls(
+        self,
+        request: _datastore_service_pb2.SignUrlsRequest,
+        context: _grpc.ServicerContext,
+    ) -> _datastore_service_pb2.SignUrlsResponse:
+        """Gives URLs by which bytes move between a client and a store without passing through the service, for at most
+        5,000 grants to read or to write. One that has expired is renewed by asking again.
+        """
+
+    @_abc_1.abstractmethod
+    def FinishWrites(
+        self,
+        request: _datastore_service_pb2.FinishWritesRequest,
+        context: _grpc.ServicerContext,
+    ) -> _datastore_service_pb2.FinishWritesResponse:
+        """Gives the receipts of artifacts that were uploaded by URL, for at most 5,000 grants to write; measures what
+        is there. NOT_FOUND (ARTIFACT_NOT_FOUND) if there is none, INVALID_ARGUMENT (LIMIT_EXCEEDED) if it is longer
+        than its grant allows. Repeating it is harmless.
         """
 
 def add_DatastoreServiceServicer_to_server(servicer: DatastoreServiceServicer, server: _grpc.Server) -> None: ...

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How fast large artifacts move: through the datastore service, and straight between client and store.
+
+Part of ``make bench``. The floors are what the same bytes cost without a butler: a durable file, and plain boto3
+against the same S3 server in the same run.
+"""
+
+from __future__ import annotations
+
+__all__ = ["main"]
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from butler.remote import RemoteDatastore
+from butler_api.process import read_signing_keys
+from butler_model.artifact import Grant, Operation, Receipt
+from butler_model.grants import TokenSigner
+from tests.support.s3 import S3Server, s3_server_for_tests
+from tests.support.stores import s3_settings
+from tools.servers.services import new_keys, own_datastore
+
+from .measuring import Measurement, as_json, as_rates, measure
+
+MEBIBYTE = 2**20
+SIZE = 64 * MEBIBYTE
+PUT, GET = "put 64 MiB", "get 64 MiB"
+GRPC_TARGET = SIZE / 300e6
+"""Seconds that the project wants at most through the service: 300 MB/s."""
+DIRECT_SHARE = 0.8
+"""Part of the speed of plain boto3 that the project wants at least straight to S3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes in pieces, from the first on each time."""
+
+    content: bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (self.content[start : start + MEBIBYTE] for start in range(0, len(self.content), MEBIBYTE))
+
+
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """A datastore, and the registry's part in using it."""
+
+    datastore: RemoteDatastore
+    signer: TokenSigner
+
+    def put(self, store: str, content: bytes) -> Receipt:
+        """Store an artifact under a new key."""
+        grant = self._grant(Operation.WRITE, store, f"bench/{uuid.uuid4().hex}", len(content), "")
+        return self.datastore.write(grant, Content(content), size=len(content)).receipt
+
+    def get(self, receipt: Receipt) -> bytes:
+        """Return the bytes of an artifact."""
+        grant = self._grant(Operation.READ, receipt.store, receipt.key, receipt.size, receipt.checksum)
+        return b"".join(self.datastore.read(grant))
+
+    def _grant(self, operation: Operation, store: str, key: str, size: int, checksum: str) -> bytes:
+        expires = int(time.time()) + 600
+        grant = Grant(operation, "bench", store, key, uuid.uuid4(), "", size, checksum, expires)
+        return self.signer.sign_grant(grant)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure everything and print it; return the exit code."""
+    parser = argparse.ArgumentParser("python -m benchmarks.bytes", description="Measure large artifacts.")
+    parser.add_argument("--repetitions", type=int, default=7, metavar="N", help="of each transfer (7)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here, too")
+    options = parser.parse_args(arguments)
+    console = Console() if sys.stdout.isatty() else Console(width=120)
+    with tempfile.TemporaryDirectory(prefix="butler-bench-") as folder:
+        measurements = _all(Path(folder), options.repetitions)
+    console.print(as_rates(measurements, SIZE))
+    if options.json:
+        options.json.write_text(json.dumps(as_json(measurements), indent=1) + "\n")
+    return 0
+
+
+def _all(folder: Path, repetitions: int) -> list[Measurement]:
+    content = os.urandom(SIZE)
+    with ExitStack() as stack:
+        s3 = stack.enter_context(s3_server_for_tests())
+        bucket = s3.create_bucket()
+        stores: dict[str, dict[str, object]] = {
+            "posix": {"root": f"{folder}/through/{{repository}}"},
+            "shared": {"root": f"{folder}/shared/{{repository}}", "shared_path": True},
+            "s3": s3_settings(s3, bucket, folder),
+        }
+        keys = new_keys(folder)
+        address = stack.enter_context(own_datastore(stores, keys, folder))
+        datastore = RemoteDatastore(address)
+        stack.callback(datastore.close)
+        transfers = Transfers(datastore, TokenSigner(read_signing_keys(keys)))
+        floors = [*_file(folder, content, repetitions), *_boto3(s3, bucket, content, repetitions)]
+        file_put, file_get, s3_put, s3_get = (each.median for each in floors)
+        grpc = _transfers("gRPC, POSIX", transfers, "posix", content, repetitions)
+        shared = _transfers("gRPC and shared path", transfers, "shared", content, repetitions)
+        direct = _transfers("straight to S3", transfers, "s3", content, repetitions)
+        return [
+            *floors,
+            replace(grpc[0], floor=file_put, target=GRPC_TARGET),
+            replace(grpc[1], floor=file_get, target=GRPC_TARGET),
+            replace(shared[0], floor=file_put, target=GRPC_TARGET),
+            replace(shared[1], floor=file_get),
+            replace(direct[0], floor=s3_put, target=s3_put / DIRECT_SHARE),
+            replace(direct[1], floor=s3_get, target=s3_get / DIRECT_SHARE),
+        ]
+
+
+def _transfers(
+    subject: str, transfers: Transfers, store: str, content: bytes, repetitions: int
+) -> list[Measurement]:
+    receipt = transfers.put(store, content)
+    return [
+        measure(subject, PUT, lambda _: transfers.put(store, content), repetitions, warm_up=1),
+        measure(subject, GET, lambda _: transfers.get(receipt), repetitions, warm_up=1),
+    ]
+
+
+def _file(folder: Path, content: bytes, repetitions: int) -> list[Measurement]:
+    path = folder / "file"
+
+    def put(_: int) -> None:
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    return [
+        measure("a durable file", PUT, put, repetitions, warm_up=1),
+        measure("a durable file", GET, lambda _: path.read_bytes(), repetitions, warm_up=1),
+    ]
+
+
+def _boto3(s3: S3Server, bucket: str, content: bytes, repetitions: int) -> list[Measurement]:
+    client = s3.client()
+
+    def put(number: int) -> None:
+        client.put_object(Bucket=bucket, Key=f"plain/{number}", Body=content)
+
+    def get(_: int) -> None:
+        client.get_object(Bucket=bucket, Key="plain/0")["Body"].read()
+
+    return [
+        measure("plain boto3", PUT, put, repetitions, warm_up=1),
+        measure("plain boto3", GET, get, repetitions, warm_up=1),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

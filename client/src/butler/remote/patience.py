@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""When to try again what broke, and when to give up."""
+
+from __future__ import annotations
+
+__all__ = ["Patience"]
+
+import time
+
+_PAUSES = (0.1, 0.5, 2.0, 5.0)
+
+
+class Patience:
+    """Pauses before each new attempt at moving bytes; ends after four in a row that got no further."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._reached = -1
+
+    def wait(self, position: int) -> bool:
+        """Pause after a failure at a position, in bytes; return False at once if it is time to give up."""
+        if position > self._reached:
+            self._failures, self._reached = 0, position
+        if self._failures == len(_PAUSES):
+            return False
+        time.sleep(_PAUSES[self._failures])
+        self._failures += 1
+        return True

@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Bytes that do not pass through the datastore service: by signed URLs, and by paths that are shared."""
+
+from __future__ import annotations
+
+import pickle
+import random
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from butler.remote import RemoteDatastore, http_transfers
+from butler_api.server import build_server
+from butler_datastore.application import DatastoreApplication
+from butler_datastore.config import MemoryStoreConfig, PosixStoreConfig, StoreConfig
+from butler_datastore.servicers import datastore_services
+from butler_datastore.store_tables import store_config
+from butler_model.artifact import ArtifactUrl, sha256
+from butler_model.errors import (
+    ArtifactExistsError,
+    ArtifactIntegrityError,
+    ArtifactNotFoundError,
+    GrantError,
+    InvalidRequestError,
+    LimitExceededError,
+    TruncatedUploadError,
+    UnsupportedOperationError,
+)
+from butler_model.grants import TokenSigner
+from tests.support.datastores import LIMITS, DatastoreSetup
+from tests.support.faulty_http import FaultyServer, faulty_server_before
+from tests.support.proxy import Proxy, proxy_to
+from tests.support.s3 import S3Server
+from tests.support.stores import files, s3_settings
+
+MEBIBYTE = 2**20
+CONTENT = random.Random(2).randbytes(5 * MEBIBYTE + 4_321)
+KEY = "run/type/a"
+
+
+@dataclass(frozen=True)
+class Content:
+    """Bytes in pieces, from the first on each time."""
+
+    content: bytes = CONTENT
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (self.content[start : start + MEBIBYTE] for start in range(0, len(self.content), MEBIBYTE))
+
+
+@dataclass(frozen=True)
+class Direct:
+    """A datastore whose store ``main`` clients reach by themselves.
+
+    Attributes
+    ----------
+    service, server
+        The datastore in this process, which gives the URLs, and the address of the server of it.
+    calls
+        Between client and datastore service.
+    """
+
+    setup: DatastoreSetup
+    service: DatastoreApplication
+    calls: Proxy
+    http: FaultyServer | None = None
+
+    def put(self, key: str = KEY, content: bytes = CONTENT) -> bytes:
+        """Store an artifact through the service; return a grant to read it."""
+        self.service.write(self.setup.write_grant(key), [content])
+        return self.setup.grant_of_content(key, content)
+
+    def url(self, grant: bytes, size: int | None = None) -> ArtifactUrl:
+        """Return what the service gives."""
+        sizes = () if size is None else (size,)
+        return self.setup.datastore.direct_access.sign_urls([grant], sizes)[0]
+
+    def passed(self) -> int:
+        """Return how many bytes passed between client and service until now."""
+        return self.calls.up + self.calls.down
+
+
+def serve(stack: ExitStack, stores: dict[str, StoreConfig], folder: Path) -> Direct:
+    """Run a datastore service on stores, and connect to it."""
+    signer = TokenSigner([b"a key for the tests of datastores"])
+    application = DatastoreApplication(stores, signer, limits=LIMITS)
+    stack.callback(application.close)
+    server = build_server(datastore_services(application, LIMITS), "127.0.0.1:0")
+    server.start()
+    stack.callback(server.stop, grace=0)
+    calls = stack.enter_context(proxy_to(server.address))
+    datastore = RemoteDatastore(calls.address)
+    stack.callback(datastore.close)
+    return Direct(
+        DatastoreSetup(datastore, signer, folder, partial(files, folder), folder / "drop"), application, calls
+    )
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, s3_bucket: str, tmp_path: Path) -> Iterator[Direct]:
+    with ExitStack() as stack:
+        http = stack.enter_context(faulty_server_before(s3_server.endpoint))
+        config = store_config(s3_settings(s3_server, s3_bucket, tmp_path, endpoint=http.endpoint))
+        yield replace(serve(stack, {"main": config}, tmp_path), http=http)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Direct]:
+    with ExitStack() as stack:
+        config = PosixStoreConfig(str(tmp_path / "main" / "{repository}"), shared_path=True)
+        yield serve(stack, {"main": config}, tmp_path)
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Direct]:
+    """Give a datastore whose stores nobody else reaches."""
+    with ExitStack() as stack:
+        stores: dict[str, StoreConfig] = {
+            "main": PosixStoreConfig(str(tmp_path / "main" / "{repository}")),
+            "memory": MemoryStoreConfig(),
+        }
+        yield serve(stack, stores, tmp_path)
+
+
+def read(direct: Direct, grant: bytes, offset: int = 0, limit: int | None = None) -> bytes:
+    return b"".join(direct.setup.datastore.read(grant, offset, limit))
+
+
+# ------------------------------------------------------------------------------------------- the service
+
+
+def test_a_signed_url_reads_an_artifact_and_ranges_of_it(s3: Direct) -> None:
+    url = s3.url(s3.put())
+    assert (url.method, url.size, url.checksum) == ("GET", len(CONTENT), sha256([CONTENT]))
+    for headers, wanted in (({}, CONTENT), ({"Range": "bytes=5-9"}, CONTENT[5:10])):
+        request = urllib.request.Request(url.url, headers={**url.headers, **headers})
+        with urllib.request.urlopen(request) as response:
+            assert response.read() == wanted
+
+
+def test_a_signed_url_writes_once_and_what_is_there_is_measured(s3: Direct) -> None:
+    grant = s3.setup.write_grant(KEY)
+    url = s3.url(grant, len(CONTENT))
+    assert (url.method, url.size, url.checksum) == ("PUT", len(CONTENT), "")
+    statuses = [
+        urllib3.request("PUT", url.url, headers=dict(url.headers), body=CONTENT, retries=False).status
+        for _ in range(2)
+    ]
+    assert statuses == [200, 412]
+    for _ in range(2):
+        (signed,) = s3.setup.datastore.direct_access.finish_writes([grant])
+        assert (signed.receipt.size, signed.receipt.checksum) == (len(CONTENT), sha256([CONTENT]))
+        assert s3.setup.signer.open_receipt(signed.token) == signed.receipt
+
+
+def test_a_url_for_a_checksum_takes_nothing_else(s3: Direct) -> None:
+    grant = s3.setup.write_grant(KEY)
+    access = s3.setup.datastore.direct_access
+    (url,) = access.sign_urls([grant], [len(CONTENT)], [sha256([CONTENT])])
+    assert url.checksum == sha256([CONTENT])
+    for body, status in ((CONTENT[::-1], 400), (CONTENT, 200)):
+        answer = urllib3.request("PUT", url.url, headers=dict(url.headers), body=body, retries=False)
+        assert answer.status == status
+    assert s3.http is not None
+    s3.http.requests.clear()
+    assert access.finish_writes([grant])[0].receipt.checksum == sha256([CONTENT])
+    assert [method for method, _ in s3.http.requests] == ["HEAD"]
+
+
+def test_a_url_expires_no_later_than_its_grant(s3: Direct) -> None:
+    now = int(time.time())
+    s3.put()
+    grant = s3.setup.grant_of_content(KEY, CONTENT, expires=now + 60)
+    assert s3.url(grant).expires == now + 60
+    late = s3.setup.grant_of_content(KEY, CONTENT, expires=now + 100_000)
+    assert s3.url(late).expires <= int(time.time()) + 900
+
+
+def test_a_path_that_is_shared_is_a_file_url_to_read_only(shared: Direct) -> None:
+    url = shared.url(shared.put("run/type/a+b=c@d,e"))
+    assert (url.url, url.method) == (shared.setup.file("run/type/a+b=c@d,e").as_uri(), "")
+    assert shared.url(shared.setup.write_grant("run/type/b"), 5).url == ""
+
+
+def test_a_store_that_nobody_reaches_has_no_urls(closed: Direct) -> None:
+    for store in ("main", "memory"):
+        grant = closed.setup.write_grant(KEY, store=store)
+        assert closed.url(closed.setup.grant_of_content(KEY, CONTENT, store=store)).url == ""
+        assert closed.url(grant, 5).url == ""
+        with pytest.raises(UnsupportedOperationError, match=store):
+            closed.setup.datastore.direct_access.finish_writes([grant])
+
+
+def test_only_good_grants_are_signed_and_finished(s3: Direct) -> None:
+    access = s3.setup.datastore.direct_access
+    good = s3.put()
+    to_write = s3.setup.write_grant(KEY, 10)
+    for bad in (good[:-1], s3.setup.grant_of_content(KEY, CONTENT, expires=1), s3.setup.discard_grant(KEY)):
+        with pytest.raises(GrantError):
+            access.sign_urls([good, bad])
+        with pytest.raises(GrantError):
+            access.finish_writes([bad])
+    with pytest.raises(GrantError):
+        access.finish_writes([good])
+    with pytest.raises(LimitExceededError, match="grant allows 10"):
+        access.sign_urls([to_write], [11])
+    with pytest.raises(InvalidRequestError, match="sizes"):
+        access.sign_urls([good, to_write], [0])
+    with pytest.raises(InvalidRequestError, match="no checksum"):
+        access.sign_urls([to_write], [5], ["md5:0"])
+    with pytest.raises(LimitExceededError, match="batch_items"):
+        access.sign_urls([good] * (LIMITS.batch_items + 1))
+    assert access.sign_urls([]) == []
+    assert access.finish_writes([]) == []
+
+
+def test_nothing_is_finished_that_is_missing_or_too_long(s3: Direct) -> None:
+    access = s3.setup.datastore.direct_access
+    with pytest.raises(ArtifactNotFoundError, match="run/type/missing"):
+        access.finish_writes([s3.setup.write_grant("run/type/missing")])
+    s3.put()
+    with pytest.raises(LimitExceededError, match="grant allows 10"):
+        access.finish_writes([s3.setup.write_grant(KEY, 10)])
+
+
+# -------------------------------------------------------------------------------------------- the client
+
+
+def test_what_is_large_goes_straight_to_the_store_and_comes_straight_back(s3: Direct) -> None:
+    grant = s3.setup.write_grant(KEY)
+    signed = s3.setup.datastore.write(grant, Content(), size=len(CONTENT))
+    assert signed.receipt.checksum == sha256([CONTENT])
+    to_read = s3.setup.read_grant(signed.receipt)
+    assert read(s3, to_read) == CONTENT
+    assert read(s3, to_read, 1_000_000, 3_000_000) == CONTENT[1_000_000:4_000_000]
+    assert read(s3, to_read, 5) == CONTENT[5:]
+    assert s3.passed() < 20_000
+    # The first URL serves the other reads.
+    assert s3.setup.datastore.write(grant, Content(), size=len(CONTENT)) == signed
+
+
+def test_a_file_that_is_shared_is_read_where_it_is(shared: Direct) -> None:
+    grant = shared.put()
+    assert read(shared, grant) == CONTENT
+    assert read(shared, grant, 1_000_000, 3_000_000) == CONTENT[1_000_000:4_000_000]
+    assert shared.passed() < 20_000
+
+
+def test_bytes_pass_through_the_service_where_there_is_no_other_way(closed: Direct) -> None:
+    signed = closed.setup.datastore.write(closed.setup.write_grant(KEY), Content(), size=len(CONTENT))
+    assert read(closed, closed.setup.read_grant(signed.receipt)) == CONTENT
+    assert closed.passed() > 2 * len(CONTENT)
+
+
+def test_a_different_artifact_is_never_replaced(s3: Direct) -> None:
+    grant = s3.put()
+    with pytest.raises(ArtifactExistsError, match=KEY):
+        s3.setup.datastore.write(s3.setup.write_grant(KEY), Content(CONTENT[::-1]), size=len(CONTENT))
+    assert read(s3, grant) == CONTENT
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_an_upload_of_another_length_than_announced_leaves_nothing(s3: Direct, change: int) -> None:
+    grant = s3.setup.write_grant(KEY)
+    with pytest.raises(TruncatedUploadError, match="announced"):
+        s3.setup.datastore.write(grant, Content(), size=len(CONTENT) + change)
+    assert s3.service.exists([s3.setup.grant_of_content(KEY, CONTENT)]) == [False]
+
+
+def test_damage_is_noticed_before_all_was_delivered(s3: Direct, shared: Direct) -> None:
+    for direct in (s3, shared):
+        direct.service.write(direct.setup.write_grant(KEY), [CONTENT[::-1]])
+        delivered: list[bytes] = []
+        with pytest.raises(ArtifactIntegrityError, match=KEY):
+            delivered.extend(direct.setup.datastore.read(direct.setup.grant_of_content(KEY, CONTENT)))
+        assert 0 < sum(map(len, delivered)) < len(CONTENT)
+
+
+def test_an_artifact_that_is_gone_or_of_another_size_is_told_by_the_service(
+    s3: Direct, shared: Direct
+) -> None:
+    for direct in (s3, shared):
+        missing = direct.setup.grant_of_content("run/type/missing", CONTENT)
+        direct.put("run/type/b")
+        with pytest.raises(ArtifactNotFoundError, match="run/type/missing") as caught:
+            read(direct, missing)
+        assert "dataset_id" in caught.value.metadata
+        direct.service.write(direct.setup.write_grant(KEY), [CONTENT[1:]])
+        for limit in (None, 10):
+            with pytest.raises(ArtifactIntegrityError, match=str(len(CONTENT))):
+                read(direct, direct.setup.grant_of_content(KEY, CONTENT), 0, limit)
+
+
+def test_a_url_that_is_refused_is_asked_for_again_once(s3: Direct) -> None:
+    assert s3.http is not None
+    grant = s3.put()
+    s3.http.faults["GET"] = [403]
+    assert read(s3, grant) == CONTENT
+    s3.http.faults["PUT"] = [403]
+    s3.setup.datastore.write(s3.setup.write_grant("run/type/b"), Content(), size=len(CONTENT))
+    assert s3.passed() < 40_000
+    s3.http.faults["GET"] = [403, 403]
+    assert read(s3, grant) == CONTENT
+    assert s3.passed() > len(CONTENT)
+
+
+def test_a_server_that_fails_for_a_moment_is_tried_again(s3: Direct) -> None:
+    assert s3.http is not None
+    grant = s3.put()
+    s3.http.faults = {"GET": [503, 500], "PUT": [503, 409]}
+    assert read(s3, grant) == CONTENT
+    s3.setup.datastore.write(s3.setup.write_grant("run/type/b"), Content(), size=len(CONTENT))
+    assert s3.http.faults == {"GET": [], "PUT": []}
+    assert s3.passed() < 40_000
+
+
+def test_a_server_that_is_slow_is_waited_for(s3: Direct) -> None:
+    assert s3.http is not None
+    grant = s3.put()
+    s3.http.seconds = 1.0
+    assert read(s3, grant, 7, 100) == CONTENT[7:107]
+    assert s3.passed() < 20_000
+
+
+def test_a_server_that_cannot_be_reached_is_remembered_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, s3: Direct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert s3.http is not None
+    endpoint = s3.http.endpoint
+    grants = [s3.put(f"run/type/{number}") for number in range(3)]
+    access = s3.service.direct_access
+    signed = access.sign_urls
+
+    def elsewhere(*arguments: Any) -> list[ArtifactUrl]:
+        return [
+            replace(url, url=url.url.replace(endpoint, "http://127.0.0.1:9")) for url in signed(*arguments)
+        ]
+
+    # Inside a cluster a store often has another name than outside.
+    monkeypatch.setattr(access, "sign_urls", elsewhere)
+    assert [read(s3, grant) for grant in grants] == [CONTENT] * 3
+    s3.setup.datastore.write(s3.setup.write_grant("run/type/b"), Content(), size=len(CONTENT))
+    told = [record for record in caplog.records if "cannot be reached from here" in record.message]
+    assert len(told) == 1
+    assert "http://127.0.0.1:9" in told[0].message
+    http_transfers._process.unreachable.clear()
+
+
+def test_a_path_that_is_not_mounted_here_is_remembered(
+    shared: Direct, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant = shared.put()
+    access = shared.service.direct_access
+    signed = access.sign_urls
+    monkeypatch.setattr(
+        access,
+        "sign_urls",
+        lambda *arguments: [replace(url, url="file:///nowhere/at/all") for url in signed(*arguments)],
+    )
+    assert [read(shared, grant) for _ in range(2)] == [CONTENT] * 2
+    assert len([record for record in caplog.records if "cannot be reached" in record.message]) == 1
+    http_transfers._process.unreachable.clear()
+
+
+def test_a_datastore_that_was_pickled_goes_straight_to_the_store(s3: Direct) -> None:
+    grant = s3.put()
+    read(s3, grant, 0, 5)
+    other = pickle.loads(pickle.dumps(s3.setup.datastore))
+    assert b"".join(other.read(grant)) == CONTENT
+    other.close()
