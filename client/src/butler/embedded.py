@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from butler_datastore.application import DatastoreApplication
+from butler_datastore.config import PosixStoreConfig
 from butler_datastore.store_tables import store_configs
 from butler_model.artifact import DIRECT_STORE, ArtifactRecord
 from butler_model.composites import Composites
@@ -38,14 +39,14 @@ class EmbeddedRepository:
 
     def __init__(self, configuration: RepositoryConfiguration) -> None:
         signer = TokenSigner([secrets.token_bytes(32)])
-        self._stores = configuration.stores
+        self._repository = configuration.repository
+        self._stores = store_configs(configuration.stores)
         self._repositories = RegistryApplication(configuration.database, signer)
         try:
             self.registry = self._repositories.open(configuration.repository)
-            stores = store_configs(configuration.stores)
             limits = self.registry.info.limits
             # Everything that this process may read.
-            self.datastore = DatastoreApplication(stores, signer, limits=limits, ingest_roots=["/"])
+            self.datastore = DatastoreApplication(self._stores, signer, limits=limits, ingest_roots=["/"])
         except BaseException:
             self._repositories.close()
             raise
@@ -53,14 +54,15 @@ class EmbeddedRepository:
     @property
     def store_root(self) -> str | None:
         """Directory of the first store; `None` if that is no directory."""
-        root = next(iter(self._stores.values())).get("root")
-        return None if root is None else str(root)
+        first = next(iter(self._stores.values()))
+        return first.root_of(self._repository) if isinstance(first, PosixStoreConfig) else None
 
     def locate(self, record: ArtifactRecord) -> str:
-        """Return the ``file://`` URI of an artifact."""
+        """Return the URI of an artifact: ``file://…``, ``s3://…``, or ``butler://<store>/<key>`` where neither fits."""
         if record.store == DIRECT_STORE:
             return record.key
-        return Path(self._stores[record.store]["root"], record.key).absolute().as_uri()
+        uri = self._stores[record.store].uri_of(self._repository, record.key)
+        return f"butler://{record.store}/{record.key}" if uri is None else uri
 
     def close(self) -> None:
         """Give back connections and open files."""

@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from butler_model.errors import ConfigurationError, InvalidNameError
@@ -56,6 +57,10 @@ class PosixStoreConfig:
     def root_of(self, repository: str) -> str:
         """Return the directory of one repository."""
         return self.root.replace(_REPOSITORY, repository)
+
+    def uri_of(self, repository: str, key: str) -> str | None:
+        """Return where an artifact is, for people and for other programs; `None` if only the store knows."""
+        return Path(self.root_of(repository), key).absolute().as_uri()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,10 @@ class S3StoreConfig:
         """Return the prefix of one repository."""
         return self.prefix.replace(_REPOSITORY, repository)
 
+    def uri_of(self, repository: str, key: str) -> str | None:
+        """Return where an artifact is, for people and for other programs; `None` if only the store knows."""
+        return f"s3://{self.bucket}/{self.prefix_of(repository)}/{key}"
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryStoreConfig:
@@ -134,6 +143,10 @@ class MemoryStoreConfig:
     def __post_init__(self) -> None:
         if self.max_bytes < 1:
             raise ConfigurationError(f"max_bytes = {self.max_bytes} must be more than 0.")
+
+    def uri_of(self, repository: str, key: str) -> str | None:
+        """Return where an artifact is, for people and for other programs; `None` if only the store knows."""
+        return None
 
 
 MemberConfig = PosixStoreConfig | S3StoreConfig | MemoryStoreConfig
@@ -161,6 +174,10 @@ class ChainStoreConfig:
                 raise ConfigurationError(
                     f"{name!r} is no name of a member: use a letter, then A-Z, a-z, 0-9, _ and -."
                 )
+
+    def uri_of(self, repository: str, key: str) -> str | None:
+        """Return `None`: which members have an artifact is not known before one has looked."""
+        return None
 
 
 StoreConfig = MemberConfig | ChainStoreConfig
