@@ -16,6 +16,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 
 import grpc
 
+from butler_model.cancellation import Cancellation
 from butler_model.repository import Limits
 
 from .errors import error_from_rpc
@@ -101,12 +102,16 @@ class Connection:
             raise self._error(error, request) from None
 
     def stream(
-        self, method: grpc.UnaryStreamMultiCallable[_Request, _Response], request: _Request
+        self,
+        method: grpc.UnaryStreamMultiCallable[_Request, _Response],
+        request: _Request,
+        cancellation: Cancellation | None = None,
     ) -> Iterator[_Response]:
         """Yield the responses of a call; one that is not read to its end is cancelled."""
         responses: Any = method(request, timeout=self.stream_seconds)
         try:
-            yield from responses
+            with (cancellation or Cancellation()).stopping(responses.cancel):
+                yield from responses
         except grpc.RpcError as error:
             raise self._error(error, request) from None
         finally:

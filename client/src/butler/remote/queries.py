@@ -17,6 +17,7 @@ from butler_api.convert.queries import (
 )
 from butler_api.v1 import query_service_pb2 as pb
 from butler_api.v1.query_service_pb2_grpc import QueryServiceStub
+from butler_model.cancellation import Cancellation
 from butler_model.errors import OverloadedError
 from butler_model.paging import PageRequest, ResultPage
 from butler_model.query.spec import QuerySpec, ResultKind
@@ -42,13 +43,15 @@ class RemoteQueries:
         self._session.see(message.revision)
         return page_from_proto(message)
 
-    def stream(self, spec: QuerySpec, page_rows: int = 0) -> Iterator[ResultPage]:
+    def stream(
+        self, spec: QuerySpec, page_rows: int = 0, *, cancellation: Cancellation | None = None
+    ) -> Iterator[ResultPage]:
         request = pb.StreamQueryRequest(
             query=query_to_proto(self._session.repository, spec), page_size=page_rows
         )
         began = False
         try:
-            for response in self._session.connection.stream(self._stub.StreamQuery, request):
+            for response in self._session.connection.stream(self._stub.StreamQuery, request, cancellation):
                 began = True
                 self._session.see(response.page.revision)
                 yield page_from_proto(response.page)

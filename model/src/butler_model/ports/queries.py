@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Protocol
 from uuid import UUID
 
+from butler_model.cancellation import Cancellation
 from butler_model.paging import PageRequest, ResultPage
 from butler_model.query.spec import QuerySpec
 
@@ -29,10 +30,13 @@ class Queries(Protocol):
         """
         ...
 
-    def stream(self, spec: QuerySpec, page_rows: int = 0) -> Iterator[ResultPage]:
+    def stream(
+        self, spec: QuerySpec, page_rows: int = 0, *, cancellation: Cancellation | None = None
+    ) -> Iterator[ResultPage]:
         """Yield all pages of a query; closing the iterator ends the work of the service and its database.
 
-        All rows are of one state of the repository, that of the beginning.
+        All rows are of one state of the repository, that of the beginning. A ``cancellation`` also ends a statement
+        that has given no row yet.
         """
         ...
 

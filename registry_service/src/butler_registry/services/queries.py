@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from butler_model.cancellation import Cancellation
 from butler_model.errors import InvalidRequestError
 from butler_model.paging import PageRequest, ResultPage
 from butler_model.query.spec import QuerySpec
@@ -71,9 +72,11 @@ class QueryService:
         )
         return ResultPage(columns, len(rows), next_token, snapshot.revision)
 
-    def stream(self, spec: QuerySpec, page_rows: int = 0) -> Iterator[ResultPage]:
+    def stream(
+        self, spec: QuerySpec, page_rows: int = 0, *, cancellation: Cancellation | None = None
+    ) -> Iterator[ResultPage]:
         wanted = self._page_rows(page_rows)
-        with self._database.reading_one_state() as connection:
+        with self._database.reading_one_state(cancellation) as connection:
             snapshot = self._definitions.snapshot(connection)
             plan = self._plan(snapshot, spec)
             needed = spec.limit if plan.is_complete else None

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
+from butler_model.cancellation import Cancellation
 from butler_model.errors import (
     ButlerError,
     ConfigurationError,
@@ -32,6 +33,7 @@ from butler_model.errors import (
 
 _SQLITE_BUSY_MILLISECONDS = 20_000
 _POOL_TIMEOUT_SECONDS = 10.0
+_CANCEL_SECONDS = 5.0
 # A connection that is refused has no code, only the text of the server.
 _NO_LOGIN = re.compile(r'(database|role) ".*" does not exist|authentication failed|no pg_hba\.conf entry')
 
@@ -117,13 +119,25 @@ class Database:
             yield connection
 
     @contextmanager
-    def reading_one_state(self) -> Iterator[Connection]:
-        """Give a connection on which every statement sees the database as it was at the first."""
+    def reading_one_state(self, cancellation: Cancellation | None = None) -> Iterator[Connection]:
+        """Give a connection on which every statement sees the database as it was at the first.
+
+        A statement that is cancelled ends with `ServiceUnavailableError`, for which nobody waits any more.
+        """
         engine = self.engine
         if self.is_postgresql:
             engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with _catalogued(), engine.connect() as connection:
-            yield connection
+            if cancellation is None:
+                yield connection
+                return
+            try:
+                with cancellation.stopping(lambda: _interrupt(connection)):
+                    yield connection
+            finally:
+                if cancellation.requested:
+                    # The database may hear of it late, and must not stop what somebody else does on the connection.
+                    connection.invalidate()
 
     def cursor(self, connection: Connection, statement: Executable, rows: int) -> CursorResult[Any]:
         """Execute a statement whose result is read from the database as it is needed, so many rows at a time."""
@@ -139,6 +153,15 @@ class Database:
     def close(self) -> None:
         """Close all pooled connections."""
         self.engine.dispose()
+
+
+def _interrupt(connection: Connection) -> None:
+    """Stop the statement that runs on a connection, from another thread."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "postgresql":
+        driver.cancel_safe(timeout=_CANCEL_SECONDS)
+    else:
+        driver.interrupt()
 
 
 def execute_many(connection: Connection, statement: Executable, rows: Sequence[dict[str, Any]]) -> int:
