@@ -17,10 +17,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -41,8 +43,11 @@ SMALL, LARGE = 10_000, 1_000_000
 MOST_RATIO = 1.5
 MOST_CLIENT_BYTES = 200_000_000
 LISTED = 10_000
+LARGE_TABLE_ROWS = 100_000
 SELECTED_VISITS = 50
 _BATCH = 5_000
+_STATISTICS_SECONDS = 2.0
+"""After how long all that the server's processes did is counted."""
 _TARGETS = {
     "find_dataset": None,
     "one page of 2,000": None,
@@ -74,19 +79,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         return _list_all(options.list)
     console = Console() if sys.stdout.isatty() else Console(width=120)
-    with (
-        tempfile.TemporaryDirectory(prefix="butler-scale-") as folder,
-        own_postgres_server() as postgres,
-        own_services(postgres.create_database(), Path(folder)) as address,
-    ):
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="butler-scale-"))
+        database = stack.enter_context(own_postgres_server()).create_database()
+        address = stack.enter_context(own_services(database, Path(folder)))
         small = _measured(console, f"grpc://{address}/small", SMALL, options.repetitions)
-        large = _measured(console, f"grpc://{address}/large", options.large, options.repetitions)
-        listing = _listing(f"grpc://{address}/large")
+        large_address = f"grpc://{address}/large"
+        _fill(console, large_address, options.large)
+        scanned = _whole_scans(database)
+        large = _asked(console, large_address, options.large, options.repetitions)
+        listing = _listing(large_address)
+        scanned = {table: scans - scanned[table] for table, scans in _whole_scans(database).items()}
     console.print(_comparison(small, large, options.large))
     console.print(
         f"Listing all {listing.rows:,} took {listing.seconds:.1f} s "
         f"({listing.seconds / listing.rows * 1e6:.1f} us each), and its process {listing.peak_bytes / 1e6:.0f} MB at "
         f"most ({'met' if listing.peak_bytes <= MOST_CLIENT_BYTES else 'MISSED'}: {MOST_CLIENT_BYTES / 1e6:.0f} MB)."
+    )
+    console.print(
+        f"Scans of whole tables with {LARGE_TABLE_ROWS:,} rows or more while these were asked: "
+        f"{', '.join(f'{table} {scans}' for table, scans in scanned.items() if scans) or 'none'}."
     )
     if options.json:
         options.json.write_text(json.dumps(_as_json(small, large, listing), indent=1) + "\n")
@@ -94,6 +106,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measured(console: Console, address: str, datasets: int, repetitions: int) -> list[Measurement]:
+    _fill(console, address, datasets)
+    return _asked(console, address, datasets, repetitions)
+
+
+def _fill(console: Console, address: str, datasets: int) -> None:
     Butler.makeRepo(address)
     with Butler(address, run=RUN) as butler, console.status(f"Registering {datasets:,} datasets …"):
         describe(butler, datasets)
@@ -101,8 +118,22 @@ def _measured(console: Console, address: str, datasets: int, repetitions: int) -
         _register(address, datasets)
         rate = datasets / (time.perf_counter() - began)
     console.print(f"Registered {datasets:,} datasets without bytes, {rate:,.0f}/s.")
+
+
+def _asked(console: Console, address: str, datasets: int, repetitions: int) -> list[Measurement]:
     with Butler(address, collections=RUN) as butler, console.status("Asking …"):
         return _questions(butler, address, datasets, repetitions)
+
+
+def _whole_scans(database: str) -> dict[str, int]:
+    """Return how often each large table was read from end to end, by the count that PostgreSQL keeps."""
+    time.sleep(_STATISTICS_SECONDS)
+    with psycopg.connect(database.replace("+psycopg", "", 1)) as connection:
+        rows = connection.execute(
+            "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE schemaname = 'butler_large' AND n_live_tup >= %s",
+            (LARGE_TABLE_ROWS,),
+        )
+        return {str(table): int(scans) for table, scans in rows}
 
 
 def _register(address: str, datasets: int) -> None:
