@@ -77,7 +77,7 @@ class DatasetStore:
         self._revision = select(tables.revision.c.value).scalar_subquery().label("revision")
         self._insert_artifact = tables.artifact_record.insert()
         self._insert_places: dict[Table, Insert] = {}
-        self._searches: dict[tuple[Table, bool, bool], Select[Any]] = {}
+        self._searches: dict[tuple[Table, bool, tuple[bool, bool]], Select[Any]] = {}
 
     def insert(self, connection: Connection, row: DatasetTypeRow, datasets: Sequence[NewDataset]) -> None:
         """Insert datasets of one type, their places in their runs, and their artifact records.
@@ -116,9 +116,12 @@ class DatasetStore:
         A dataset comes once per collection, and with ``want_artifacts`` once per artifact.
         """
         required = row.dataset_type.dimensions.required
-        query = self._search(row, want_artifacts, len(data_ids) == 1)
-        parameters: dict[str, Any] = {"type_id": row.id, "collection_ids": list(collection_ids)}
-        if len(data_ids) == 1:
+        single = len(data_ids) == 1, len(collection_ids) == 1
+        query = self._search(row, want_artifacts, single)
+        # A list makes the statement be rendered for its length each time.
+        searched = collection_ids[0] if single[1] else list(collection_ids)
+        parameters: dict[str, Any] = {"type_id": row.id, "collections": searched}
+        if single[0]:
             parameters |= {f"value_{i}": value for i, value in enumerate(data_ids[0])}
         elif required:
             keys = [row.tags.c[name] for name in required]
@@ -126,16 +129,26 @@ class DatasetStore:
         rows = connection.execute(query, parameters)
         return [self.row_from(tuple(found), len(required), want_artifacts=want_artifacts) for found in rows]
 
-    def _search(self, row: DatasetTypeRow, want_artifacts: bool, single: bool) -> Select[Any]:
-        """Return the statement that searches collections, built once for each kind of search."""
+    def _search(self, row: DatasetTypeRow, want_artifacts: bool, single: tuple[bool, bool]) -> Select[Any]:
+        """Return the statement that searches collections, built once for each kind of search.
+
+        Parameters
+        ----------
+        single
+            Whether it is for one data ID, and whether for one collection.
+        """
         tags = row.tags
         query = self._searches.get((tags, want_artifacts, single))
         if query is None:
-            query = self.select_from(row.tags, row, want_artifacts=want_artifacts).where(
-                tags.c.dataset_type_id == bindparam("type_id"),
-                tags.c.collection_id.in_(bindparam("collection_ids", expanding=True)),
+            collections: ColumnElement[bool] = tags.c.collection_id.in_(
+                bindparam("collections", expanding=True)
             )
-            if single:
+            if single[1]:
+                collections = tags.c.collection_id == bindparam("collections")
+            query = self.select_from(row.tags, row, want_artifacts=want_artifacts).where(
+                tags.c.dataset_type_id == bindparam("type_id"), collections
+            )
+            if single[0]:
                 names = row.dataset_type.dimensions.required
                 query = query.where(
                     *(tags.c[name] == bindparam(f"value_{i}") for i, name in enumerate(names))
