@@ -249,9 +249,11 @@ def test_content_that_cannot_be_read_leaves_nothing_behind(
         yield b"x" * CHUNK
         raise OSError("the disk that it is on")
 
-    before = deployment.files()
+    before, intent = deployment.files(), begun(registry)
     with pytest.raises(OSError, match="the disk that it is on"):
-        datastore.write(begun(registry).grants[0].token, content())
+        datastore.write(intent.grants[0].token, content())
+    datastore.discard(registry.puts.abort([intent.dataset_id], request_id=uuid.uuid4()))
+    assert deployment.files() == before
     datastore.write(begun(registry).grants[0].token, [b"whole"])
     assert len(deployment.files()) == len(before) + 1
 

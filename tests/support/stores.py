@@ -32,7 +32,6 @@ import pytest
 
 from butler_datastore.application import open_store
 from butler_datastore.store_tables import store_config
-from butler_datastore.stores.source_files import SourceFiles
 from butler_datastore.stores.store import Store
 from tests.support.s3 import S3Server
 from tools.servers.process import ROOT
@@ -77,7 +76,7 @@ class StorePlace:
 
     def open(self) -> Store:
         """Open the store once more."""
-        return open_store(store_config(self.settings), SourceFiles(()), REPOSITORY)
+        return open_store(store_config(self.settings), REPOSITORY)
 
     def all_keys(self) -> list[str]:
         """Return all keys that there are anywhere."""

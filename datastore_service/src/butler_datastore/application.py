@@ -30,6 +30,7 @@ from .stores.source_files import SourceFiles
 from .stores.store import Store
 
 _LIMITS = Limits()
+_NO_SOURCES = SourceFiles(())
 
 
 class DatastoreApplication(ArtifactService):
@@ -66,21 +67,21 @@ class DatastoreApplication(ArtifactService):
             )
         sources = SourceFiles(check_ingest_roots(ingest_roots, stores.values()))
         openers: dict[str, Callable[[str], Store]] = {
-            name: partial(open_store, config, sources) for name, config in stores.items()
+            name: partial(open_store, config, sources=sources) for name, config in stores.items()
         }
         openers[DIRECT_STORE] = lambda repository: DirectStore(sources)
         super().__init__(openers, signer, limits, sources)
 
 
-def open_store(config: StoreConfig, sources: SourceFiles, repository: str) -> Store:
+def open_store(config: StoreConfig, repository: str, sources: SourceFiles = _NO_SOURCES) -> Store:
     """Return the store of one repository, which may link to the sources."""
     if isinstance(config, ChainStoreConfig):
         members = config.members.items()
-        return ChainStore({name: _open_member(member, sources, repository) for name, member in members})
-    return _open_member(config, sources, repository)
+        return ChainStore({name: _open_member(member, repository, sources) for name, member in members})
+    return _open_member(config, repository, sources)
 
 
-def _open_member(config: MemberConfig, sources: SourceFiles, repository: str) -> Store:
+def _open_member(config: MemberConfig, repository: str, sources: SourceFiles) -> Store:
     if isinstance(config, PosixStoreConfig):
         root, shared = config.root_of(repository), config.shared_path
         return PosixStore(root, durable=config.durable, shared=shared, sources=sources)

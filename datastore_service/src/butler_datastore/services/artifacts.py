@@ -183,7 +183,7 @@ class ArtifactService:
         """Remove what aborted puts may have written; absent artifacts are done already."""
         self._check_items(len(grants))
         opened = [self._signer.open_grant(grant, Operation.DISCARD) for grant in grants]
-        self._each(lambda store, grant: store.delete(grant.key), opened)
+        self._each(_discard, opened)
 
     def ingest_roots(self) -> list[str]:
         """Return the directories from which this datastore takes files itself; none if it takes none."""
@@ -314,6 +314,12 @@ def _measured(store: Store, key: str) -> Stored:
     if size is None:
         raise ArtifactNotFoundError(f"There is no artifact {key!r:.300} to adopt.", key=key[:300])
     return Stored(size, sha256(store.read(key, 0, None, size=size)), created=False)
+
+
+def _discard(store: Store, grant: Grant) -> None:
+    store.delete(grant.key)
+    if resumes(store):
+        store.discard_uploads(grant.key)
 
 
 def _upload_of(grant: bytes) -> str:

@@ -32,7 +32,7 @@ from .open_files import check_open_size, read_open_file
 from .source_files import SourceFile, SourceFiles
 from .store import StoreCapabilities, Stored, check_no_members, end_of_range, within_limit
 from .threads import side_by_side
-from .uploads import kept_of_upload, upload_name, uploading
+from .uploads import discard_uploads, kept_of_upload, upload_name, uploading
 
 # No key begins with a dot, so nothing in here can be taken for an artifact.
 _STAGING = (".tmp",)
@@ -124,6 +124,11 @@ class PosixStore:
         with _if_there(), self._tree.opened(_STAGING) as staging:
             return kept_of_upload(staging, upload_name(key, upload))
         return 0
+
+    def discard_uploads(self, key: str) -> None:
+        """Remove what is kept of uploads to a key."""
+        with _if_there(), self._tree.opened(_STAGING) as staging:
+            discard_uploads(staging, key)
 
     def write_many(
         self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None

@@ -259,6 +259,10 @@ class ResumingStore(Store, Protocol):
         """Return how many bytes of an upload are kept, from the first on."""
         ...
 
+    def discard_uploads(self, key: str) -> None:
+        """Remove what is kept of uploads to a key that was given up."""
+        ...
+
 
 def resumes(store: Store) -> TypeGuard[ResumingStore]:
     """Return whether uploads to a store can go on after they broke."""

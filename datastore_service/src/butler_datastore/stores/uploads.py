@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["UploadFile", "kept_of_upload", "upload_name", "uploading"]
+__all__ = ["UploadFile", "discard_uploads", "kept_of_upload", "upload_name", "uploading"]
 
 import fcntl
 import hashlib
@@ -65,8 +65,23 @@ class UploadFile:
 
 def upload_name(key: str, upload: str) -> str:
     """Return the name under which an upload to a key is staged, for every process the same."""
-    name = f"{key}\0{upload}"
-    return f"upload-{hashlib.sha256(name.encode()).hexdigest()}"
+    return f"{_prefix(key)}{_digest(upload)}"
+
+
+def discard_uploads(staging: int, key: str) -> None:
+    """Remove what is kept of all uploads to a key; one that is still going on finds nothing to publish."""
+    for name in os.listdir(staging):
+        if name.startswith(_prefix(key)):
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=staging)
+
+
+def _prefix(key: str) -> str:
+    return f"upload-{_digest(key)}-"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def kept_of_upload(staging: int, name: str) -> int:

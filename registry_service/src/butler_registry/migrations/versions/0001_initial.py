@@ -141,7 +141,7 @@ def _create_intents() -> None:
             "artifacts",
             sa.Text,
             nullable=False,
-            comment="JSON list of [component, store, key, formatter, ...]",
+            comment="JSON list of [store, key, members, adopted, ...]",
         ),
         sa.Column("state", sa.SmallInteger, nullable=False),
         sa.Column(
