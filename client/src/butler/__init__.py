@@ -27,6 +27,9 @@ __all__ = [
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# Before anything loads grpc: it says how that is to run.
+import butler_api as _wire  # noqa: F401
+
 if TYPE_CHECKING:
     from butler_model.collection import CollectionType
     from butler_model.data_id import DataCoordinate
