@@ -102,6 +102,7 @@ def test_a_dataset_of_no_dimensions_lies_under_run_and_type() -> None:
 def test_templates_name_fields_of_the_data_id_and_its_records(
     template: str, fields: dict[str, Any], expected: str
 ) -> None:
+    # D73
     # Behaviour D73.
     found = place(template, **fields)
     if fields.get("band", "").startswith("é"):
