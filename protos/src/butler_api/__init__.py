@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The wire contract: generated messages and stubs, conversion, errors, channels and servers."""
 
+__all__: list[str] = []
+
 import os
 
 # The event engine, an experiment that is on by default in gRPC's core, hands each message to other threads once more.
