@@ -5,9 +5,12 @@ from __future__ import annotations
 
 __all__ = ["Cancellation"]
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, Thread
+
+_AGAIN_SECONDS = 0.1
 
 
 class Cancellation:
@@ -20,22 +23,36 @@ class Cancellation:
         """Whether the call was given up."""
 
     def cancel(self) -> None:
-        """Give the call up; what runs under `stopping` at this moment is stopped."""
+        """Give the call up; what runs under `stopping` is stopped, without waiting for its end."""
         with self._lock:
             self.requested = True
-            if self._stop is not None:
-                self._stop()
-                self._stop = None
+            running = self._stop is not None
+        if running:
+            self._start_stopping()
 
     @contextmanager
     def stopping(self, stop: Callable[[], None]) -> Iterator[None]:
-        """Run a block that ``stop``, called from another thread, ends early; it is never called after the block."""
+        """Run a block that ``stop``, called from another thread, ends early; it is never called after the block.
+
+        It is called again and again until the block ends, for it may come between two steps of the work.
+        """
         with self._lock:
             self._stop = stop
-            if self.requested:
-                self._stop()
+        if self.requested:
+            self._start_stopping()
         try:
             yield
         finally:
             with self._lock:
                 self._stop = None
+
+    def _start_stopping(self) -> None:
+        Thread(target=self._stop_until_the_end, name="cancellation", daemon=True).start()
+
+    def _stop_until_the_end(self) -> None:
+        while True:
+            with self._lock:
+                if self._stop is None:
+                    return
+                self._stop()
+            time.sleep(_AGAIN_SECONDS)

@@ -44,7 +44,7 @@ def upload(connection: Connection, grant: bytes, content: Iterable[bytes], offse
                 raise
             conflicts += isinstance(error, UploadConflictError)
             # The end of the old stream may never come; one from the beginning does not need it.
-            start = offset if conflicts > 1 else max(offset, _kept(connection, grant))
+            start = offset if conflicts > 2 else max(offset, _kept(connection, grant))
         else:
             part.check(signed)
             return signed

@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from uuid import uuid4
@@ -22,17 +22,17 @@ from butler_model.errors import (
     ButlerError,
     ConfigurationError,
     InvalidNameError,
-    StoreFullError,
 )
 from butler_model.path_template import check_key
 
 from .directories import DirectoryTree
+from .disk_full import full_store_reported
 from .links import link_file
 from .open_files import check_open_size, read_open_file
 from .source_files import SourceFile, SourceFiles
 from .store import StoreCapabilities, Stored, check_no_members, end_of_range, within_limit
 from .threads import side_by_side
-from .uploads import discard_uploads, kept_of_upload, upload_name, uploading
+from .uploads import discard_uploads, forget_upload, kept_of_upload, upload_name, uploading
 
 # No key begins with a dot, so nothing in here can be taken for an artifact.
 _STAGING = (".tmp",)
@@ -43,7 +43,6 @@ _SYNC_THREADS = 16
 _NAME_BYTES = 255
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _STAGE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP}
 _ABSENT = {errno.EISDIR, errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
@@ -111,13 +110,18 @@ class PosixStore:
     ) -> Stored:
         """Store an artifact, which is seen whole or not at all; see `Store.write`."""
         check_no_members(members)
-        return self._write(key, uuid4().hex, 0, chunks, size_limit, keep=False)
+        return self._write(key, uuid4().hex, 0, chunks, size_limit, keep=lambda: False)
 
     def write_upload(
         self, key: str, upload: str, offset: int, chunks: Iterable[bytes], size_limit: int
     ) -> Stored:
         """Store an artifact, of which a part may be kept from before; see `ResumingStore.write_upload`."""
-        return self._write(key, upload_name(key, upload), offset, chunks, size_limit, keep=True)
+        name = upload_name(key, upload)
+        # Nothing is kept once the artifact is there: another try may have stored it.
+        stored = self._write(key, name, offset, chunks, size_limit, keep=lambda: self.size(key) is None)
+        with self._staging() as staging:
+            forget_upload(staging, name)
+        return stored
 
     def kept_of_upload(self, key: str, upload: str) -> int:
         """Return how many bytes of an upload are kept, from the first on."""
@@ -144,7 +148,7 @@ class PosixStore:
         def stage(number: int) -> _Staged:
             return self._stage(staging, names[number], items[number][1])
 
-        with _full_store_reported(), self._staging() as staging:
+        with full_store_reported(), self._staging() as staging:
             try:
                 staged = side_by_side(stage, range(len(items)), _SYNC_THREADS if self._durable else 1)
                 for group in _by_directory(places):
@@ -192,7 +196,7 @@ class PosixStore:
         """Link a file of somebody else to a key; see `LinkingStore.link`."""
         place = _place(key)
         checksum = source.checksum()
-        with _full_store_reported(), _no_way_reported(key), self._tree.made(place.directory) as directory:
+        with full_store_reported(), _no_way_reported(key), self._tree.made(place.directory) as directory:
             created = link_file(source, mode, directory, self._real_path(place.directory), place.name)
         return Stored(source.status.st_size, checksum, created)
 
@@ -245,11 +249,18 @@ class PosixStore:
         return os.path.join(os.path.realpath(self._tree.root), *directory)
 
     def _write(
-        self, key: str, name: str, offset: int, chunks: Iterable[bytes], size_limit: int, *, keep: bool
+        self,
+        key: str,
+        name: str,
+        offset: int,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        *,
+        keep: Callable[[], bool],
     ) -> Stored:
         place = _place(key)
         with (
-            _full_store_reported(),
+            full_store_reported(),
             self._staging() as staging,
             uploading(staging, name, key, offset, keep=keep) as file,
         ):
@@ -379,16 +390,4 @@ def _no_way_reported(key: str) -> Iterator[None]:
             raise
         raise ArtifactExistsError(
             f"There can be no artifact {key!r}: something in its path is no directory.", key=key
-        ) from error
-
-
-@contextmanager
-def _full_store_reported() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise StoreFullError(
-            f"The store has no room left ({os.strerror(error.errno)}); tell its operator."
         ) from error

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-__all__ = ["UploadFile", "discard_uploads", "kept_of_upload", "upload_name", "uploading"]
+__all__ = ["UploadFile", "discard_uploads", "forget_upload", "kept_of_upload", "upload_name", "uploading"]
 
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -76,6 +76,14 @@ def discard_uploads(staging: int, key: str) -> None:
                 os.unlink(name, dir_fd=staging)
 
 
+def forget_upload(staging: int, name: str) -> None:
+    """Remove what is kept of an upload that is of no use any more, unless it is going on; then its end does that."""
+    descriptor = _locked(staging, name)
+    if descriptor is not None:
+        with open(descriptor, "rb"), suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=staging)
+
+
 def _prefix(key: str) -> str:
     return f"upload-{_digest(key)}-"
 
@@ -93,10 +101,12 @@ def kept_of_upload(staging: int, name: str) -> int:
 
 
 @contextmanager
-def uploading(staging: int, name: str, key: str, offset: int, *, keep: bool) -> Iterator[UploadFile]:
+def uploading(
+    staging: int, name: str, key: str, offset: int, *, keep: Callable[[], bool]
+) -> Iterator[UploadFile]:
     """Give the file of an upload, to go on at an offset; it goes away at the end.
 
-    If ``keep`` is true and the connection breaks, which is a `ServiceUnavailableError`, it stays.
+    If the connection breaks, which is a `ServiceUnavailableError`, and ``keep`` then says so, it stays.
 
     One that begins at 0 while another is going on has a file of its own, which is not kept.
 
@@ -129,7 +139,7 @@ def uploading(staging: int, name: str, key: str, offset: int, *, keep: bool) -> 
             yield upload
         except ServiceUnavailableError:
             file.flush()
-            kept = keep
+            kept = keep()
             raise
         finally:
             if not kept:

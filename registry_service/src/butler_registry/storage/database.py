@@ -8,7 +8,7 @@ __all__ = ["Connection", "CursorResult", "Database", "connect_postgresql", "conn
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -158,12 +158,14 @@ class Database:
 
 
 def _interrupt(connection: Connection) -> None:
-    """Stop the statement that runs on a connection, from another thread."""
+    """Stop the statement that runs on a connection, from another thread; if that fails, it is tried again."""
     driver: Any = connection.connection.driver_connection
-    if connection.dialect.name == "postgresql":
-        driver.cancel_safe(timeout=_CANCEL_SECONDS)
-    else:
-        driver.interrupt()
+    dbapi: Any = connection.dialect.dbapi
+    with suppress(dbapi.Error):
+        if connection.dialect.name == "postgresql":
+            driver.cancel_safe(timeout=_CANCEL_SECONDS)
+        else:
+            driver.interrupt()
 
 
 def execute_many(connection: Connection, statement: Executable, rows: Sequence[dict[str, Any]]) -> int:
