@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scanned = _whole_scans(database)
         large = _asked(console, large_address, options.large, options.repetitions)
         listing = _listing(large_address)
-        scanned = {table: scans - scanned[table] for table, scans in _whole_scans(database).items()}
+        scanned = {table: scans - scanned.get(table, 0) for table, scans in _whole_scans(database).items()}
     console.print(_comparison(small, large, options.large))
     console.print(
         f"Listing all {listing.rows:,} took {listing.seconds:.1f} s "
