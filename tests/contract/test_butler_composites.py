@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from butler import Butler, CollectionType, DatasetType, Timespan
-from butler.formatters import FormatterFactory
+from butler.formatters import default_formatters
 from butler_model.errors import (
     ArtifactNotFoundError,
     ConfigurationError,
@@ -43,11 +43,10 @@ def layout(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def repository(place: Deployment, layout: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+def repository(place: Deployment, layout: str) -> Any:
     """Give a repository that stores composites so."""
     add_metrics()
-    formatters = FormatterFactory({"formatters": FORMATS})
-    monkeypatch.setattr("butler.putting.default_formatters", lambda: formatters)
+    default_formatters().add_config({"formatters": FORMATS})
     Butler.makeRepo(place.root, composites=DISASSEMBLED if layout == "parts" else None, **place.options)
     made = Repository(place, place.root)
     yield made

@@ -12,7 +12,7 @@ import pytest
 from astropy.table import Table
 
 from butler import Butler, DatasetType
-from butler.formatters import FormatterFactory
+from butler.formatters import default_formatters
 from butler.storage_classes import default_storage_classes
 from butler_model.errors import DatasetTypeMismatchError, StorageClassError, StorageClassTypeError
 from tests.support.butlers import Repository
@@ -24,14 +24,11 @@ COLUMNS = {"a": [1, 2], "b": [0.5, 1.5]}
 
 
 @pytest.fixture
-def butler(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Butler:
+def butler(repository: Repository) -> Butler:
     """Give a butler that writes to run1 of a surveyed repository."""
     add_metrics()
     names = {"TestMetrics": "json", "TestPair": "json", "TestMappingPair": "json"}
-    formatters = FormatterFactory(
-        {"formatters": {"DataFrame": "parquet", "ArrowTable": "parquet", "AstropyTable": "ecsv", **names}}
-    )
-    monkeypatch.setattr("butler.putting.default_formatters", lambda: formatters)
+    default_formatters().add_config({"formatters": names})
     butler = repository.surveyed()
     for name in names:
         butler.registry.registerDatasetType(DatasetType(name.lower(), [], name, universe=butler.dimensions))

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 
 from butler import Butler, DataCoordinate, DatasetRef, DatasetType, DeferredDatasetHandle, StorageClass
-from butler.formatters import FormatterFactory
+from butler.formatters import default_formatters
 from butler.storage_classes import default_storage_classes
 from butler_model.errors import (
     AmbiguousDataIdError,
@@ -269,14 +269,11 @@ def test_reading_one_column_moves_one_column(butler: Butler) -> None:
     assert meter.bytes - whole < 0.3 * whole
 
 
-def test_a_component_of_an_object_that_is_stored_whole_is_taken_out_of_it(
-    butler: Butler, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_component_of_an_object_that_is_stored_whole_is_taken_out_of_it(butler: Butler) -> None:
     # D34
     pair = StorageClass("TestItems", "dict", components={"left": "int", "right": "StructuredDataDict"})
     default_storage_classes().registerStorageClass(pair)
-    formatters = FormatterFactory({"formatters": {"TestItems": "json"}})
-    monkeypatch.setattr("butler.putting.default_formatters", lambda: formatters)
+    default_formatters().add_config({"formatters": {"TestItems": "json"}})
     butler.registry.registerDatasetType(DatasetType("pair", [], pair, universe=butler.dimensions))
     butler.put({"left": 5, "right": None}, "pair")
     assert butler.get("pair.left") == 5

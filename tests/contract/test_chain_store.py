@@ -58,7 +58,7 @@ def test_only_the_members_that_accept_it_get_it(store: Store, one: Path, two: Pa
     assert files(one) == ["run/b"]
     assert files(two) == ["run/a"]
     assert read(store, "run/a", 7) == read(store, "run/b", 7) == b"content"
-    with pytest.raises(ConfigurationError, match="'tow'; the nearest is 'two'"):
+    with pytest.raises(ConfigurationError, match="'tow'; the nearest known one is 'two'"):
         store.write("run/c", [b"content"], NO_LIMIT, ("one", "tow"))
     with pytest.raises(ConfigurationError, match=r"one, two accepts .*run/c"):
         store.write("run/c", [b"content"], NO_LIMIT, ())

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 __all__ = ["store_config", "store_configs"]
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 
 from pydantic import TypeAdapter, ValidationError
 
+from butler_model.config_keys import nearest_known
 from butler_model.errors import ConfigurationError
 
 from .config import ChainStoreConfig, MemoryStoreConfig, PosixStoreConfig, S3StoreConfig, StoreConfig
@@ -29,11 +29,13 @@ def store_config(value: object, kinds: Mapping[str, type[StoreConfig]] = _KINDS)
         raise ConfigurationError(f"expected a table with kind and more, not {value!r:.80}")
     kind = value.get("kind", "posix")
     if not isinstance(kind, str) or kind not in kinds:
-        raise ConfigurationError(f"unknown kind {kind!r:.80}; {_nearest(kind, kinds)}")
+        raise ConfigurationError(f"unknown kind {kind!r:.80}; {nearest_known(kind, kinds)}")
     known = [field.name for field in fields(kinds[kind])]
     for key in value:
         if key not in known:
-            raise ConfigurationError(f"unknown key {key!r:.80} for the kind {kind!r}; {_nearest(key, known)}")
+            raise ConfigurationError(
+                f"unknown key {key!r:.80} for the kind {kind!r}; {nearest_known(key, known)}"
+            )
     parts = dict(value)
     if kind == "chain" and isinstance(value.get("members"), Mapping):
         parts["members"] = {name: _member_config(name, member) for name, member in value["members"].items()}
@@ -52,11 +54,6 @@ def _member_config(name: str, value: object) -> StoreConfig:
         return store_config(value, _MEMBER_KINDS)
     except ConfigurationError as error:
         raise ConfigurationError(f"member {name!r}: {error.message}") from None
-
-
-def _nearest(name: object, known: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)[0]
-    return f"the nearest known one is {nearest!r}"
 
 
 def store_configs(tables: Mapping[str, object]) -> dict[str, StoreConfig]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_keys"]
+__all__ = ["check_keys", "nearest_known"]
 
 import difflib
 from collections.abc import Collection
@@ -29,5 +29,10 @@ def check_keys(content: Any, known: Collection[str], where: str) -> None:
         raise ConfigurationError(f"{where}: expected a mapping with {', '.join(known)}, not {content!r:.80}.")
     for key in content:
         if key not in known:
-            nearest = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)[0]
-            raise ConfigurationError(f"{where}: unknown key {key!r}; the nearest known one is {nearest!r}.")
+            raise ConfigurationError(f"{where}: unknown key {key!r}; {nearest_known(key, known)}.")
+
+
+def nearest_known(name: object, known: Collection[str]) -> str:
+    """Return a clause that names the nearest of some names, of which there is at least one."""
+    nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)[0]
+    return f"the nearest known one is {nearest!r}"

@@ -129,6 +129,8 @@ def configure_logs(log_format: Literal["text", "json"]) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=render))
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    # How the tables of a new repository are made interests nobody who starts a service.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def one_line_errors(command: Callable[_Parameters, None]) -> Callable[_Parameters, None]:

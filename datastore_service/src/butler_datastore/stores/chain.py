@@ -5,11 +5,11 @@ from __future__ import annotations
 
 __all__ = ["ChainStore"]
 
-import difflib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from butler_model.config_keys import nearest_known
 from butler_model.errors import (
     ArtifactIntegrityError,
     ArtifactNotFoundError,
@@ -132,10 +132,9 @@ class ChainStore:
         chosen = tuple(self._members) if names is None else names
         unknown = [name for name in chosen if name not in self._members]
         if unknown:
-            nearest = difflib.get_close_matches(unknown[0], self._members, n=1, cutoff=0.0)[0]
             raise ConfigurationError(
-                f"The chain has no member {unknown[0]!r}; the nearest is {nearest!r}. Give both services the same "
-                "stores."
+                f"The chain has no member {unknown[0]!r}; {nearest_known(unknown[0], self._members)}. Give both "
+                "services the same stores."
             )
         if not chosen:
             raise ConfigurationError(f"No member of the chain {', '.join(self._members)} accepts {what}.")
