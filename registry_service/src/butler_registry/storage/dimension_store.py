@@ -8,7 +8,7 @@ __all__ = ["DimensionStore"]
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, select, tuple_
+from sqlalchemy import Connection, Row, Select, Table, bindparam, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -29,6 +29,7 @@ class DimensionStore:
     def __init__(self, tables: DimensionTables) -> None:
         self._tables = tables
         self._overlaps = OverlapStore(tables)
+        self._selects_of_one: dict[str, Select[Any]] = {}
 
     def insert(
         self,
@@ -114,14 +115,23 @@ class DimensionStore:
         table = self._tables[element.name]
         fields = [element.field_name(name) for name in element.required]
         if len(wanted) == 1:
-            query = self.select(element).where(
-                *(table.c[field] == value for field, value in zip(fields, wanted[0], strict=True))
-            )
+            rows = connection.execute(self._select_one(element), dict(zip(fields, wanted[0], strict=True)))
         else:
             columns = [table.c[field] for field in fields]
             query = self.select(element).where(tuple_(*columns).in_(bound_rows(columns, wanted, connection)))
-        records = (row_to_record(element, row) for row in connection.execute(query))
+            rows = connection.execute(query)
+        records = (row_to_record(element, row) for row in rows)
         return {record.key: record for record in records}
+
+    def _select_one(self, element: DimensionElement) -> Select[Any]:
+        """Return the statement for the record of one key, built once for each element."""
+        query = self._selects_of_one.get(element.name)
+        if query is None:
+            table = self._tables[element.name]
+            keys = [table.c[element.field_name(name)] for name in element.required]
+            query = self.select(element).where(*(key == bindparam(key.name) for key in keys))
+            self._selects_of_one[element.name] = query
+        return query
 
     def match(
         self, connection: Connection, element: DimensionElement, fields: Mapping[str, Any], limit: int

@@ -7,7 +7,7 @@ __all__ = ["IDENTITY", "IntendedArtifact", "IntentRow", "IntentStore", "intent_v
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -157,7 +157,9 @@ def intent_values(intent: IntentRow, lease_seconds: int) -> dict[str, Any]:
 
 
 def _artifact_values(a: IntendedArtifact) -> list[Any]:
-    return [a.store, a.key, a.members, a.adopted, a.sharers, *astuple(a.layout)]
+    layout = a.layout
+    parts = [layout.formatter, layout.extension, layout.storage_class, layout.component]
+    return [a.store, a.key, a.members, a.adopted, a.sharers, *parts]
 
 
 def _intent(row: Row[Any]) -> IntentRow:
