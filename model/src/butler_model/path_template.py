@@ -57,8 +57,11 @@ class _Field:
 
     def value(self, ref: DatasetRef, component: str) -> Any:
         """Return the first of the alternatives that is there, `None` if none is."""
-        values = (_value(name, ref, component) for name in self.names)
-        return next((value for value in values if value is not None and value != ""), None)
+        for name in self.names:
+            value = _value(name, ref, component)
+            if value is not None and value != "":
+                return value
+        return None
 
 
 class PathTemplate:
