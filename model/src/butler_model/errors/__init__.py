@@ -62,6 +62,7 @@ __all__ = [
     "StorageClassError",
     "StorageClassTypeError",
     "StoreFullError",
+    "TrashClaimedError",
     "TruncatedUploadError",
     "UnknownNameError",
     "UnsupportedOperationError",
@@ -81,6 +82,7 @@ from .artifacts import (
     StorageClassError,
     StorageClassTypeError,
     StoreFullError,
+    TrashClaimedError,
     TruncatedUploadError,
     UploadConflictError,
 )

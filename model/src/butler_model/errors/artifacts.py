@@ -16,6 +16,7 @@ __all__ = [
     "StorageClassError",
     "StorageClassTypeError",
     "StoreFullError",
+    "TrashClaimedError",
     "TruncatedUploadError",
     "UploadConflictError",
 ]
@@ -84,6 +85,13 @@ class UploadConflictError(ButlerError, RuntimeError):
 
     reason = "UPLOAD_CONFLICT"
     status = Status.ABORTED
+
+
+class TrashClaimedError(ButlerError, RuntimeError):
+    """The deletion of an artifact was begun, so it cannot be restored any more."""
+
+    reason = "TRASH_CLAIMED"
+    status = Status.FAILED_PRECONDITION
 
 
 class StoreFullError(ButlerError, OSError):

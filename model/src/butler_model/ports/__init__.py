@@ -8,6 +8,7 @@ mutation carries a ``request_id`` so that it can be repeated when its outcome is
 from __future__ import annotations
 
 __all__ = [
+    "ArtifactLedger",
     "Associations",
     "BeginPut",
     "Collections",
@@ -20,14 +21,28 @@ __all__ = [
     "DimensionRecords",
     "DirectAccess",
     "Events",
+    "Finding",
+    "FindingKind",
     "FoundDataset",
+    "Housekeeping",
+    "InspectionProgress",
+    "IntendedPlace",
+    "KnownArtifact",
+    "Ledgers",
+    "Ownership",
     "Placing",
+    "PruneDatasets",
     "PutBatch",
     "PutIntent",
     "Puts",
     "Queries",
     "Registry",
+    "RemovalSummary",
+    "Removals",
+    "RemoveRun",
     "Repositories",
+    "Trash",
+    "TrashPage",
     "WriteGrant",
 ]
 
@@ -44,5 +59,8 @@ from .datasets import (
     WriteGrant,
 )
 from .definitions import Collections, DatasetTypes, DimensionRecords
+from .housekeeping import Finding, FindingKind, Housekeeping, InspectionProgress
+from .ledger import ArtifactLedger, IntendedPlace, KnownArtifact, Ledgers, Ownership
 from .queries import DatasetEvent, DatasetEventKind, Events, Queries
+from .removals import PruneDatasets, Removals, RemovalSummary, RemoveRun, Trash, TrashPage
 from .services import Datastore, DirectAccess, Registry, Repositories

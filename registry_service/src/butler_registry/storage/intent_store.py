@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, and_, bindparam, cast, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from butler_model.artifact import ArtifactLayout
+from butler_model.artifact import DIRECT_STORE, ArtifactLayout
 
 from .column_types import database_time
 from .database import execute_many
@@ -151,6 +151,7 @@ def intent_values(intent: IntentRow, lease_seconds: int) -> dict[str, Any]:
         "run_id": intent.run_id,
         "data_id": json.dumps(intent.data_id),
         "artifacts": json.dumps([_artifact_values(a) for a in intent.artifacts]),
+        "adopts": any(a.adopted and a.store != DIRECT_STORE for a in intent.artifacts),
         "state": int(intent.state),
         "lease_nsec": lease_seconds * _NSEC_PER_SECOND,
     }

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-__all__ = ["SCHEMA_REVISION", "EventKind", "IntentState", "StaticTables"]
+__all__ = ["SCHEMA_REVISION", "DeletionReason", "EventKind", "IntentState", "StaticTables"]
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -21,11 +22,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from .column_types import UuidBytes, name_column_type
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The Alembic revision that this software works with; a test compares it with the newest migration."""
 
 NAMING = {
@@ -50,6 +52,15 @@ class IntentState(IntEnum):
     ABORTED = 2
 
 
+class DeletionReason(IntEnum):
+    """Why an artifact was deleted."""
+
+    PURGED = 1
+    """It was in the trash."""
+    REAPED = 2
+    """A put that did not come to its end may have written it."""
+
+
 @dataclass(frozen=True, slots=True)
 class StaticTables:
     """The tables, bound to the database schema of one repository.
@@ -58,8 +69,10 @@ class StaticTables:
     ``collection_chain``: the members of chains, in search order. ``collection_summary``: an upper bound of what a
     collection holds; it only grows, so that whoever knows a row never needs to write it again, and an exact answer
     checks its rows. ``artifact_record``: what is stored where; a dataset without one is registered only.
-    ``put_intent``: puts that were begun, with everything that committing or discarding them needs. ``outbox``: what
-    appeared and what was removed, for those who watch.
+    ``artifact_trash``: artifacts that no dataset has any more and that are to be deleted, with all that restoring them
+    needs. ``put_intent``: puts that were begun, with everything that committing or discarding them needs; it refers
+    to nothing, since within a transaction it is committed before what it would refer to. ``deletion_log``: which
+    artifacts were deleted, when and why. ``outbox``: what appeared and what was removed, for those who watch.
     """
 
     metadata: MetaData
@@ -72,7 +85,9 @@ class StaticTables:
     dataset_type: Table
     dataset: Table
     artifact_record: Table
+    artifact_trash: Table
     put_intent: Table
+    deletion_log: Table
     request_log: Table
     outbox: Table
 
@@ -108,15 +123,10 @@ class StaticTables:
             dataset_type=_dataset_type_table(metadata, prefix),
             dataset=_dataset_table(metadata, prefix),
             artifact_record=_artifact_record_table(metadata, prefix),
-            put_intent=_put_intent_table(metadata, prefix),
-            request_log=Table(
-                "request_log",
-                metadata,
-                Column("request_id", UuidBytes, primary_key=True),
-                Column("digest", String(64), nullable=False, comment="of what was asked for"),
-                Column("time_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
-                Index(None, "time_nsec"),
-            ),
+            artifact_trash=_artifact_trash_table(metadata),
+            put_intent=_put_intent_table(metadata),
+            deletion_log=_deletion_log_table(metadata),
+            request_log=_request_log_table(metadata),
             outbox=_outbox_table(metadata),
         )
 
@@ -192,6 +202,15 @@ def _artifact_record_table(metadata: MetaData, prefix: str) -> Table:
         "artifact_record",
         metadata,
         Column("dataset_id", ForeignKey(f"{prefix}dataset.id"), primary_key=True),
+        *_artifact_columns(),
+        # A shared file goes with its last reference, so references are counted by key.
+        Index(None, "store", "key"),
+    )
+
+
+def _artifact_columns() -> list[Column[Any]]:
+    """Return what is known of an artifact, besides the dataset that has it or had it."""
+    return [
         Column("component", String(128), primary_key=True),
         Column("store", String(64), primary_key=True),
         Column("key", Text, nullable=False),
@@ -200,24 +219,80 @@ def _artifact_record_table(metadata: MetaData, prefix: str) -> Table:
         Column("storage_class", String(128), nullable=False),
         Column("size", BigInteger, nullable=False, comment="bytes"),
         Column("checksum", String(80), nullable=False),
-        # A shared file goes with its last reference, so references are counted by key.
+    ]
+
+
+def _artifact_trash_table(metadata: MetaData) -> Table:
+    return Table(
+        "artifact_trash",
+        metadata,
+        Column("dataset_id", UuidBytes, primary_key=True),
+        *_artifact_columns(),
+        # Names, not ids: what is in the trash outlives its type and its run.
+        Column("dataset_type", name_column_type(128), nullable=False),
+        Column("run", name_column_type(255), nullable=False),
+        Column("data_id", Text, nullable=False, comment="JSON list of required values"),
+        Column("ingest_nsec", BigInteger, nullable=False, comment="TAI nanoseconds since 1970"),
+        Column("purged", Boolean, nullable=False, comment="whether the dataset is gone, too"),
+        Column("trash_id", UuidBytes, nullable=False, comment="request that moved it here"),
+        Column("trashed_by", String(255), nullable=False),
+        Column("trashed_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
+        Column("state", SmallInteger, nullable=False),
+        # Whatever its state, it may be claimed from then on: after the delay, the next try, or the lease of a claim.
+        Column("due_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
+        Column("claim_id", UuidBytes, nullable=True),
+        Column("attempts", Integer, nullable=False),
+        Column("last_error", Text, nullable=True),
+        Index(None, "due_nsec"),
+        Index(None, "trash_id"),
         Index(None, "store", "key"),
     )
 
 
-def _put_intent_table(metadata: MetaData, prefix: str) -> Table:
+def _put_intent_table(metadata: MetaData) -> Table:
     return Table(
         "put_intent",
         metadata,
         Column("dataset_id", UuidBytes, primary_key=True),
         Column("request_id", UuidBytes, nullable=False),
-        Column("dataset_type_id", ForeignKey(f"{prefix}dataset_type.id", ondelete="CASCADE"), nullable=False),
-        Column("run_id", ForeignKey(f"{prefix}collection.id", ondelete="CASCADE"), nullable=False),
+        Column("dataset_type_id", Integer, nullable=False),
+        Column("run_id", Integer, nullable=False),
         Column("data_id", Text, nullable=False, comment="JSON list of required values"),
         Column("artifacts", Text, nullable=False, comment="JSON list of [store, key, members, adopted, ...]"),
+        Column("adopts", Boolean, nullable=False, comment="whether an artifact was there before, in a store"),
         Column("state", SmallInteger, nullable=False),
         Column("lease_expires_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
         Index(None, "lease_expires_nsec"),
+        # Few do, and whoever claims trash asks which.
+        Index("ix_put_intent_adopts", "adopts", postgresql_where=text("adopts"), sqlite_where=text("adopts")),
+    )
+
+
+def _deletion_log_table(metadata: MetaData) -> Table:
+    return Table(
+        "deletion_log",
+        metadata,
+        Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+        Column("time_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
+        Column("reason", SmallInteger, nullable=False),
+        Column("dataset_id", UuidBytes, nullable=False),
+        Column("store", String(64), nullable=False),
+        Column("key", Text, nullable=False),
+        Column("requested_by", String(255), nullable=False),
+        Index(None, "time_nsec"),
+        sqlite_autoincrement=True,  # an id is never given twice
+    )
+
+
+def _request_log_table(metadata: MetaData) -> Table:
+    return Table(
+        "request_log",
+        metadata,
+        Column("request_id", UuidBytes, primary_key=True),
+        Column("digest", String(64), nullable=False, comment="of what was asked for"),
+        Column("response", Text, nullable=True, comment="JSON, where a repeat needs it"),
+        Column("time_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
+        Index(None, "time_nsec"),
     )
 
 
