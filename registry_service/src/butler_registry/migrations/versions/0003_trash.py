@@ -23,7 +23,7 @@ def _name(length: int) -> sa.String:
     return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
 
 
-def _uuid() -> sa.types.TypeEngine[object]:
+def _uuid() -> sa.LargeBinary:
     return sa.LargeBinary(16).with_variant(postgresql.UUID(), "postgresql")
 
 
