@@ -15,6 +15,7 @@ from butler_model.artifact import ArtifactLayout
 from butler_model.data_id import DataCoordinate
 from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import ConflictingDefinitionError
+from butler_model.failpoints import reach
 from butler_model.ports import Datastore, Registry
 from butler_model.repository import Limits
 
@@ -63,6 +64,8 @@ class ExportPuts:
             Raised if the run has another dataset of that data ID, or the id is that of another dataset.
         """
         missing = self._missing(batch, batch.datasets)
+        if len(missing) < len(batch.datasets):
+            reach("import.resume")
         while missing:
             try:
                 self._put(batch, missing)

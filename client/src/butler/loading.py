@@ -28,6 +28,7 @@ from uuid import uuid4
 
 from butler_model.dataset import DatasetType
 from butler_model.errors import InvalidRequestError, UnsupportedOperationError
+from butler_model.failpoints import reach
 from butler_model.ports import Datastore, Registry
 from butler_model.records import DimensionRecord
 from butler_model.repository import Limits
@@ -225,6 +226,7 @@ class _Loader:
         self.progress("datasets", done, total)
         for batch in batches:
             put = puts.put(batch)
+            reach("import.between_batches")
             name = batch.dataset_type.name
             found[name] += len(batch.datasets)
             new[name] += len(put)

@@ -35,6 +35,7 @@ from butler_model.errors import (
     OverloadedError,
     ServiceUnavailableError,
 )
+from butler_model.failpoints import reach
 from butler_model.ports import BeginPut, Datastore, PutBatch, PutIntent, Registry
 from butler_model.repository import Limits
 from butler_model.storage_class import StorageClass
@@ -227,7 +228,9 @@ class _Chunks:
     size: int
 
     def __iter__(self) -> Iterator[bytes]:
-        return self.content.chunks(self.size)
+        for number, chunk in enumerate(self.content.chunks(self.size)):
+            reach("put.upload_half" if number else "put.upload_0")
+            yield chunk
 
 
 class PutProtocol:
@@ -339,6 +342,7 @@ class PutProtocol:
             self._take_back_one(ids)
 
     def _take_back_one(self, ids: Sequence[UUID]) -> None:
+        reach("put.client_before_cleanup")
         try:
             grants = self._registry.puts.abort(ids, request_id=uuid4())
             if grants:

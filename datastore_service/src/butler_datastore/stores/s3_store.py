@@ -18,6 +18,7 @@ from butler_model.errors import (
     InvalidRequestError,
     ServiceUnavailableError,
 )
+from butler_model.failpoints import reach
 
 from .blocks import blocks
 from .s3 import S3Bucket
@@ -164,9 +165,10 @@ class S3Store:
         return Stored(there.size, checksum, created=False)
 
     def _put(self, key: str, held: Sequence[bytes | bytearray], size: int, checksum: str) -> Stored:
-        if self._objects.put(key, held, checksum):
-            return Stored(size, checksum, created=True)
-        return self._same(key, size, checksum)
+        reach("put.upload_all_before_fsync")
+        created = self._objects.put(key, held, checksum)
+        reach("put.after_rename_before_dirsync")
+        return Stored(size, checksum, created=True) if created else self._same(key, size, checksum)
 
     def _write_parts(
         self, key: str, held: list[bytearray], arriving: Iterator[bytearray], digest: hashlib._Hash
@@ -181,6 +183,7 @@ class S3Store:
                 digest.update(block)
                 size += len(block)
                 self._objects.add_part(key, upload, block)
+            reach("put.after_fsync_before_rename")
             created = self._objects.complete_parts(key, upload)
         except BaseException:
             self._objects.abort_parts(key, upload)

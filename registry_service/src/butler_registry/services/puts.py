@@ -21,6 +21,7 @@ from butler_model.errors import (
     IntentError,
     InvalidRequestError,
 )
+from butler_model.failpoints import reach
 from butler_model.placement import Placement
 from butler_model.ports import BeginPut, PutIntent, WriteGrant
 from butler_model.repository import Limits
@@ -93,6 +94,7 @@ class PutService:
             )
         check_ids(request)
         planned = self._begin_one(request) or self._begin_all(request)
+        reach("put.begin_after_commit_before_reply")
         return [
             PutIntent(row.dataset_id, data_id, self._write_grants(row, request)) for row, data_id in planned
         ]
@@ -129,6 +131,7 @@ class PutService:
             if not request.validate_only and not self._intents.upsert(connection, new, request.lease_seconds):
                 self._refuse_taken_ids(connection, new)
                 raise self._others_intent(connection, new)
+            reach("put.begin_before_commit")
         return planned
 
     def _refuse_taken_ids(self, connection: Connection, rows: Sequence[IntentRow]) -> None:
@@ -161,11 +164,16 @@ class PutService:
         check_batch(len(dataset_ids), self._limits, "datasets")
         proofs = Proofs(map(self._grants.open_receipt, receipts))
         ids = list(dict.fromkeys(dataset_ids))
-        if len(ids) == 1 and self._commit_one(ids[0], proofs):
-            return
+        reach("put.commit_before_txn")
+        if not (len(ids) == 1 and self._commit_one(ids[0], proofs)):
+            self._commit_all(ids, proofs)
+        reach("put.after_commit_before_reply")
+
+    def _commit_all(self, ids: Sequence[UUID], proofs: Proofs) -> None:
         try:
             with self._database.writing() as connection:
                 committed = self._commit(connection, ids, proofs)
+                reach("put.before_commit")
             self._remember(committed)
         except ConflictingDefinitionError as error:
             with self._database.writing() as connection:
