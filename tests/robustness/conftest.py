@@ -9,8 +9,14 @@ import pytest
 
 from tests.robustness.support.deployments import Deployments
 from tests.robustness.support.processes import Nursery, nursery_of
+from tests.robustness.support.sizes import SEED, SIZES
 from tests.support.s3 import S3Server
 from tools.servers.postgres import PostgresServer, own_postgres_server
+
+
+def pytest_report_header() -> str:
+    """Tell what repeats this run."""
+    return f"robustness: BUTLER_ROBUSTNESS_SEED={SEED}, {SIZES}"
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ class Deployment:
     address: str
     rows: DatabaseRows
     artifacts: ObjectListing
-    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    settings: Mapping[str, dict[str, str]] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
     processes: dict[str, TestProcess] = field(default_factory=dict)
     _cases: int = 0

@@ -15,7 +15,8 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +32,34 @@ def payload(token: str, size: int = 64) -> bytes:
 
 
 def run(program: str, argument: Mapping[str, Any]) -> None:
-    """Go through steps."""
+    """Go through steps; those of different ``lane`` at the same time."""
     journal = os.open(argument["journal"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-
-    def note(**entry: Any) -> None:
-        os.write(journal, json.dumps({**entry, "time": time.monotonic()}).encode() + b"\n")
-
+    lanes: dict[int, list[tuple[int, dict[str, Any]]]] = {}
+    for number, step in enumerate(argument["steps"]):
+        arguments = dict(step)
+        lanes.setdefault(arguments.pop("lane", 0), []).append((number, arguments))
     with Butler(argument["address"], writeable=True) as butler:
-        for number, step in enumerate(argument["steps"]):
-            arguments = dict(step)
-            name = arguments.pop("do")
-            note(step=number, begun=True)
-            try:
-                note(step=number, done=_STEPS[name](butler, **arguments))
-            except (ButlerError, OSError) as error:
-                note(step=number, failed=type(error).__name__, message=str(error))
+        if len(lanes) == 1:
+            _go_through(butler, next(iter(lanes.values())), journal)
+            return
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            for done in [pool.submit(_go_through, butler, steps, journal) for steps in lanes.values()]:
+                done.result()
+
+
+def _go_through(butler: Butler, steps: Sequence[tuple[int, dict[str, Any]]], journal: int) -> None:
+    for number, step in steps:
+        arguments = dict(step)
+        name = arguments.pop("do")
+        _note(journal, step=number, begun=True)
+        try:
+            _note(journal, step=number, done=_STEPS[name](butler, **arguments))
+        except (ButlerError, OSError) as error:
+            _note(journal, step=number, failed=type(error).__name__, message=str(error))
+
+
+def _note(journal: int, **entry: Any) -> None:
+    os.write(journal, json.dumps({**entry, "time": time.monotonic()}).encode() + b"\n")
 
 
 def _put(butler: Butler, run: str, detector: int, token: str, size: int) -> list[str]:
@@ -99,8 +113,10 @@ def _import(
     return list(ids.values())
 
 
-def _run(butler: Butler, name: str) -> None:
-    butler.registry.registerRun(name)
+def _meet(butler: Butler, file: str) -> None:
+    """Wait until a file is there."""
+    while not os.path.exists(file):
+        time.sleep(0.001)
 
 
 _STEPS: dict[str, Callable[..., Any]] = {
@@ -108,5 +124,5 @@ _STEPS: dict[str, Callable[..., Any]] = {
     "put_many": _put_many,
     "ingest": _ingest,
     "import": _import,
-    "run": _run,
+    "meet": _meet,
 }
