@@ -13,6 +13,7 @@ __all__ = [
     "killed_in_the_middle",
     "objects",
     "opening",
+    "overwrite_file",
     "posix_place",
     "read",
     "s3_settings",
@@ -69,10 +70,13 @@ class StorePlace:
         What an operator says of the store.
     listings
         Give the keys that there are, and the names of what was left behind, where one can look past the store.
+    overwrite
+        Changes what is stored under a key behind the store's back; `None` where nobody can.
     """
 
     settings: dict[str, Any]
     listings: tuple[Callable[[], list[str]], ...]
+    overwrite: Callable[[str, bytes], None] | None = None
 
     def open(self) -> Store:
         """Open the store once more."""
@@ -103,7 +107,7 @@ def store_place(kind: str, folder: Path, request: pytest.FixtureRequest) -> Stor
 
 def posix_place(root: Path, **settings: Any) -> StorePlace:
     """Return the place of a store in a directory."""
-    return StorePlace({"root": str(root), **settings}, (partial(files, root),))
+    return StorePlace({"root": str(root), **settings}, (partial(files, root),), partial(overwrite_file, root))
 
 
 def s3_settings(server: S3Server, bucket: str, folder: Path, **settings: Any) -> dict[str, Any]:
@@ -123,8 +127,23 @@ def _member_place(kind: str, folder: Path, request: pytest.FixtureRequest) -> St
     if kind == "s3":
         server: S3Server = request.getfixturevalue("s3_server")
         bucket: str = request.getfixturevalue("s3_bucket")
-        return StorePlace(s3_settings(server, bucket, folder), (partial(_keys, server, bucket),))
+        return StorePlace(
+            s3_settings(server, bucket, folder),
+            (partial(_keys, server, bucket),),
+            partial(_overwrite_object, server, bucket),
+        )
     return posix_place(folder / "deep" / "root", durable=kind == "posix")
+
+
+def overwrite_file(root: Path, key: str, content: bytes) -> None:
+    """Replace the content of an artifact in a directory, which is made read-only when it is stored."""
+    file = root / key
+    file.chmod(0o644)
+    file.write_bytes(content)
+
+
+def _overwrite_object(server: S3Server, bucket: str, key: str, content: bytes) -> None:
+    server.client().put_object(Bucket=bucket, Key=f"{REPOSITORY}/{key}", Body=content)
 
 
 def _keys(server: S3Server, bucket: str) -> list[str]:
