@@ -25,10 +25,13 @@ from .services.definitions import Definitions
 from .services.dimension_records import DimensionRecordService
 from .services.events import EventService
 from .services.grant_office import GrantOffice
+from .services.ledger import LedgerService
 from .services.page_tokens import PageTokens
 from .services.puts import PutService
 from .services.queries import QueryService
 from .services.repository_creation import create_repository, read_attributes
+from .services.trash_guard import TrashGuard
+from .storage.aging import Aging
 from .storage.association_store import AssociationStore
 from .storage.attribute_store import AttributeStore
 from .storage.calibration_search import CalibrationSearch
@@ -38,8 +41,11 @@ from .storage.dataset_store import DatasetStore
 from .storage.dataset_type_store import DatasetTypeStore
 from .storage.dimension_store import DimensionStore
 from .storage.dimension_tables import DimensionTables
+from .storage.intent_claims import IntentClaims
 from .storage.intent_store import IntentStore
+from .storage.known_artifacts import KnownArtifactStore
 from .storage.outbox_store import OutboxStore
+from .storage.purge_store import PurgeStore
 from .storage.repositories import open_databases
 from .storage.request_store import RequestStore
 from .storage.run_removal import RunRemoval
@@ -71,6 +77,10 @@ class RepositoryRegistry:
             SummaryStore(static),
         )
         requests, outbox, statistics = RequestStore(static), OutboxStore(static), Statistics(database)
+        purges, claims = PurgeStore(static), IntentClaims(static)
+        self.ledger = LedgerService(
+            database, schema, purges, claims, KnownArtifactStore(static, claims), Aging(static)
+        )
         self.dimension_records = DimensionRecordService(database, definitions, statistics, info.limits)
         self.collections = CollectionService(database, definitions, requests, RunRemoval(static, outbox))
         self.associations = AssociationService(
@@ -90,6 +100,7 @@ class RepositoryRegistry:
             outbox,
             statistics,
             grants,
+            TrashGuard(purges, schema),
             Placement(info.stores, info.universe),
             info.limits,
         )
@@ -111,7 +122,7 @@ class RepositoryRegistry:
 
 
 class RegistryApplication:
-    """All repositories of a deployment; implements `butler_model.ports.Repositories`.
+    """All repositories of a deployment; implements `butler_model.ports.Repositories` and `butler_model.ports.Ledgers`.
 
     Parameters
     ----------
@@ -179,6 +190,9 @@ class RegistryApplication:
             if registry is None:
                 registry = self._open[name] = self._connect(name)
             return registry
+
+    def ledger(self, repository: str) -> LedgerService:
+        return self.open(repository).ledger
 
     def _connect(self, name: str) -> RepositoryRegistry:
         attributes = read_attributes(self._databases, name)
