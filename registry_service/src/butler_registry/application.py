@@ -29,7 +29,9 @@ from .services.ledger import LedgerService
 from .services.page_tokens import PageTokens
 from .services.puts import PutService
 from .services.queries import QueryService
+from .services.removals import RemovalService
 from .services.repository_creation import create_repository, read_attributes
+from .services.trash import TrashService
 from .services.trash_guard import TrashGuard
 from .storage.aging import Aging
 from .storage.association_store import AssociationStore
@@ -37,6 +39,7 @@ from .storage.attribute_store import AttributeStore
 from .storage.calibration_search import CalibrationSearch
 from .storage.collection_store import CollectionStore
 from .storage.database import Database
+from .storage.dataset_removal import DatasetRemoval
 from .storage.dataset_store import DatasetStore
 from .storage.dataset_type_store import DatasetTypeStore
 from .storage.dimension_store import DimensionStore
@@ -48,12 +51,12 @@ from .storage.outbox_store import OutboxStore
 from .storage.purge_store import PurgeStore
 from .storage.repositories import open_databases
 from .storage.request_store import RequestStore
-from .storage.run_removal import RunRemoval
 from .storage.schema import SCHEMA_REVISION, StaticTables
 from .storage.single_begin import SingleBegin
 from .storage.single_commit import SingleCommit
 from .storage.statistics import Statistics
 from .storage.summary_store import SummaryStore
+from .storage.trash_store import TrashStore
 
 
 class RepositoryRegistry:
@@ -82,9 +85,14 @@ class RepositoryRegistry:
             database, schema, purges, claims, KnownArtifactStore(static, claims), Aging(static)
         )
         self.dimension_records = DimensionRecordService(database, definitions, statistics, info.limits)
-        self.collections = CollectionService(database, definitions, requests, RunRemoval(static, outbox))
+        removal, associations, trash = (
+            DatasetRemoval(static, outbox),
+            AssociationStore(static),
+            TrashStore(static),
+        )
+        self.collections = CollectionService(database, definitions, requests, removal)
         self.associations = AssociationService(
-            database, definitions, datasets, AssociationStore(static), requests, info.limits
+            database, definitions, datasets, associations, requests, info.limits
         )
         self.dataset_types = DatasetTypeService(database, definitions)
         self.datasets = DatasetService(
@@ -107,6 +115,12 @@ class RepositoryRegistry:
         tokens = PageTokens(signer)
         self.queries = QueryService(database, definitions, static, dimension_tables, tokens, info.limits)
         self.events = EventService(database, outbox, tokens)
+        self.removals = RemovalService(
+            database, definitions, removal, trash, associations, requests, statistics, info.limits
+        )
+        self.trash = TrashService(
+            database, schema, definitions, trash, datasets, removal, outbox, requests, tokens, info.limits
+        )
 
     @property
     def info(self) -> RepositoryInfo:

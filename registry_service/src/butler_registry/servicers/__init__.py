@@ -15,6 +15,10 @@ from butler_api.v1.dataset_type_service_pb2_grpc import add_DatasetTypeServiceSe
 from butler_api.v1.dimension_service_pb2_grpc import add_DimensionServiceServicer_to_server
 from butler_api.v1.event_service_pb2_grpc import add_EventServiceServicer_to_server
 from butler_api.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
+from butler_api.v1.removal_service_pb2_grpc import (
+    add_RemovalServiceServicer_to_server,
+    add_TrashServiceServicer_to_server,
+)
 from butler_api.v1.repository_service_pb2_grpc import add_RepositoryServiceServicer_to_server
 from butler_model.ports import Repositories
 from butler_model.repository import Limits
@@ -27,6 +31,7 @@ from .dimensions import DimensionServicer
 from .events import EventServicer
 from .opened import OpenedRepositories
 from .queries import QueryServicer
+from .removals import RemovalServicer, TrashServicer
 from .repositories import RepositoryServicer
 
 
@@ -41,8 +46,10 @@ def registry_services(repositories: Repositories, limits: Limits) -> Services:
         "DimensionService": partial(add_DimensionServiceServicer_to_server, DimensionServicer(opened)),
         "EventService": partial(add_EventServiceServicer_to_server, EventServicer(opened)),
         "QueryService": partial(add_QueryServiceServicer_to_server, QueryServicer(opened)),
+        "RemovalService": partial(add_RemovalServiceServicer_to_server, RemovalServicer(opened)),
         "RepositoryService": partial(
             add_RepositoryServiceServicer_to_server, RepositoryServicer(repositories, limits)
         ),
+        "TrashService": partial(add_TrashServiceServicer_to_server, TrashServicer(opened)),
     }
     return {f"butler_api.v1.{name}": add for name, add in added.items()}
