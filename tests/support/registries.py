@@ -43,6 +43,7 @@ from butler_model.ports import (
     BeginPut,
     DatasetLookup,
     FoundDataset,
+    Ledgers,
     PutBatch,
     PutIntent,
     Registry,
@@ -217,11 +218,14 @@ class RegistryHome:
 
     Attributes
     ----------
+    ledgers
+        What datastores are told.
     database
         What a `RegistryApplication` is given.
     """
 
     repositories: Repositories
+    ledgers: Ledgers
     database: str
     signer: TokenSigner
     numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -252,14 +256,14 @@ def registry_home(kind: str, folder: Path, postgresql: Callable[[], str]) -> Ite
         application = RegistryApplication(database, signer, limits=LIMITS)
         stack.callback(application.close)
         if not kind.startswith("grpc-"):
-            yield RegistryHome(application, database, signer)
+            yield RegistryHome(application, application, database, signer)
             return
         server = build_server(registry_services(application, LIMITS), "127.0.0.1:0")
         stack.callback(server.stop, 0)
         server.start()
         remote = RemoteRepositories(server.address)
         stack.callback(remote.close)
-        yield RegistryHome(remote, database, signer)
+        yield RegistryHome(remote, application, database, signer)
 
 
 @contextmanager

@@ -46,7 +46,9 @@ class EmbeddedRepository:
             self.registry = self._repositories.open(configuration.repository)
             limits = self.registry.info.limits
             # Everything that this process may read.
-            self.datastore = DatastoreApplication(self._stores, signer, limits=limits, ingest_roots=["/"])
+            self.datastore = DatastoreApplication(
+                self._stores, signer, limits=limits, ingest_roots=["/"], ledgers=self._repositories
+            )
         except BaseException:
             self._repositories.close()
             raise

@@ -191,7 +191,8 @@ def _decide(
 
 
 def _retry_seconds(attempts: int) -> int:
-    return min(_FIRST_RETRY_SECONDS * 2 ** min(attempts - 1, 20), _LAST_RETRY_SECONDS)
+    doubled = _FIRST_RETRY_SECONDS << min(attempts - 1, 20)
+    return min(doubled, _LAST_RETRY_SECONDS)
 
 
 def _check_claim(limit: int, lease_seconds: int) -> None:
