@@ -53,7 +53,7 @@ class Bookkeeping:
         self, selection: TrashSelection = EVERYTHING, *, limit: int = 100, lease: int = 600
     ) -> PurgeClaim:
         """Claim what is due."""
-        return self.ledger.claim_trash(selection, limit=limit, lease_seconds=lease)
+        return self.ledger.claim_trash(selection, claim_id=uuid.uuid4(), limit=limit, lease_seconds=lease)
 
     def trashed(self) -> dict[UUID, TrashRowState]:
         """Return the state of what is in the trash, by dataset."""
@@ -98,6 +98,18 @@ def test_what_is_in_the_trash_and_due_is_claimed_once(books: Bookkeeping) -> Non
     assert set(books.trashed().values()) == {TrashRowState.PURGING}
 
 
+def test_a_repeat_of_a_claim_gives_the_same_and_no_more(books: Bookkeeping) -> None:
+    books.rows.share(*books.notes[:2])
+    books.rows.trash(*books.notes)
+    claim_id = uuid.uuid4()
+    first, again = (
+        books.ledger.claim_trash(EVERYTHING, claim_id=claim_id, limit=3, lease_seconds=60) for _ in range(2)
+    )
+    assert len(first.tasks) == 3
+    assert again == first
+    assert books.ledger.count_due(EVERYTHING) == 1
+
+
 def test_what_is_not_due_yet_is_not_claimed(books: Bookkeeping) -> None:
     books.rows.trash(books.notes[0], due_seconds=3600)
     assert books.claim().tasks == ()
@@ -113,12 +125,11 @@ def test_what_was_confirmed_is_gone_and_its_deletion_is_on_record(books: Bookkee
         (t.dataset_id, t.key) for t in claim.tasks
     )
     assert {(row.reason, row.requested_by) for row in log} == {(DeletionReason.PURGED, "somebody")}
-    # D29
     books.ledger.confirm_purge(claim.claim_id, claim.tasks, ())
     assert books.rows.count(books.rows.tables.deletion_log) == 2
 
 
-def test_what_failed_stays_in_the_trash_and_is_tried_again_ever_later(books: Bookkeeping) -> None:  # D28
+def test_what_failed_stays_in_the_trash_and_is_tried_again_ever_later(books: Bookkeeping) -> None:
     books.rows.trash(books.notes[0])
     for attempt in (1, 2, 3):
         claim = books.claim()
@@ -132,6 +143,7 @@ def test_what_failed_stays_in_the_trash_and_is_tried_again_ever_later(books: Boo
     assert books.trashed() == {}
 
 
+# D28
 def test_when_its_lease_has_ended_another_claim_takes_it_and_the_first_is_ignored(books: Bookkeeping) -> None:
     books.rows.trash(books.notes[0])
     first = books.claim()
@@ -158,6 +170,7 @@ def test_a_selection_restricts_what_is_claimed(books: Bookkeeping) -> None:
     assert len(books.claim(limit=1).tasks) == 1
 
 
+# D19, D29
 def test_what_a_dataset_shares_is_not_deleted(books: Bookkeeping) -> None:
     first, *others = books.notes
     books.rows.share(first, *others)
@@ -217,6 +230,7 @@ def test_a_file_that_was_ingested_where_it_is_is_never_deleted(books: Bookkeepin
     assert books.rows.count(books.rows.tables.deletion_log) == 0
 
 
+# D29
 def test_what_a_put_is_to_adopt_waits_for_that_put(books: Bookkeeping) -> None:
     books.rows.trash(books.notes[0])
     intents = books.adopt(books.key(books.notes[0]))
@@ -248,13 +262,12 @@ def test_what_is_being_deleted_cannot_be_adopted(books: Bookkeeping) -> None:
 
 
 def test_a_dataset_with_artifacts_in_the_trash_is_not_put_anew(books: Bookkeeping) -> None:
-    again = {"ids": [books.notes[0]]}
     books.rows.trash(books.notes[0])
     with pytest.raises(ConflictingDefinitionError, match="has artifacts in the trash; restore it, empty"):
-        books.setup.begin("note", RUN, DETECTORS[:1], **again)
+        books.setup.begin("note", RUN, DETECTORS[:1], ids=books.notes[:1])
     claim = books.claim()
     books.ledger.confirm_purge(claim.claim_id, claim.tasks, ())
-    books.setup.begin("note", RUN, DETECTORS[:1], **again)
+    books.setup.begin("note", RUN, DETECTORS[:1], ids=books.notes[:1])
 
 
 def test_eight_at_once_claim_everything_once(books: Bookkeeping) -> None:

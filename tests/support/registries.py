@@ -34,6 +34,7 @@ import pytest
 
 from butler.remote import RemoteRepositories
 from butler_api.server import build_server
+from butler_datastore.remote_ledger import RemoteLedgers
 from butler_model.artifact import ArtifactLayout, Receipt
 from butler_model.collection import ChainEdit, Collection, CollectionType
 from butler_model.dataset import DatasetType, new_dataset_id
@@ -263,7 +264,9 @@ def registry_home(kind: str, folder: Path, postgresql: Callable[[], str]) -> Ite
         server.start()
         remote = RemoteRepositories(server.address)
         stack.callback(remote.close)
-        yield RegistryHome(remote, application, database, signer)
+        ledgers = RemoteLedgers(server.address, signer)
+        stack.callback(ledgers.close)
+        yield RegistryHome(remote, ledgers, database, signer)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["DatastoreApplication", "open_store"]
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from butler_model.artifact import DIRECT_STORE
@@ -23,7 +23,7 @@ from .config import (
     check_ingest_roots,
 )
 from .services.artifacts import ArtifactService
-from .services.housekeeping import HousekeepingService
+from .services.housekeeping import GUARD_SECONDS, HousekeepingService
 from .services.opened_stores import OpenedStores
 from .stores.chain import ChainStore
 from .stores.direct import DirectStore
@@ -51,6 +51,10 @@ class DatastoreApplication(ArtifactService):
         Directories from which files may be taken, linked or read directly; see `config.check_ingest_roots`.
     ledgers
         What the registry knows; without it there is no housekeeping.
+    guard_seconds
+        How long after its end a put is left alone, and how long what nobody knows of.
+    reserved
+        Keys in the stores that are no artifacts, but files of the repository itself.
 
     Raises
     ------
@@ -66,6 +70,8 @@ class DatastoreApplication(ArtifactService):
         limits: Limits = _LIMITS,
         ingest_roots: Sequence[str] = (),
         ledgers: Ledgers | None = None,
+        guard_seconds: int = GUARD_SECONDS,
+        reserved: Collection[str] = (),
     ) -> None:
         if DIRECT_STORE in stores:
             raise ConfigurationError(
@@ -78,7 +84,9 @@ class DatastoreApplication(ArtifactService):
         openers[DIRECT_STORE] = lambda repository: DirectStore(sources)
         opened = OpenedStores(openers)
         super().__init__(opened, signer, limits, sources)
-        self._housekeeping = HousekeepingService(ledgers, opened)
+        self._housekeeping = HousekeepingService(
+            ledgers, opened, guard_seconds=guard_seconds, reserved=reserved
+        )
 
     @property
     def housekeeping(self) -> HousekeepingService:

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from butler_datastore.stores.store import Store
 from butler_model.errors import ButlerError
@@ -81,7 +81,9 @@ class TrashPurging:
                 return
             reach("empty_trash.before_claim")
             begun = time.monotonic()
-            claim = self._ledger.claim_trash(chosen, limit=_CHUNK, lease_seconds=self._lease_seconds)
+            claim = self._ledger.claim_trash(
+                chosen, claim_id=uuid4(), limit=_CHUNK, lease_seconds=self._lease_seconds
+            )
             reach("empty_trash.after_claim_commit")
             if not claim.tasks:
                 return
