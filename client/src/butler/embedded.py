@@ -46,7 +46,14 @@ class EmbeddedRepository:
             self.registry = self._repositories.open(configuration.repository)
             limits = self.registry.info.limits
             # Everything that this process may read.
-            self.datastore = DatastoreApplication(self._stores, signer, limits=limits, ingest_roots=["/"])
+            self.datastore = DatastoreApplication(
+                self._stores,
+                signer,
+                limits=limits,
+                ingest_roots=["/"],
+                ledgers=self._repositories,
+                reserved=_files_of_repository(configuration.repository),
+            )
         except BaseException:
             self._repositories.close()
             raise
@@ -69,6 +76,12 @@ class EmbeddedRepository:
         self.datastore.close()
         self.registry.close()
         self._repositories.close()
+
+
+def _files_of_repository(name: str) -> list[str]:
+    """Return the files that may be in the directory of a store and are no artifacts."""
+    database = f"{name}.sqlite3"
+    return [CONFIGURATION_FILE, *(f"{database}{end}" for end in ("", "-wal", "-shm", "-journal"))]
 
 
 def create_embedded(

@@ -26,6 +26,7 @@ from .services.dimension_records import DimensionRecordService
 from .services.events import EventService
 from .services.grant_office import GrantOffice
 from .services.ledger import LedgerService
+from .services.ledger_access import LedgerAccess
 from .services.page_tokens import PageTokens
 from .services.puts import PutService
 from .services.queries import QueryService
@@ -207,6 +208,11 @@ class RegistryApplication:
 
     def ledger(self, repository: str) -> LedgerService:
         return self.open(repository).ledger
+
+    @property
+    def guarded_ledgers(self) -> LedgerAccess:
+        """The ledgers, for datastore services."""
+        return LedgerAccess(self, self._signer)
 
     def _connect(self, name: str) -> RepositoryRegistry:
         attributes = read_attributes(self._databases, name)

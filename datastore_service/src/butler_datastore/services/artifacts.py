@@ -6,7 +6,7 @@ from __future__ import annotations
 __all__ = ["ArtifactService"]
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -19,15 +19,15 @@ from butler_model.errors import (
     ArtifactIntegrityError,
     ArtifactNotFoundError,
     ButlerError,
-    ConfigurationError,
     InvalidRequestError,
     LimitExceededError,
     UploadConflictError,
 )
 from butler_model.grants import TokenSigner
-from butler_model.repository import Limits, check_repository_name
+from butler_model.repository import Limits
 
 from .direct_access import DirectAccessService
+from .opened_stores import OpenedStores
 from .taking import FileTaking
 
 _T = TypeVar("_T")
@@ -41,7 +41,7 @@ class ArtifactService:
     Parameters
     ----------
     stores
-        For each store its name and what opens it for a repository.
+        All stores there are.
     signer
         Shares its keys with the registry's.
     limits
@@ -52,16 +52,15 @@ class ArtifactService:
 
     def __init__(
         self,
-        stores: Mapping[str, Callable[[str], Store]],
+        stores: OpenedStores,
         signer: TokenSigner,
         limits: Limits,
         sources: SourceFiles,
     ) -> None:
-        self._stores = dict(stores)
+        self._stores = stores
         self._signer = signer
         self._limits = limits
         self._sources = sources
-        self._opened: dict[tuple[str, str], Store] = {}
         self._direct_access = DirectAccessService(signer, limits, self._store, self._receipt)
 
     @property
@@ -259,22 +258,10 @@ class ArtifactService:
 
     def close(self) -> None:
         """Forget the stores that are open."""
-        self._opened.clear()
+        self._stores.close()
 
     def _store(self, grant: Grant) -> Store:
-        place = (grant.store, grant.repository)
-        store = self._opened.get(place)
-        if store is None:
-            if grant.store not in self._stores:
-                raise ConfigurationError(
-                    f"The registry places {grant.key!r} in a store {grant.store!r}, but this datastore has "
-                    f"{', '.join(sorted(self._stores)) or 'none'}; give both services the same stores.",
-                    store=grant.store,
-                )
-            opened = self._stores[grant.store](check_repository_name(grant.repository))
-            # Of two threads that open it at the same time, both use the one that came first.
-            store = self._opened.setdefault(place, opened)
-        return store
+        return self._stores.get(grant.store, grant.repository, grant.key)
 
     def _each(self, work: Callable[[Store, Grant], _T], grants: Sequence[Grant]) -> list[_T]:
         """Do something for each grant, in as many threads as the slowest of their stores is worth."""

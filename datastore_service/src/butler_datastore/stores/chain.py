@@ -5,7 +5,10 @@ from __future__ import annotations
 
 __all__ = ["ChainStore"]
 
+import heapq
+import itertools
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -19,7 +22,7 @@ from butler_model.errors import (
 )
 from butler_model.path_template import check_key
 
-from .store import Store, StoreCapabilities, Stored, end_of_range
+from .store import Listed, Store, StoreCapabilities, Stored, end_of_range
 
 _LOGGER = logging.getLogger(__name__)
 _NOT_HERE = (ArtifactNotFoundError, ArtifactIntegrityError, ServiceUnavailableError, OSError)
@@ -127,6 +130,33 @@ class ChainStore:
         if errors:
             raise errors[0]
         return found
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
+        """Remove artifacts from all members; see `Store.delete_many`."""
+        failed: dict[str, Exception] = {}
+        for member in self._members.values():
+            failed = member.delete_many(keys) | failed
+        return failed
+
+    def listing(self) -> Iterator[Listed]:
+        """Yield the artifacts that any member has, with the length in the first that has them; see `Store.listing`."""
+        # Of equal keys the merge gives those of earlier members first.
+        merged = heapq.merge(
+            *(member.listing() for member in self._members.values()), key=lambda each: each.key
+        )
+        for _, same in itertools.groupby(merged, key=lambda each: each.key):
+            first, *others = same
+            youngest = min(first.age_seconds, *(other.age_seconds for other in others), math.inf)
+            yield replace(first, age_seconds=youngest)
+
+    def quarantine(self, key: str) -> bool:
+        """Put an artifact aside in every member that has it; return whether any had."""
+        moved = [member.quarantine(key) for member in self._members.values()]
+        return any(moved)
+
+    def sweep(self, age_seconds: float) -> int:
+        """Remove what broken uploads left behind in the members; return how many."""
+        return sum(member.sweep(age_seconds) for member in self._members.values())
 
     def _accepting(self, names: tuple[str, ...] | None, what: str) -> list[Store]:
         chosen = tuple(self._members) if names is None else names

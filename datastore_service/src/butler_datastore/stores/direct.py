@@ -14,7 +14,7 @@ from butler_model.file_uri import path_of_file_uri
 
 from .open_files import check_open_size, read_open_file
 from .source_files import SourceFiles
-from .store import StoreCapabilities, Stored, end_of_range
+from .store import Listed, StoreCapabilities, Stored, end_of_range
 
 
 class DirectStore:
@@ -62,6 +62,22 @@ class DirectStore:
     def delete(self, key: str) -> bool:
         """Refuse."""
         _refuse(key, "removed")
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
+        """Refuse."""
+        _refuse(", ".join(keys), "removed")
+
+    def listing(self) -> Iterator[Listed]:
+        """Yield nothing: what is in those directories is the business of others."""
+        return iter(())
+
+    def quarantine(self, key: str) -> bool:
+        """Refuse."""
+        _refuse(key, "moved")
+
+    def sweep(self, age_seconds: float) -> int:
+        """Do nothing: nothing is written here."""
+        return 0
 
 
 def _refuse(key: str, what: str) -> NoReturn:

@@ -22,6 +22,7 @@ from butler_model.errors import (
 from .blocks import blocks
 from .s3 import S3Bucket
 from .store import (
+    Listed,
     SignedUrl,
     StoreCapabilities,
     Stored,
@@ -134,6 +135,25 @@ class S3Store:
             return False
         self._objects.delete(key)
         return True
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
+        """Remove artifacts, up to 1,000 with a request; see `Store.delete_many`."""
+        return self._objects.upkeep.delete_many(keys)
+
+    def listing(self) -> Iterator[Listed]:
+        """Yield all artifacts by key; see `Store.listing`."""
+        return self._objects.upkeep.listing()
+
+    def quarantine(self, key: str) -> bool:
+        """Move an artifact below ``.quarantine`` in the prefix; return whether it was there."""
+        if self._objects.head(key) is None:
+            return False
+        self._objects.upkeep.quarantine(key)
+        return True
+
+    def sweep(self, age_seconds: float) -> int:
+        """Abort uploads that are not complete and were begun so long ago; return how many."""
+        return self._objects.upkeep.sweep(age_seconds)
 
     def sign_read(self, key: str, seconds: int) -> SignedUrl:
         """Return what allows to GET an artifact, or ranges of it, for at most a week."""

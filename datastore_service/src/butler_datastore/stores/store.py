@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = [
     "CHUNK_BYTES",
     "LinkingStore",
+    "Listed",
     "PathStore",
     "ResumingStore",
     "SignedUrl",
@@ -93,6 +94,21 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """An artifact that a store lists.
+
+    Attributes
+    ----------
+    age_seconds
+        Since it came to its key, by the clock of the store.
+    """
+
+    key: str
+    size: int
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class SignedUrl:
     """A URL that allows one request to whoever has it.
 
@@ -168,6 +184,25 @@ class Store(Protocol):
 
     def delete(self, key: str) -> bool:
         """Remove an artifact; return whether it was there."""
+        ...
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
+        """Remove artifacts, as many as can be; return those that could not be removed, and why.
+
+        What is not there is done.
+        """
+        ...
+
+    def listing(self) -> Iterator[Listed]:
+        """Yield all artifacts by key (code points), as they are found; what is hidden from readers is left out."""
+        ...
+
+    def quarantine(self, key: str) -> bool:
+        """Move an artifact to where nobody but an operator finds it; return whether it was there."""
+        ...
+
+    def sweep(self, age_seconds: float) -> int:
+        """Remove what uploads that broke left behind and nobody has touched for so long; return how many."""
         ...
 
 

@@ -16,6 +16,7 @@ from butler_model.universe import DimensionUniverse
 
 from .datasets import Associations, Datasets, Puts
 from .definitions import Collections, DatasetTypes, DimensionRecords
+from .housekeeping import Housekeeping
 from .queries import Events, Queries
 from .removals import Removals, Trash
 
@@ -130,6 +131,8 @@ class Datastore(Protocol):
 
     @property
     def direct_access(self) -> DirectAccess: ...
+    @property
+    def housekeeping(self) -> Housekeeping: ...
 
     def write(
         self, grant: bytes, content: Iterable[bytes], *, size: int | None = None, offset: int = 0

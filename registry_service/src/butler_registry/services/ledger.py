@@ -12,7 +12,7 @@ __all__ = ["LedgerService"]
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from butler_model.artifact import DIRECT_STORE
 from butler_model.errors import InvalidRequestError
@@ -70,26 +70,30 @@ class LedgerService:
         with self._database.reading() as connection:
             return self._purges.count_due(connection, selection)
 
-    def claim_trash(self, selection: TrashSelection, *, limit: int, lease_seconds: int) -> PurgeClaim:
+    def claim_trash(
+        self, selection: TrashSelection, *, claim_id: UUID, limit: int, lease_seconds: int
+    ) -> PurgeClaim:
         _check_claim(limit, lease_seconds)
-        claim_id = uuid4()
         with self._database.writing() as connection:
             lock_ownership(connection, self._schema)
             # Before anything else: a put that is committed after this is seen here, one before as a dataset.
             adopted = self._intents.adopted_places(connection)
-            rows, taken_over = self._purges.claim(
-                connection, selection, claim_id, limit=limit, lease_seconds=lease_seconds
-            )
+            rows = self._purges.claimed(connection, claim_id)
+            if not rows:
+                taken_over = self._purges.claim(
+                    connection, selection, claim_id, limit=limit, lease_seconds=lease_seconds
+                )
+                rows = self._purges.claimed(connection, claim_id)
+                if taken_over:
+                    reach("empty_trash.second_worker_takes_over")
             tasks = []
-            for row in rows:
+            for row in rows.values():
                 owned = row.is_live or row.elsewhere or row.place in adopted
                 deletes = not owned and row.place[0] != DIRECT_STORE
                 if deletes:
                     adopted.add(row.place)  # one of the claim is enough
                 dataset_id, component, store = row.row_key
                 tasks.append(PurgeTask(dataset_id, component, store, row.key, row.size, deletes))
-            if taken_over:
-                reach("empty_trash.second_worker_takes_over")
         return PurgeClaim(claim_id, tuple(tasks))
 
     def confirm_purge(
@@ -98,8 +102,7 @@ class LedgerService:
         with self._database.writing() as connection:
             lock_ownership(connection, self._schema)
             adopted = self._intents.adopted_places(connection)
-            ids = {task.dataset_id for task in done} | {failure.task.dataset_id for failure in failed}
-            rows = self._purges.claimed(connection, claim_id, ids)
+            rows = self._purges.claimed(connection, claim_id)
             outcome = _decide(rows, done, failed)
             reach("empty_trash.in_confirm_after_shared_check")
             self._purges.delete(connection, claim_id, [*outcome.deleted, *outcome.kept])
@@ -191,7 +194,8 @@ def _decide(
 
 
 def _retry_seconds(attempts: int) -> int:
-    return min(_FIRST_RETRY_SECONDS * 2 ** min(attempts - 1, 20), _LAST_RETRY_SECONDS)
+    doubled = _FIRST_RETRY_SECONDS << min(attempts - 1, 20)
+    return min(doubled, _LAST_RETRY_SECONDS)
 
 
 def _check_claim(limit: int, lease_seconds: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["ClaimedRow", "PurgeStore", "RowKey", "row_key"]
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -78,7 +78,7 @@ class PurgeStore:
                 select(func.count()).select_from(other).where(*same).scalar_subquery().label("in_trash"),
                 exists().where(*same, other.c.claim_id.is_distinct_from(claim)).label("elsewhere"),
             )
-            .where(trash.c.dataset_id.in_(bindparam("ids", expanding=True)), trash.c.claim_id == claim)
+            .where(trash.c.claim_id == claim)
             .order_by(trash.c.dataset_id, trash.c.component, trash.c.store)
             .with_for_update(of=trash)
         )
@@ -120,8 +120,8 @@ class PurgeStore:
         *,
         limit: int,
         lease_seconds: int,
-    ) -> tuple[list[ClaimedRow], bool]:
-        """Claim rows in the order in which they are due; the second says whether one was of a claim that ended."""
+    ) -> bool:
+        """Claim rows in the order in which they are due; return whether one was of a claim that has ended."""
         c = self._trash.c
         query = (
             select(c.dataset_id, c.component, c.store, c.state)
@@ -134,19 +134,11 @@ class PurgeStore:
         values = {"claim": claim_id, "lease_nsec": lease_seconds * _NSEC_PER_SECOND}
         rows = [{**_row(row.dataset_id, row.component, row.store), **values} for row in found]
         execute_many(connection, self._take, rows)
-        # A claim is one for artifacts to be deleted in the order in which they are due.
-        claimed = self.claimed(connection, claim_id, {row.dataset_id for row in found})
-        in_order = [claimed[row.dataset_id, row.component, row.store] for row in found]
-        return in_order, any(row.state == TrashRowState.PURGING for row in found)
+        return any(row.state == TrashRowState.PURGING for row in found)
 
-    def claimed(
-        self, connection: Connection, claim_id: UUID, dataset_ids: Iterable[UUID]
-    ) -> dict[RowKey, ClaimedRow]:
-        """Return the rows of a claim that are of some datasets, and keep others from them."""
-        ids = list(dataset_ids)
-        if not ids:
-            return {}
-        rows = connection.execute(self._select, {"ids": ids, "claim": claim_id})
+    def claimed(self, connection: Connection, claim_id: UUID) -> dict[RowKey, ClaimedRow]:
+        """Return the rows of a claim, and keep others from them."""
+        rows = connection.execute(self._select, {"claim": claim_id})
         made = (
             ClaimedRow(
                 (row.dataset_id, row.component, row.store),

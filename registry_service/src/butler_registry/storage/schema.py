@@ -253,6 +253,7 @@ def _artifact_trash_table(metadata: MetaData) -> Table:
         Column("last_error", Text, nullable=True),
         Index(None, "due_nsec"),
         Index(None, "trash_id"),
+        Index(None, "claim_id"),
         Index(None, "store", "key"),
     )
 

@@ -82,7 +82,7 @@ def _create_trash() -> None:
         sa.PrimaryKeyConstraint("dataset_id", "component", "store", name="pk_artifact_trash"),
         schema=_schema(),
     )
-    for columns in (["due_nsec"], ["trash_id"], ["store", "key"]):
+    for columns in (["due_nsec"], ["trash_id"], ["claim_id"], ["store", "key"]):
         op.create_index(f"ix_artifact_trash_{'_'.join(columns)}", "artifact_trash", columns, schema=_schema())
 
 
