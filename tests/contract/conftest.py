@@ -10,16 +10,25 @@ from pathlib import Path
 import pytest
 
 from butler import Butler
-from tests.support.butlers import DEPLOYMENTS, Deployment, Repository, deployment
+from tests.support.butlers import DEPLOYMENTS, Bucket, Deployment, Repository, deployment
 from tests.support.observed import observe
 
 
+@pytest.fixture
+def store_kind() -> str:
+    """Give the kind of the store; `tests.support.butlers.over_stores` makes it several."""
+    return "posix"
+
+
 @pytest.fixture(params=DEPLOYMENTS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
+def place(request: pytest.FixtureRequest, tmp_path: Path, store_kind: str) -> Iterator[Deployment]:
     """Give a place for repositories that has none."""
     kind: str = request.param
     database = request.getfixturevalue("postgres_database") if kind.endswith("postgresql") else None
-    with deployment(kind, tmp_path, database) as made:
+    bucket = None
+    if store_kind == "s3":
+        bucket = Bucket(request.getfixturevalue("s3_server"), request.getfixturevalue("s3_bucket"))
+    with deployment(kind, tmp_path, database, bucket) as made:
         yield made
 
 

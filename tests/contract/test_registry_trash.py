@@ -239,7 +239,9 @@ def test_what_a_purge_has_claimed_or_failed_to_delete_is_not_restored(
     notes = filled.put("note", "run", *NOTES)
     trash_id = trash(filled, notes)
     with ledger_of(home, filled) as ledger:
-        claim = ledger.claim_trash(TrashSelection(dataset_ids=(notes[0],)), limit=10, lease_seconds=600)
+        claim = ledger.claim_trash(
+            TrashSelection(dataset_ids=(notes[0],)), claim_id=uuid.uuid4(), limit=10, lease_seconds=600
+        )
         assert filled.registry.trash.count(ALL) == {"purging": 1, "trashed": 3}
         with pytest.raises(TrashClaimedError, match=str(notes[0])):
             undelete(filled, trash_ids=(trash_id,))
@@ -264,7 +266,9 @@ def test_what_shares_an_artifact_that_is_being_deleted_is_not_restored(
     filled.commit(intents, filled.receipts(intents)[:1])
     trash(filled, ids)
     with ledger_of(home, filled) as ledger:
-        claim = ledger.claim_trash(TrashSelection(dataset_ids=(ids[0],)), limit=10, lease_seconds=600)
+        claim = ledger.claim_trash(
+            TrashSelection(dataset_ids=(ids[0],)), claim_id=uuid.uuid4(), limit=10, lease_seconds=600
+        )
     assert len(claim.tasks) == 1
     with pytest.raises(TrashClaimedError, match=str(ids[1])):
         undelete(filled, dataset_ids=(ids[1],))

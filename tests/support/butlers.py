@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DEPLOYMENTS", "Deployment", "Repository", "deployment"]
+__all__ = ["DEPLOYMENTS", "STORE_KINDS", "Bucket", "Deployment", "Repository", "deployment", "over_stores"]
 
 import secrets
 from collections.abc import Iterator
@@ -12,21 +12,51 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from butler import Butler
 from butler.configuration import CONFIGURATION_FILE
 from butler_api.server import build_server
 from butler_datastore.application import DatastoreApplication
-from butler_datastore.config import PosixStoreConfig
+from butler_datastore.remote_ledger import RemoteLedgers
 from butler_datastore.servicers import datastore_services
+from butler_datastore.store_tables import store_config
 from butler_model.grants import TokenSigner
 from butler_model.repository import Limits
 from butler_registry.application import RegistryApplication
 from butler_registry.servicers import registry_services
+from tests.support.s3 import S3Server
+from tests.support.stores import objects, s3_settings
 from tests.support.survey import insert_survey, register_types
+from tools.servers.process import free_ports
 
 DEPLOYMENTS = ("embedded-sqlite", "embedded-postgresql", "grpc-sqlite", "grpc-postgresql")
+STORE_KINDS = ("posix", "s3")
+over_stores = pytest.mark.parametrize("store_kind", STORE_KINDS)
+"""Runs a test of `repository` on every kind of store that is usual, not only in a directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """An empty bucket, the store of a deployment."""
+
+    server: S3Server
+    name: str
+
+    def content(self, repository: str) -> dict[str, bytes]:
+        """Return the key and content of every object of a repository, and of uploads that are not complete."""
+        client, prefix = self.server.client(), f"{repository}/"
+        return {
+            name.removeprefix(prefix): b""
+            if name.startswith(".upload/")
+            else client.get_object(Bucket=self.name, Key=name)["Body"].read()
+            for name in objects(self.server, self.name)
+        }
+
+    def delete(self, repository: str, key: str) -> None:
+        """Delete an object behind everybody's back."""
+        self.server.client().delete_object(Bucket=self.name, Key=f"{repository}/{key}")
 
 
 @dataclass(slots=True)
@@ -47,6 +77,8 @@ class Deployment:
         Directory from which the datastore takes files itself; embedded it takes all others too.
     options
         What else `Butler.makeRepo` needs.
+    bucket
+        Where its artifacts are, if not in the directory.
     """
 
     root: str
@@ -55,6 +87,7 @@ class Deployment:
     artifacts: Path
     drop: Path
     options: dict[str, Any] = field(default_factory=dict)
+    bucket: Bucket | None = None
 
     def other(self, name: str) -> str:
         """Return the root of another repository of the same kind."""
@@ -95,6 +128,8 @@ class Repository:
 
     def files(self) -> dict[str, bytes]:
         """Return the name and content of every artifact, and of every other file among them."""
+        if self.deployment.bucket is not None:
+            return self.deployment.bucket.content("main")
         mine = (CONFIGURATION_FILE, "main.sqlite3")
         root = self.deployment.artifacts
         return {
@@ -102,6 +137,23 @@ class Repository:
             for path in root.rglob("*")
             if path.is_file() and not path.name.startswith(mine)
         }
+
+    def add_file(self, name: str, content: bytes) -> None:
+        """Write a file into the store past the datastore."""
+        bucket = self.deployment.bucket
+        if bucket is not None:
+            bucket.server.client().put_object(Bucket=bucket.name, Key=f"main/{name}", Body=content)
+            return
+        path = self.deployment.artifacts / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def delete_file(self, name: str) -> None:
+        """Delete an artifact behind everybody's back."""
+        if self.deployment.bucket is not None:
+            self.deployment.bucket.delete("main", name)
+        else:
+            (self.deployment.artifacts / name).unlink()
 
     def rows(self) -> dict[str, int]:
         """Return the number of rows of every table."""
@@ -124,7 +176,9 @@ class Repository:
 
 
 @contextmanager
-def deployment(kind: str, folder: Path, postgresql: str | None) -> Iterator[Deployment]:
+def deployment(
+    kind: str, folder: Path, postgresql: str | None, bucket: Bucket | None = None
+) -> Iterator[Deployment]:
     """Give a place without repositories.
 
     Parameters
@@ -135,6 +189,8 @@ def deployment(kind: str, folder: Path, postgresql: str | None) -> Iterator[Depl
         An empty directory.
     postgresql
         SQLAlchemy URL of an empty database, for the kinds that need one.
+    bucket
+        Where the artifacts are to be; in a directory if absent.
     """
     drop = folder / "drop"
     drop.mkdir()
@@ -143,29 +199,38 @@ def deployment(kind: str, folder: Path, postgresql: str | None) -> Iterator[Depl
     if shape == "embedded":
         root = folder / "main"
         url = postgresql or f"sqlite:///{root}/main.sqlite3"
-        yield Deployment(str(root), url, schema, root, drop, {"database": postgresql} if postgresql else {})
+        options: dict[str, Any] = {"database": postgresql} if postgresql else {}
+        if bucket is not None:
+            options["stores"] = {"main": s3_settings(bucket.server, bucket.name, folder)}
+        yield Deployment(str(root), url, schema, root, drop, options, bucket)
         return
     artifacts, tables = folder / "artifacts", folder / "tables"
     tables.mkdir()
-    with _served(postgresql or f"sqlite:///{tables}", artifacts, drop) as address:
+    store: dict[str, Any] = {"root": f"{artifacts}/{{repository}}"}
+    if bucket is not None:
+        store = s3_settings(bucket.server, bucket.name, folder)
+    with _served(postgresql or f"sqlite:///{tables}", store, drop) as address:
         url = postgresql or f"sqlite:///{tables}/main.sqlite3"
-        yield Deployment(f"grpc://{address}/main", url, schema, artifacts / "main", drop)
+        yield Deployment(f"grpc://{address}/main", url, schema, artifacts / "main", drop, bucket=bucket)
 
 
 @contextmanager
-def _served(database: str, artifacts: Path, drop: Path) -> Iterator[str]:
+def _served(database: str, store: dict[str, Any], drop: Path) -> Iterator[str]:
     """Run both services on free ports of this process; give the registry's address."""
     signer = TokenSigner([secrets.token_bytes(32)])
     with ExitStack() as stack:
-        stores = {"main": PosixStoreConfig(f"{artifacts}/{{repository}}")}
-        datastore = DatastoreApplication(stores, signer, ingest_roots=[str(drop)])
+        address = f"127.0.0.1:{free_ports(1)[0]}"
+        ledgers = RemoteLedgers(address, signer)
+        stack.callback(ledgers.close)
+        stores = {"main": store_config(store)}
+        datastore = DatastoreApplication(stores, signer, ingest_roots=[str(drop)], ledgers=ledgers)
         stack.callback(datastore.close)
         datastore_server = build_server(datastore_services(datastore, Limits()), "127.0.0.1:0")
         stack.callback(datastore_server.stop, 0)
         datastore_server.start()
         registry = RegistryApplication(database, signer, datastore_endpoint=datastore_server.address)
         stack.callback(registry.close)
-        registry_server = build_server(registry_services(registry, Limits()), "127.0.0.1:0")
+        registry_server = build_server(registry_services(registry, Limits()), address)
         stack.callback(registry_server.stop, 0)
         registry_server.start()
         yield registry_server.address

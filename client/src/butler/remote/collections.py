@@ -68,7 +68,13 @@ class RemoteCollections:
             request.page_token = response.next_page_token
 
     def remove(
-        self, name: str, *, request_id: UUID, unlink: Sequence[str] = (), unlink_all: bool = False
+        self,
+        name: str,
+        *,
+        request_id: UUID,
+        unlink: Sequence[str] = (),
+        unlink_all: bool = False,
+        validate_only: bool = False,
     ) -> None:
         request = pb.RemoveCollectionRequest(
             repository=self._session.repository,
@@ -76,6 +82,7 @@ class RemoteCollections:
             name=name,
             unlink=unlink,
             unlink_all=unlink_all,
+            validate_only=validate_only,
         )
         connection = self._session.connection
         self._session.see(connection.call(self._stub.RemoveCollection, request).revision)

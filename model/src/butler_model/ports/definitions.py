@@ -85,7 +85,13 @@ class Collections(Protocol):
         ...
 
     def remove(
-        self, name: str, *, request_id: UUID, unlink: Sequence[str] = (), unlink_all: bool = False
+        self,
+        name: str,
+        *,
+        request_id: UUID,
+        unlink: Sequence[str] = (),
+        unlink_all: bool = False,
+        validate_only: bool = False,
     ) -> None:
         """Remove a collection; the datasets of a RUN with it.
 
@@ -95,6 +101,8 @@ class Collections(Protocol):
             Chains to take it out of first.
         unlink_all
             Whether to take it out of every chain.
+        validate_only
+            Whether only to check that it can be removed.
 
         Raises
         ------

@@ -250,6 +250,7 @@ class RemoveCollectionRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     UNLINK_FIELD_NUMBER: _builtins.int
     UNLINK_ALL_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     repository: _builtins.str
     """Name of the repository."""
     request_id: _builtins.bytes
@@ -258,6 +259,8 @@ class RemoveCollectionRequest(_message.Message):
     """Name of the collection."""
     unlink_all: _builtins.bool
     """Whether to take it out of every chain."""
+    validate_only: _builtins.bool
+    """Whether only to check that it can be removed."""
     @_builtins.property
     def unlink(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of chains to take it out of first; each must have it as a member. At most 5,000."""
@@ -270,10 +273,11 @@ class RemoveCollectionRequest(_message.Message):
         name: _builtins.str = ...,
         unlink: _abc.Iterable[_builtins.str] | None = ...,
         unlink_all: _builtins.bool = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "repository", b"repository", "request_id", b"request_id", "unlink", b"unlink", "unlink_all", b"unlink_all"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "repository", b"repository", "request_id", b"request_id", "unlink", b"unlink", "unlink_all", b"unlink_all", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -66,6 +66,7 @@ class CollectionServicer(CollectionServiceServicer):
             request_id=request_id,
             unlink=tuple(request.unlink),
             unlink_all=request.unlink_all,
+            validate_only=request.validate_only,
         )
         return pb.RemoveCollectionResponse(revision=opened.revision)
 

@@ -39,7 +39,8 @@ def check_links(
     left = [] if unlink_all else [chain for chain in parents if chain not in unlink]
     if left:
         raise OrphanedRecordError(
-            f"Collection {name!r} is in the chain {', '.join(map(repr, left))}; take it out first, or have it unlinked.",
+            f"Collection {name!r} is in the chain {', '.join(map(repr, left))}; take it out first, or have it unlinked "
+            "with its removal.",
             collection=name,
         )
 

@@ -79,8 +79,19 @@ class CollectionService:
         return [c for c in everything if (types is None or c.type in types) and wanted.match(c.name)]
 
     def remove(
-        self, name: str, *, request_id: UUID, unlink: Sequence[str] = (), unlink_all: bool = False
+        self,
+        name: str,
+        *,
+        request_id: UUID,
+        unlink: Sequence[str] = (),
+        unlink_all: bool = False,
+        validate_only: bool = False,
     ) -> None:
+        if validate_only:
+            with self._database.reading() as connection:
+                snapshot = self._definitions.snapshot(connection)
+                self._check_removable(snapshot, name, unlink, unlink_all, lock=False)
+            return
         with self._database.writing() as connection:
             if self._requests.is_repeat(
                 connection, request_id, "remove collection", name, sorted(unlink), unlink_all
@@ -88,13 +99,22 @@ class CollectionService:
                 self._definitions.snapshot(connection)
                 return
             snapshot = self._definitions.lock(connection)
-            row = snapshot.collections([name])[0]
-            check_links(snapshot, self._definitions.collections, row, unlink, unlink_all=unlink_all)
+            row = self._check_removable(snapshot, name, unlink, unlink_all, lock=True)
             if row.collection.type is CollectionType.RUN:
-                self._definitions.collections.lock_for_removal(connection, row.id)
-                self._removal.refuse_puts_under_way(connection, row)
                 self._removal.delete_all_of_run(connection, row)
             remove_collection(self._definitions, snapshot, row)
+
+    def _check_removable(
+        self, snapshot: Snapshot, name: str, unlink: Sequence[str], unlink_all: bool, *, lock: bool
+    ) -> CollectionRow:
+        row = snapshot.collections([name])[0]
+        store = self._definitions.collections
+        check_links(snapshot, store, row, unlink, unlink_all=unlink_all)
+        if row.collection.type is CollectionType.RUN:
+            if lock:
+                store.lock_for_removal(snapshot.connection, row.id)
+            self._removal.refuse_use(snapshot.connection, row)
+        return row
 
     def set_doc(self, name: str, doc: str, *, request_id: UUID) -> None:
         Collection(name, CollectionType.RUN, doc)  # raises if the text cannot be stored

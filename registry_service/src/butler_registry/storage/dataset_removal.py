@@ -104,7 +104,12 @@ class DatasetRemoval:
             self._outbox.append(connection, EventKind.REMOVED, dataset_type, run, some)
 
     def delete_all_of_run(self, connection: Connection, run: CollectionRow) -> None:
-        """Delete the datasets of a run; `OrphanedRecordError` if one of them has an artifact."""
+        """Delete the datasets of a run, none of which has an artifact."""
+        while ids := self.some_of_run(connection, run.id, _DATASETS_PER_STATEMENT):
+            self.delete(connection, self.lock(connection, ids))
+
+    def refuse_use(self, connection: Connection, run: CollectionRow) -> None:
+        """Raise `OrphanedRecordError` if a dataset of a run has an artifact, or as `refuse_puts_under_way` does."""
         artifacts, datasets = self._tables.artifact_record, self._tables.dataset
         stored = (
             select(artifacts.c.dataset_id)
@@ -118,8 +123,7 @@ class DatasetRemoval:
                 f"Datasets of run {name!r} are stored; remove their artifacts first, or use removeRuns.",
                 collection=name,
             )
-        while ids := self.some_of_run(connection, run.id, _DATASETS_PER_STATEMENT):
-            self.delete(connection, self.lock(connection, ids))
+        self.refuse_puts_under_way(connection, run)
 
     def refuse_puts_under_way(self, connection: Connection, run: CollectionRow) -> None:
         """Raise `OrphanedRecordError` if a put into a run was begun and not ended."""
@@ -140,7 +144,7 @@ class DatasetRemoval:
             self._tables.artifact_record,
         )
         by_type = (
-            select(types.c.name, func.count())
+            select(types.c.name, func.count().label("datasets"))
             .join_from(datasets, types, types.c.id == datasets.c.dataset_type_id)
             .where(datasets.c.run_id == run_id)
             .group_by(types.c.name)
@@ -152,4 +156,4 @@ class DatasetRemoval:
             .where(datasets.c.run_id == run_id)
         )
         count, size = connection.execute(stored).one()
-        return {name: number for name, number in connection.execute(by_type)}, count, int(size)
+        return {row.name: row.datasets for row in connection.execute(by_type)}, count, int(size)
