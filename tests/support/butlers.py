@@ -19,12 +19,14 @@ from butler.configuration import CONFIGURATION_FILE
 from butler_api.server import build_server
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.config import PosixStoreConfig
+from butler_datastore.remote_ledger import RemoteLedgers
 from butler_datastore.servicers import datastore_services
 from butler_model.grants import TokenSigner
 from butler_model.repository import Limits
 from butler_registry.application import RegistryApplication
 from butler_registry.servicers import registry_services
 from tests.support.survey import insert_survey, register_types
+from tools.servers.process import free_ports
 
 DEPLOYMENTS = ("embedded-sqlite", "embedded-postgresql", "grpc-sqlite", "grpc-postgresql")
 
@@ -158,14 +160,18 @@ def _served(database: str, artifacts: Path, drop: Path) -> Iterator[str]:
     signer = TokenSigner([secrets.token_bytes(32)])
     with ExitStack() as stack:
         stores = {"main": PosixStoreConfig(f"{artifacts}/{{repository}}")}
-        datastore = DatastoreApplication(stores, signer, ingest_roots=[str(drop)])
+        # Each is told where the other one is.
+        registry_address = f"127.0.0.1:{free_ports(1)[0]}"
+        ledgers = RemoteLedgers(registry_address, signer)
+        stack.callback(ledgers.close)
+        datastore = DatastoreApplication(stores, signer, ingest_roots=[str(drop)], ledgers=ledgers)
         stack.callback(datastore.close)
         datastore_server = build_server(datastore_services(datastore, Limits()), "127.0.0.1:0")
         stack.callback(datastore_server.stop, 0)
         datastore_server.start()
         registry = RegistryApplication(database, signer, datastore_endpoint=datastore_server.address)
         stack.callback(registry.close)
-        registry_server = build_server(registry_services(registry, Limits()), "127.0.0.1:0")
+        registry_server = build_server(registry_services(registry, Limits()), registry_address)
         stack.callback(registry_server.stop, 0)
         registry_server.start()
         yield registry_server.address

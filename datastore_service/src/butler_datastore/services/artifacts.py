@@ -64,6 +64,11 @@ class ArtifactService:
         self._direct_access = DirectAccessService(signer, limits, self._store, self._receipt)
 
     @property
+    def stores(self) -> OpenedStores:
+        """All stores there are."""
+        return self._stores
+
+    @property
     def direct_access(self) -> DirectAccessService:
         """Ways to the stores that do not lead through here."""
         return self._direct_access
