@@ -219,10 +219,11 @@ def _served(database: str, store: dict[str, Any], drop: Path) -> Iterator[str]:
     """Run both services on free ports of this process; give the registry's address."""
     signer = TokenSigner([secrets.token_bytes(32)])
     with ExitStack() as stack:
-        address = f"127.0.0.1:{free_ports(1)[0]}"
-        ledgers = RemoteLedgers(address, signer)
-        stack.callback(ledgers.close)
         stores = {"main": store_config(store)}
+        # Each is told where the other one is.
+        registry_address = f"127.0.0.1:{free_ports(1)[0]}"
+        ledgers = RemoteLedgers(registry_address, signer)
+        stack.callback(ledgers.close)
         datastore = DatastoreApplication(stores, signer, ingest_roots=[str(drop)], ledgers=ledgers)
         stack.callback(datastore.close)
         datastore_server = build_server(datastore_services(datastore, Limits()), "127.0.0.1:0")
@@ -230,7 +231,7 @@ def _served(database: str, store: dict[str, Any], drop: Path) -> Iterator[str]:
         datastore_server.start()
         registry = RegistryApplication(database, signer, datastore_endpoint=datastore_server.address)
         stack.callback(registry.close)
-        registry_server = build_server(registry_services(registry, Limits()), address)
+        registry_server = build_server(registry_services(registry, Limits()), registry_address)
         stack.callback(registry_server.stop, 0)
         registry_server.start()
         yield registry_server.address

@@ -25,7 +25,7 @@ from butler_model.repository import Store
 from butler_model.universe import DimensionUniverse
 from butler_registry.application import RegistryApplication
 
-from .configuration import CONFIGURATION_FILE, RepositoryConfiguration, split_stores
+from .configuration import CONFIGURATION_FILE, RepositoryConfiguration, files_of_repository, split_stores
 
 
 class EmbeddedRepository:
@@ -52,7 +52,7 @@ class EmbeddedRepository:
                 limits=limits,
                 ingest_roots=["/"],
                 ledgers=self._repositories,
-                reserved=_files_of_repository(configuration.repository),
+                reserved=files_of_repository(configuration.repository),
             )
         except BaseException:
             self._repositories.close()
@@ -76,12 +76,6 @@ class EmbeddedRepository:
         self.datastore.close()
         self.registry.close()
         self._repositories.close()
-
-
-def _files_of_repository(name: str) -> list[str]:
-    """Return the files that may be in the directory of a store and are no artifacts."""
-    database = f"{name}.sqlite3"
-    return [CONFIGURATION_FILE, *(f"{database}{end}" for end in ("", "-wal", "-shm", "-journal"))]
 
 
 def create_embedded(

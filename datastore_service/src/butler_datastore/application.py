@@ -5,7 +5,8 @@ from __future__ import annotations
 
 __all__ = ["DatastoreApplication", "open_store"]
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from butler_model.artifact import DIRECT_STORE
@@ -25,6 +26,7 @@ from .config import (
 from .services.artifacts import ArtifactService
 from .services.housekeeping import GUARD_SECONDS, HousekeepingService
 from .services.opened_stores import OpenedStores
+from .services.worker import HousekeepingWorker
 from .stores.chain import ChainStore
 from .stores.direct import DirectStore
 from .stores.memory import MemoryStore
@@ -84,6 +86,7 @@ class DatastoreApplication(ArtifactService):
         openers[DIRECT_STORE] = lambda repository: DirectStore(sources)
         opened = OpenedStores(openers)
         super().__init__(opened, signer, limits, sources)
+        self._ledgers = ledgers
         self._housekeeping = HousekeepingService(
             ledgers, opened, guard_seconds=guard_seconds, reserved=reserved
         )
@@ -92,6 +95,19 @@ class DatastoreApplication(ArtifactService):
     def housekeeping(self) -> HousekeepingService:
         """What it does besides answering for single artifacts."""
         return self._housekeeping
+
+    @contextmanager
+    def keeping_house(self, interval_seconds: float) -> Iterator[None]:
+        """Have a worker in the background meanwhile, unless the interval is 0 or the registry is not known."""
+        if self._ledgers is None or not interval_seconds:
+            yield
+            return
+        worker = HousekeepingWorker(self._ledgers, self._housekeeping, interval_seconds)
+        worker.start()
+        try:
+            yield
+        finally:
+            worker.stop()
 
 
 def open_store(config: StoreConfig, repository: str, sources: SourceFiles = _NO_SOURCES) -> Store:

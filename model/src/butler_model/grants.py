@@ -91,12 +91,16 @@ class TokenSigner:
                 f"The grant for {grant.key!r} allows {grant.operation.value}, not {wanted}.",
                 key=grant.key,
             )
+        self.check_expiry(grant)
+        return grant
+
+    def check_expiry(self, grant: Grant) -> None:
+        """Raise `GrantError` if a grant has expired by now."""
         if grant.expires < self._clock():
             raise GrantError(
                 f"The grant to {grant.operation.value} {grant.key!r} has expired; ask the registry for a new one.",
                 key=grant.key,
             )
-        return grant
 
     def sign_receipt(self, receipt: Receipt) -> bytes:
         """Return the token of a receipt."""

@@ -72,25 +72,15 @@ class RepositoryRegistry:
         grants = GrantOffice(signer, info.name)
         self._info = info
         self._database = database
-        self._definitions = definitions = Definitions(
-            info.universe,
-            AttributeStore(static),
-            CollectionStore(static),
-            DatasetTypeStore(static, info.universe),
-            DimensionStore(dimension_tables),
-            SummaryStore(static),
-        )
+        self._definitions = definitions = _definitions(info.universe, static, dimension_tables)
         requests, outbox, statistics = RequestStore(static), OutboxStore(static), Statistics(database)
         purges, claims = PurgeStore(static), IntentClaims(static)
         self.ledger = LedgerService(
             database, schema, purges, claims, KnownArtifactStore(static, claims), Aging(static)
         )
         self.dimension_records = DimensionRecordService(database, definitions, statistics, info.limits)
-        removal, associations, trash = (
-            DatasetRemoval(static, outbox),
-            AssociationStore(static),
-            TrashStore(static),
-        )
+        removal, trash = DatasetRemoval(static, outbox), TrashStore(static)
+        associations = AssociationStore(static)
         self.collections = CollectionService(database, definitions, requests, removal)
         self.associations = AssociationService(
             database, definitions, datasets, associations, requests, info.limits
@@ -134,6 +124,19 @@ class RepositoryRegistry:
 
     def close(self) -> None:
         """Do nothing: connections belong to the application, which others use too."""
+
+
+def _definitions(
+    universe: DimensionUniverse, static: StaticTables, dimension_tables: DimensionTables
+) -> Definitions:
+    return Definitions(
+        universe,
+        AttributeStore(static),
+        CollectionStore(static),
+        DatasetTypeStore(static, universe),
+        DimensionStore(dimension_tables),
+        SummaryStore(static),
+    )
 
 
 class RegistryApplication:

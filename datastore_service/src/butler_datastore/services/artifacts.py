@@ -8,6 +8,7 @@ __all__ = ["ArtifactService"]
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from butler_datastore.stores.source_files import SourceFiles
@@ -64,6 +65,11 @@ class ArtifactService:
         self._direct_access = DirectAccessService(signer, limits, self._store, self._receipt)
 
     @property
+    def stores(self) -> OpenedStores:
+        """All stores there are."""
+        return self._stores
+
+    @property
     def direct_access(self) -> DirectAccessService:
         """Ways to the stores that do not lead through here."""
         return self._direct_access
@@ -78,7 +84,7 @@ class ArtifactService:
         Raises
         ------
         GrantError
-            Raised if the grant was altered, has expired, or is not to write.
+            Raised if the grant was altered, has expired, before the artifact is whole too, or is not to write.
         ArtifactExistsError
             Raised if there is another artifact under the key; to repeat a write is no error.
         LimitExceededError
@@ -92,18 +98,19 @@ class ArtifactService:
         store = self._store(allowed)
         if max(offset, size or 0) > allowed.size:
             raise _too_long(allowed, max(offset, size or 0))
+        # A write that lasts longer than the lease of its put must not appear when that was discarded.
+        gate = partial(self._signer.check_expiry, allowed)
         if resumes(store):
             upload = _upload_of(grant)
-            return self._receipt(
-                allowed, store.write_upload(allowed.key, upload, offset, content, allowed.size)
-            )
+            stored = store.write_upload(allowed.key, upload, offset, content, allowed.size, gate)
+            return self._receipt(allowed, stored)
         if offset:
             raise UploadConflictError(
                 f"The store {allowed.store!r} keeps nothing of uploads that broke; send {allowed.key!r} from 0.",
                 key=allowed.key,
             )
         return self._receipt(
-            allowed, store.write(allowed.key, content, allowed.size, allowed.members or None)
+            allowed, store.write(allowed.key, content, allowed.size, allowed.members or None, gate)
         )
 
     def query_write(self, grant: bytes) -> int:
@@ -127,7 +134,8 @@ class ArtifactService:
             for (_, _, members), numbers in by_store.items():
                 store = self._store(grants[numbers[0]])
                 contents = [(grants[number].key, items[number][1]) for number in numbers]
-                stored = store.write_many(contents, members or None)
+                gate = partial(self._check_expiry, [grants[number] for number in numbers])
+                stored = store.write_many(contents, members or None, gate)
                 outcomes.update(zip(numbers, stored, strict=True))
         except ButlerError:
             for number, outcome in outcomes.items():
@@ -224,7 +232,7 @@ class ArtifactService:
         """
         self._check_items(len(files))
         grants = [self._signer.open_grant(file.grant, Operation.WRITE) for file in files]
-        taking = FileTaking(self._sources, self._store, self._limits)
+        taking = FileTaking(self._sources, self._store, self._check_expiry, self._limits)
         return list(map(self._receipt, grants, taking.take(list(zip(grants, files, strict=True)))))
 
     def finish_moves(self, moved: Sequence[tuple[bytes, str]]) -> None:
@@ -262,6 +270,10 @@ class ArtifactService:
 
     def _store(self, grant: Grant) -> Store:
         return self._stores.get(grant.store, grant.repository, grant.key)
+
+    def _check_expiry(self, grants: Iterable[Grant]) -> None:
+        for grant in grants:
+            self._signer.check_expiry(grant)
 
     def _each(self, work: Callable[[Store, Grant], _T], grants: Sequence[Grant]) -> list[_T]:
         """Do something for each grant, in as many threads as the slowest of their stores is worth."""

@@ -22,7 +22,7 @@ from butler_model.errors import (
 )
 from butler_model.path_template import check_key
 
-from .store import Listed, Store, StoreCapabilities, Stored, end_of_range
+from .store import Gate, Listed, Store, StoreCapabilities, Stored, end_of_range, no_gate
 
 _LOGGER = logging.getLogger(__name__)
 _NOT_HERE = (ArtifactNotFoundError, ArtifactIntegrityError, ServiceUnavailableError, OSError)
@@ -52,7 +52,12 @@ class ChainStore:
         )
 
     def write(
-        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Store an artifact in all members that accept it, or in none; see `Store.write`.
 
@@ -64,9 +69,10 @@ class ChainStore:
 
         def write(member: Store, before: list[Stored] | None) -> list[Stored]:
             if before is None:
-                return [member.write(key, chunks, size_limit)]
+                return [member.write(key, chunks, size_limit, gate=gate)]
             (original,) = before
-            copy = member.write(key, first.read(key, 0, None, size=original.size), original.size)
+            copied = first.read(key, 0, None, size=original.size)
+            copy = member.write(key, copied, original.size, gate=gate)
             if copy.checksum != original.checksum:
                 _undo(member, [key], [copy])
                 raise ArtifactIntegrityError(
@@ -78,12 +84,15 @@ class ChainStore:
         return self._write_each(accepting, [key], write)[0]
 
     def write_many(
-        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+        self,
+        items: Sequence[tuple[str, bytes]],
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> list[Stored]:
         """Store artifacts given as (key, content) in all members that accept them, or in none."""
         keys = [check_key(key) for key, _ in items]
         accepting = self._accepting(members, f"{len(items)} artifacts")
-        return self._write_each(accepting, keys, lambda member, _: member.write_many(items))
+        return self._write_each(accepting, keys, lambda member, _: member.write_many(items, gate=gate))
 
     def read(self, key: str, offset: int, limit: int | None, *, size: int) -> Iterator[bytes]:
         """Yield bytes from the first member that has the artifact with ``size`` bytes; see `Store.read`.

@@ -20,12 +20,14 @@ from butler_model.path_template import check_key
 
 from .store import (
     CHUNK_BYTES,
+    Gate,
     Listed,
     StoreCapabilities,
     Stored,
     check_no_members,
     check_size,
     end_of_range,
+    no_gate,
     within_limit,
 )
 
@@ -58,7 +60,12 @@ class MemoryStore:
         return StoreCapabilities(persistent=False)
 
     def write(
-        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Store an artifact, which is seen whole or not at all; see `Store.write`."""
         check_no_members(members)
@@ -70,13 +77,18 @@ class MemoryStore:
             if free < 0:
                 raise self._full(key)
             received.append(chunk)
+        gate()
         return self._keep([(key, b"".join(received))])[0]
 
     def write_many(
-        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+        self,
+        items: Sequence[tuple[str, bytes]],
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> list[Stored]:
         """Store artifacts given as (key, content), all or none; see `Store.write_many`."""
         check_no_members(members)
+        gate()
         return self._keep([(check_key(key), bytes(content)) for key, content in items])
 
     def read(self, key: str, offset: int, limit: int | None, *, size: int) -> Iterator[bytes]:

@@ -30,7 +30,16 @@ from .open_files import check_open_size, read_open_file
 from .places import Place, by_directory, if_there, place_of
 from .posix_upkeep import PosixUpkeep, sweep_files
 from .source_files import SourceFile, SourceFiles
-from .store import Listed, StoreCapabilities, Stored, check_no_members, end_of_range, within_limit
+from .store import (
+    Gate,
+    Listed,
+    StoreCapabilities,
+    Stored,
+    check_no_members,
+    end_of_range,
+    no_gate,
+    within_limit,
+)
 from .threads import side_by_side
 from .uploads import discard_uploads, forget_upload, kept_of_upload, upload_name, uploading
 
@@ -96,19 +105,30 @@ class PosixStore:
         return os.path.join(self._tree.root, *place.directory, place.name)
 
     def write(
-        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Store an artifact, which is seen whole or not at all; see `Store.write`."""
         check_no_members(members)
-        return self._write(key, uuid4().hex, 0, chunks, size_limit, keep=lambda: False)
+        return self._write(key, uuid4().hex, 0, chunks, size_limit, gate, keep=lambda: False)
 
     def write_upload(
-        self, key: str, upload: str, offset: int, chunks: Iterable[bytes], size_limit: int
+        self,
+        key: str,
+        upload: str,
+        offset: int,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Store an artifact, of which a part may be kept from before; see `ResumingStore.write_upload`."""
         name = upload_name(key, upload)
         # Nothing is kept once the artifact is there: another try may have stored it.
-        stored = self._write(key, name, offset, chunks, size_limit, keep=lambda: self.size(key) is None)
+        stored = self._write(key, name, offset, chunks, size_limit, gate, keep=lambda: self.size(key) is None)
         with self._staging() as staging:
             forget_upload(staging, name)
         return stored
@@ -125,7 +145,10 @@ class PosixStore:
             discard_uploads(staging, key)
 
     def write_many(
-        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+        self,
+        items: Sequence[tuple[str, bytes]],
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> list[Stored]:
         """Store artifacts given as (key, content), all or none; see `Store.write_many`."""
         check_no_members(members)
@@ -141,6 +164,7 @@ class PosixStore:
         with full_store_reported(), self._staging() as staging:
             try:
                 staged = side_by_side(stage, range(len(items)), _SYNC_THREADS if self._durable else 1)
+                gate()
                 for group in by_directory(places):
                     files = [(places[number], staged[number]) for number in group]
                     outcomes.update(zip(group, self._publish(staging, files, linked), strict=True))
@@ -182,11 +206,12 @@ class PosixStore:
                     os.close(descriptor)
         return None
 
-    def link(self, key: str, source: SourceFile, mode: TransferMode) -> Stored:
+    def link(self, key: str, source: SourceFile, mode: TransferMode, gate: Gate = no_gate) -> Stored:
         """Link a file of somebody else to a key; see `LinkingStore.link`."""
         place = place_of(key)
         checksum = source.checksum()
         with full_store_reported(), _no_way_reported(key), self._tree.made(place.directory) as directory:
+            gate()
             created = link_file(source, mode, directory, self._real_path(place.directory), place.name)
         return Stored(source.status.st_size, checksum, created)
 
@@ -261,6 +286,7 @@ class PosixStore:
         offset: int,
         chunks: Iterable[bytes],
         size_limit: int,
+        gate: Gate,
         *,
         keep: Callable[[], bool],
     ) -> Stored:
@@ -272,6 +298,7 @@ class PosixStore:
         ):
             file.fill(within_limit(chunks, key, size_limit, offset), durable=self._durable)
             staged = _Staged(file.name, file.size, file.checksum)
+            gate()
             stored = self._publish(staging, [(place, staged)], [])[0]
             self._settle([place])
             return stored

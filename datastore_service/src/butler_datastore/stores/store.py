@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = [
     "CHUNK_BYTES",
+    "Gate",
     "LinkingStore",
     "Listed",
     "PathStore",
@@ -18,14 +19,15 @@ __all__ = [
     "check_size",
     "end_of_range",
     "has_paths",
+    "no_gate",
     "resumes",
     "signs_urls",
     "within_limit",
 ]
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard
 
 from butler_model.artifact import TransferMode
 from butler_model.errors import (
@@ -37,6 +39,14 @@ from butler_model.errors import (
 
 if TYPE_CHECKING:
     from .source_files import SourceFile
+
+Gate: TypeAlias = Callable[[], None]
+"""Is called right before an artifact becomes visible; what it raises comes through, and nothing is kept."""
+
+
+def no_gate() -> None:
+    """Let everything become visible."""
+
 
 CHUNK_BYTES = 1024 * 1024
 """Length of the pieces in which artifacts are read, but for the last one."""
@@ -135,7 +145,12 @@ class Store(Protocol):
         ...
 
     def write(
-        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Store an artifact, which is seen whole or not at all; to repeat a write is no error.
 
@@ -145,6 +160,8 @@ class Store(Protocol):
         ----------
         members
             Of a chain, the names of those that accept the artifact; `None` for all.
+        gate
+            See `Gate`.
 
         Raises
         ------
@@ -158,7 +175,10 @@ class Store(Protocol):
         ...
 
     def write_many(
-        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+        self,
+        items: Sequence[tuple[str, bytes]],
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> list[Stored]:
         """Store artifacts given as (key, content), all or none.
 
@@ -236,7 +256,7 @@ class SigningStore(Store, Protocol):
 class LinkingStore(Store, Protocol):
     """A store that can hold links to files of others."""
 
-    def link(self, key: str, source: SourceFile, mode: TransferMode) -> Stored:
+    def link(self, key: str, source: SourceFile, mode: TransferMode, gate: Gate = no_gate) -> Stored:
         """Link a file to a key; to repeat it is no error. It is durable once it was settled.
 
         Parameters
@@ -272,7 +292,13 @@ class ResumingStore(Store, Protocol):
     """A store that keeps aside what arrived of an upload until it goes on."""
 
     def write_upload(
-        self, key: str, upload: str, offset: int, chunks: Iterable[bytes], size_limit: int
+        self,
+        key: str,
+        upload: str,
+        offset: int,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Store an artifact as `write` does, of which the bytes before ``offset`` may be kept from before.
 
