@@ -183,10 +183,10 @@ def test_changed_bytes_are_never_returned(repository: Repository, butler: Butler
     # D31
     ref = butler.put(bytes(size), "blob", instrument="Cam1", detector=1)
     (name,) = repository.files()
-    repository.overwrite(name, bytes(size - 1) + b"\x01")
+    repository.write_behind(name, bytes(size - 1) + b"\x01")
     with pytest.raises(ArtifactIntegrityError):
         butler.get(ref)
-    repository.overwrite(name, bytes(size + 1))
+    repository.write_behind(name, bytes(size + 1))
     with pytest.raises(ArtifactIntegrityError):
         butler.get(ref)
     assert not butler.datasetExists(ref)

@@ -19,17 +19,18 @@ from butler import Butler
 from butler.configuration import CONFIGURATION_FILE, split_stores
 from butler_api.server import build_server
 from butler_datastore.application import DatastoreApplication
+from butler_datastore.remote_ledger import RemoteLedgers
 from butler_datastore.servicers import datastore_services
 from butler_datastore.store_tables import store_configs
 from butler_model.grants import TokenSigner
 from butler_model.repository import Limits
 from butler_registry.application import RegistryApplication
 from butler_registry.servicers import registry_services
-from tests.support.stores import StorePlace, overwrite_file, read
+from tests.support.stores import StorePlace, read, write_file
 from tests.support.survey import insert_survey, register_types
+from tools.servers.process import free_ports
 
 DEPLOYMENTS = ("embedded-sqlite", "embedded-postgresql", "grpc-sqlite", "grpc-postgresql")
-
 on_every_store = pytest.mark.parametrize("store_kind", ["posix", "s3", "memory", "memory + posix"])
 """Repeats a test, or with ``pytestmark`` all of a module, with artifacts in stores of every kind."""
 on_posix_and_s3 = pytest.mark.parametrize("store_kind", ["posix", "s3"])
@@ -120,14 +121,21 @@ class Repository:
             if path.is_file() and not path.name.startswith(mine)
         }
 
-    def overwrite(self, key: str, content: bytes) -> None:
-        """Change an artifact behind the butler's back."""
+    def write_behind(self, key: str, content: bytes) -> None:
+        """Change or add an artifact behind everybody's back."""
         place = self.deployment.store
         if place is None:
-            overwrite_file(self.deployment.artifacts, key, content)
+            write_file(self.deployment.artifacts, key, content)
         else:
-            assert place.overwrite is not None
-            place.overwrite(key, content)
+            place.write_behind(key, content)
+
+    def delete_behind(self, key: str) -> None:
+        """Delete an artifact behind everybody's back."""
+        place = self.deployment.store
+        if place is None:
+            (self.deployment.artifacts / key).unlink()
+        else:
+            place.delete_behind(key)
 
     def rows(self) -> dict[str, int]:
         """Return the number of rows of every table."""
@@ -192,7 +200,13 @@ def _served(database: str, settings: dict[str, Any], drop: Path) -> Iterator[str
     signer = TokenSigner([secrets.token_bytes(32)])
     where, placements = split_stores({"main": settings})
     with ExitStack() as stack:
-        datastore = DatastoreApplication(store_configs(where), signer, ingest_roots=[str(drop)])
+        # Each is told where the other one is.
+        registry_address = f"127.0.0.1:{free_ports(1)[0]}"
+        ledgers = RemoteLedgers(registry_address, signer)
+        stack.callback(ledgers.close)
+        datastore = DatastoreApplication(
+            store_configs(where), signer, ingest_roots=[str(drop)], ledgers=ledgers
+        )
         stack.callback(datastore.close)
         datastore_server = build_server(datastore_services(datastore, Limits()), "127.0.0.1:0")
         stack.callback(datastore_server.stop, 0)
@@ -201,7 +215,7 @@ def _served(database: str, settings: dict[str, Any], drop: Path) -> Iterator[str
             database, signer, stores=placements, datastore_endpoint=datastore_server.address
         )
         stack.callback(registry.close)
-        registry_server = build_server(registry_services(registry, Limits()), "127.0.0.1:0")
+        registry_server = build_server(registry_services(registry, Limits()), registry_address)
         stack.callback(registry_server.stop, 0)
         registry_server.start()
         yield registry_server.address

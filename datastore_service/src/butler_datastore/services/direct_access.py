@@ -140,6 +140,8 @@ class DirectAccessService:
             )
         if stored.size > grant.size:
             raise _bad_length(grant, stored.size)
+        # What the store took too late stays until its put is reaped: a repeat may be of one that was committed.
+        self._signer.check_expiry(grant)
         return stored
 
     def _check_items(self, count: int) -> None:

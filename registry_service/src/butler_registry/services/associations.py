@@ -68,7 +68,7 @@ class AssociationService:
         with self._database.writing() as connection:
             snapshot = self._definitions.snapshot(connection)
             out_of = _collection(snapshot, collection, CollectionType.TAGGED)
-            for row, some in self._by_type(snapshot, ids, all_exist=False):
+            for row, some in self._by_type(snapshot, ids, removing=True):
                 self._associations.disassociate(connection, row, out_of.id, some)
 
     def certify(
@@ -125,11 +125,12 @@ class AssociationService:
         return sorted(set(dataset_ids))
 
     def _by_type(
-        self, snapshot: Snapshot, ids: Sequence[UUID], *, all_exist: bool = True
+        self, snapshot: Snapshot, ids: Sequence[UUID], *, removing: bool = False
     ) -> list[tuple[DatasetTypeRow, list[UUID]]]:
-        types = self._datasets.type_ids(snapshot.connection, ids)
+        # First of all, since whoever prunes some of them locks the same rows in the same order.
+        types = self._datasets.keep(snapshot.connection, ids, alone=removing)
         missing = [dataset_id for dataset_id in ids if dataset_id not in types]
-        if missing and all_exist:
+        if missing and not removing:
             raise DatasetNotFoundError(
                 f"There is no dataset with the id {missing[0]}"
                 + (f", nor with {len(missing) - 1} others of these." if len(missing) > 1 else "."),

@@ -15,14 +15,14 @@ from butler_model.errors import (
     ConflictingDefinitionError,
     InvalidRequestError,
     LimitExceededError,
-    OrphanedRecordError,
     StaleEditError,
 )
 from butler_registry.storage.collection_store import CollectionRow
 from butler_registry.storage.database import Database
+from butler_registry.storage.dataset_removal import DatasetRemoval
 from butler_registry.storage.request_store import RequestStore
-from butler_registry.storage.run_removal import RunRemoval
 
+from .collection_removal import check_links, remove_collection
 from .collection_summaries import summarise
 from .definitions import Definitions, Snapshot
 from .limits import MAX_COLLECTIONS, check_patterns
@@ -37,12 +37,12 @@ class CollectionService:
         database: Database,
         definitions: Definitions,
         requests: RequestStore,
-        run_removal: RunRemoval,
+        removal: DatasetRemoval,
     ) -> None:
         self._database = database
         self._definitions = definitions
         self._requests = requests
-        self._run_removal = run_removal
+        self._removal = removal
 
     def register(self, collection: Collection, *, request_id: UUID) -> bool:
         if collection.children:
@@ -78,22 +78,43 @@ class CollectionService:
             everything = self._definitions.collections.all(connection)
         return [c for c in everything if (types is None or c.type in types) and wanted.match(c.name)]
 
-    def remove(self, name: str, *, request_id: UUID) -> None:
+    def remove(
+        self,
+        name: str,
+        *,
+        request_id: UUID,
+        unlink: Sequence[str] = (),
+        unlink_all: bool = False,
+        validate_only: bool = False,
+    ) -> None:
+        if validate_only:
+            with self._database.reading() as connection:
+                snapshot = self._definitions.snapshot(connection)
+                self._check_removable(snapshot, name, unlink, unlink_all, lock=False)
+            return
         with self._database.writing() as connection:
-            if self._requests.is_repeat(connection, request_id, "remove collection", name):
+            if self._requests.is_repeat(
+                connection, request_id, "remove collection", name, sorted(unlink), unlink_all
+            ):
                 self._definitions.snapshot(connection)
                 return
-            row = self._definitions.lock(connection).collections([name])[0]
-            parents = self._definitions.collections.chains.parents(connection, row.id)
-            if parents:
-                raise OrphanedRecordError(
-                    f"Collection {name!r} is in the chain {', '.join(map(repr, parents))}; take it out first.",
-                    collection=name,
-                )
+            snapshot = self._definitions.lock(connection)
+            row = self._check_removable(snapshot, name, unlink, unlink_all, lock=True)
             if row.collection.type is CollectionType.RUN:
-                self._run_removal.remove_datasets(connection, row)
-            self._definitions.collections.delete(connection, row.id)
-            self._definitions.advance(connection)
+                self._removal.delete_all_of_run(connection, row)
+            remove_collection(self._definitions, snapshot, row)
+
+    def _check_removable(
+        self, snapshot: Snapshot, name: str, unlink: Sequence[str], unlink_all: bool, *, lock: bool
+    ) -> CollectionRow:
+        row = snapshot.collections([name])[0]
+        store = self._definitions.collections
+        check_links(snapshot, store, row, unlink, unlink_all=unlink_all)
+        if row.collection.type is CollectionType.RUN:
+            if lock:
+                store.lock_for_removal(snapshot.connection, row.id)
+            self._removal.refuse_use(snapshot.connection, row)
+        return row
 
     def set_doc(self, name: str, doc: str, *, request_id: UUID) -> None:
         Collection(name, CollectionType.RUN, doc)  # raises if the text cannot be stored

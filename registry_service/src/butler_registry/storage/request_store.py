@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Mutations that were done, so that a repeat after a lost answer is recognised."""
+"""Mutations that were done, so that a repeat after a lost answer is recognised and answered alike."""
 
 from __future__ import annotations
 
@@ -46,3 +46,13 @@ class RequestStore:
                 request_id=str(request_id),
             )
         return True
+
+    def keep_response(self, connection: Connection, request_id: UUID, response: str) -> None:
+        """Keep the answer to a request that was noted, in the transaction that does it."""
+        mine = self._table.c.request_id == request_id
+        connection.execute(self._table.update().where(mine).values(response=response))
+
+    def response(self, connection: Connection, request_id: UUID) -> str:
+        """Return the answer to a request that is a repeat."""
+        query = select(self._table.c.response).where(self._table.c.request_id == request_id)
+        return str(connection.execute(query).scalar_one())
