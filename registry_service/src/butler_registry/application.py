@@ -30,6 +30,7 @@ from .services.page_tokens import PageTokens
 from .services.puts import PutService
 from .services.queries import QueryService
 from .services.removals import RemovalService
+from .services.repeats import Repeats
 from .services.repository_creation import create_repository, read_attributes
 from .services.trash import TrashService
 from .services.trash_guard import TrashGuard
@@ -80,21 +81,24 @@ class RepositoryRegistry:
             SummaryStore(static),
         )
         requests, outbox, statistics = RequestStore(static), OutboxStore(static), Statistics(database)
+        repeats = Repeats(requests, definitions)
         purges, claims = PurgeStore(static), IntentClaims(static)
         self.ledger = LedgerService(
             database, schema, purges, claims, KnownArtifactStore(static, claims), Aging(static)
         )
-        self.dimension_records = DimensionRecordService(database, definitions, statistics, info.limits)
+        self.dimension_records = DimensionRecordService(
+            database, definitions, repeats, statistics, info.limits
+        )
         removal, associations, trash = (
             DatasetRemoval(static, outbox),
             AssociationStore(static),
             TrashStore(static),
         )
-        self.collections = CollectionService(database, definitions, requests, removal)
+        self.collections = CollectionService(database, definitions, repeats, removal)
         self.associations = AssociationService(
-            database, definitions, datasets, associations, requests, info.limits
+            database, definitions, datasets, associations, repeats, info.limits
         )
-        self.dataset_types = DatasetTypeService(database, definitions)
+        self.dataset_types = DatasetTypeService(database, definitions, repeats)
         self.datasets = DatasetService(
             database, definitions, datasets, CalibrationSearch(datasets), grants, info.limits
         )
