@@ -32,6 +32,7 @@ from butler_model.errors import (
 from butler_model.ports import PruneDatasets, Removals, RemovalSummary, RemoveRun
 from tests.support.butlers import Deployment, Repository, on_posix_and_s3
 from tests.support.registries import at_once
+from tests.support.s3 import S3Server
 
 
 @pytest.fixture
@@ -294,17 +295,15 @@ def test_what_a_client_that_died_left_in_the_trash_is_emptied_by_another(
 
 @pytest.mark.parametrize("store_kind", ["s3"])
 def test_artifacts_that_cannot_be_deleted_stay_in_the_trash_and_the_prune_succeeds(
-    repository: Repository, butler: Butler
+    butler: Butler, s3_server: S3Server, s3_bucket: str
 ) -> None:
     # D28
     refs = put_notes(butler, 1, 2)
-    bucket = repository.deployment.bucket
-    assert bucket is not None
-    bucket.server.delete_bucket(bucket.name)
+    s3_server.delete_bucket(s3_bucket)
     try:
         report = purge(butler, *refs)
     finally:
-        bucket.server.client().create_bucket(Bucket=bucket.name)
+        s3_server.client().create_bucket(Bucket=s3_bucket)
     assert report.datasets == {"note": 2}
     assert report.emptied is not None
     assert (report.emptied.deleted, report.emptied.failed) == (0, 2)

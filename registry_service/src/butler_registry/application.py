@@ -31,6 +31,7 @@ from .services.page_tokens import PageTokens
 from .services.puts import PutService
 from .services.queries import QueryService
 from .services.removals import RemovalService
+from .services.repeats import Repeats
 from .services.repository_creation import create_repository, read_attributes
 from .services.trash import TrashService
 from .services.trash_guard import TrashGuard
@@ -74,18 +75,21 @@ class RepositoryRegistry:
         self._database = database
         self._definitions = definitions = _definitions(info.universe, static, dimension_tables)
         requests, outbox, statistics = RequestStore(static), OutboxStore(static), Statistics(database)
+        repeats = Repeats(requests, definitions)
         purges, claims = PurgeStore(static), IntentClaims(static)
         self.ledger = LedgerService(
             database, schema, purges, claims, KnownArtifactStore(static, claims), Aging(static)
         )
-        self.dimension_records = DimensionRecordService(database, definitions, statistics, info.limits)
+        self.dimension_records = DimensionRecordService(
+            database, definitions, repeats, statistics, info.limits
+        )
         removal, trash = DatasetRemoval(static, outbox), TrashStore(static)
         associations = AssociationStore(static)
-        self.collections = CollectionService(database, definitions, requests, removal)
+        self.collections = CollectionService(database, definitions, repeats, removal)
         self.associations = AssociationService(
-            database, definitions, datasets, associations, requests, info.limits
+            database, definitions, datasets, associations, repeats, info.limits
         )
-        self.dataset_types = DatasetTypeService(database, definitions)
+        self.dataset_types = DatasetTypeService(database, definitions, repeats)
         self.datasets = DatasetService(
             database, definitions, datasets, CalibrationSearch(datasets), grants, info.limits
         )

@@ -203,7 +203,7 @@ class RemovalService:
 
     def _repeated(self, connection: Connection, request_id: UUID) -> RemovalSummary:
         self._definitions.snapshot(connection)
-        kept = json.loads(self._requests.response(connection, request_id))
+        kept = json.loads(self._requests.response(connection, request_id) or "")
         sample = tuple(map(UUID, kept["sample"]))
         return RemovalSummary(
             request_id, kept["datasets"], kept["artifacts"], kept["size"], sample, kept["complete"]

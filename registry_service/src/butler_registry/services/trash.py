@@ -98,7 +98,7 @@ class TrashService:
             lock_ownership(connection, self._schema)
             if self._requests.is_repeat(connection, request_id, "undelete", _canonical(selection)):
                 self._definitions.snapshot(connection)
-                return int(self._requests.response(connection, request_id))
+                return int(self._requests.response(connection, request_id) or 0)
             snapshot = self._definitions.lock(connection)
             ids = self._trash.dataset_ids(connection, selection, _MOST_RESTORED + 1)
             if len(ids) > _MOST_RESTORED:
