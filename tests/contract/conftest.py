@@ -12,14 +12,22 @@ import pytest
 from butler import Butler
 from tests.support.butlers import DEPLOYMENTS, Deployment, Repository, deployment
 from tests.support.observed import observe
+from tests.support.stores import store_place
+
+
+@pytest.fixture
+def store_kind() -> str:
+    """Give the kind of store of a test that does not name others, as `on_every_store` does."""
+    return "posix"
 
 
 @pytest.fixture(params=DEPLOYMENTS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
+def place(request: pytest.FixtureRequest, tmp_path: Path, store_kind: str) -> Iterator[Deployment]:
     """Give a place for repositories that has none."""
     kind: str = request.param
     database = request.getfixturevalue("postgres_database") if kind.endswith("postgresql") else None
-    with deployment(kind, tmp_path, database) as made:
+    store = None if store_kind == "posix" else store_place(store_kind, tmp_path, request)
+    with deployment(kind, tmp_path, database, store) as made:
         yield made
 
 

@@ -20,7 +20,7 @@ from butler_model.errors import (
     StorageClassTypeError,
     UnsupportedOperationError,
 )
-from tests.support.butlers import Deployment, Repository
+from tests.support.butlers import Deployment, Repository, on_every_store
 from tests.support.composites import DISASSEMBLED, MetricsExample, Pair, add_metrics
 from tests.support.survey import FIRST_NIGHT, NIGHT, insert_survey
 
@@ -75,6 +75,7 @@ def metrics() -> MetricsExample:
     return MetricsExample({"answer": 42}, {"a": {"b": 1.5}}, [563, 234, 456])
 
 
+@on_every_store
 def test_a_composite_comes_back_whole_and_so_does_each_component(butler: Butler) -> None:
     # D34
     ref = butler.put(metrics(), "metrics", WHERE)
@@ -88,6 +89,7 @@ def test_a_composite_comes_back_whole_and_so_does_each_component(butler: Butler)
     assert butler.stored_many([ref]) == {ref: True}
 
 
+@on_every_store
 def test_a_derived_component_honours_parameters(butler: Butler) -> None:
     # D34
     butler.put(metrics(), "metrics", WHERE)
@@ -97,6 +99,7 @@ def test_a_derived_component_honours_parameters(butler: Butler) -> None:
     assert butler.get("metrics.size", WHERE, parameters={"first": 1}) == 3
 
 
+@on_every_store
 def test_parameters_of_the_whole_and_of_its_components_apply_to_the_whole(butler: Butler) -> None:
     # D34
     butler.put(metrics(), "metrics", WHERE)
@@ -106,6 +109,7 @@ def test_parameters_of_the_whole_and_of_its_components_apply_to_the_whole(butler
     assert sliced == MetricsExample({"answer": 42}, {"a": {"b": 1.5}}, [234])
 
 
+@on_every_store
 def test_a_parameter_of_the_whole_is_refused_by_a_component_that_lacks_it(butler: Butler) -> None:
     # D35
     butler.put(metrics(), "metrics", WHERE)
@@ -123,6 +127,7 @@ def test_a_parameter_of_the_whole_is_refused_by_a_component_that_lacks_it(butler
         butler.get("metrics.nonsense", WHERE)
 
 
+@on_every_store
 def test_components_that_are_none_come_back_as_none(butler: Butler) -> None:
     # D36: any number of them, also all and all but one
     values: dict[str, Any] = {"summary": {"answer": 42}, "output": {"a": 1}, "data": [1, 2]}
@@ -145,6 +150,7 @@ def test_components_that_are_none_come_back_as_none(butler: Butler) -> None:
         )
 
 
+@on_every_store
 def test_a_component_without_a_delegate_of_its_own_and_one_that_is_false_are_values(butler: Butler) -> None:
     # D36
     butler.put(Pair(0, {}), "pair", WHERE)
@@ -156,6 +162,7 @@ def test_a_component_without_a_delegate_of_its_own_and_one_that_is_false_are_val
     assert butler.get("pair.left", instrument="Cam1", detector=2) is None
 
 
+@on_every_store
 def test_uris_are_those_of_the_whole_or_of_the_parts(butler: Butler, layout: str) -> None:
     # D33
     butler.put(MetricsExample({"answer": 42}, None, [1]), "metrics", WHERE)
@@ -245,6 +252,7 @@ def test_many_composites_are_put_and_got_at_once(butler: Butler) -> None:
     assert butler.get_many([("metrics.counter", data_id) for data_id in where]) == [1, None, None, 2]
 
 
+@on_every_store
 def test_a_deferred_handle_takes_parameters_at_get_before_its_own(butler: Butler) -> None:
     # D37
     with pytest.raises(DatasetNotFoundError):

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from butler import Butler, errors
-from tests.support.butlers import Repository
+from tests.support.butlers import Repository, on_every_store, on_posix_and_s3
 from tests.support.survey import insert_survey, register_types
 
 CAM = {"instrument": "Cam1"}
 
 
+@on_posix_and_s3
 def test_a_predicted_uri_is_marked_and_is_where_the_dataset_then_is(repository: Repository) -> None:
     # D32
     butler = repository.surveyed("run1")
@@ -32,6 +33,7 @@ def test_a_predicted_uri_is_marked_and_is_where_the_dataset_then_is(repository: 
     assert predicted.removesuffix("#predicted").endswith(file)
 
 
+@on_every_store
 def test_a_prediction_is_for_one_run_and_leaves_other_puts_alone(repository: Repository) -> None:
     # D32
     butler = repository.surveyed("run1")
@@ -44,6 +46,7 @@ def test_a_prediction_is_for_one_run_and_leaves_other_puts_alone(repository: Rep
     assert len({*found, butler.getURI("note", CAM, detector=1)}) == 3
 
 
+@on_every_store
 def test_what_could_not_be_put_is_not_predicted(repository: Repository) -> None:
     # D32
     repository.surveyed("run1")

@@ -29,6 +29,7 @@ from butler_api.v1 import (
     dimension_service_pb2,
     event_service_pb2,
     query_service_pb2,
+    removal_service_pb2,
     repository_service_pb2,
 )
 from butler_api.v1.collection_service_pb2_grpc import CollectionServiceStub
@@ -77,6 +78,7 @@ SERVICES = [
         dimension_service_pb2,
         event_service_pb2,
         query_service_pb2,
+        removal_service_pb2,
         repository_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()

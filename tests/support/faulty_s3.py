@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from xml.sax.saxutils import escape, unescape
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,15 @@ class FaultyS3:
         Whether it cares for ``If-None-Match``.
     gives_ranges
         Whether it cares for ``Range``.
+    undeletable
+        Names of objects in the bucket that it refuses to delete with others.
     """
 
     endpoint: str
     honours_conditions: bool = True
     gives_ranges: bool = True
     objects: dict[str, bytes] = field(default_factory=dict)
+    undeletable: set[str] = field(default_factory=set)
     _faults: list[tuple[str, Fault]] = field(default_factory=list)
 
     def fail(self, method: str, fault: Fault, times: int = 1_000) -> None:
@@ -114,6 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if self.command == "PUT":
             self._put(state, name, body, fault)
+        elif self.command == "POST" and "delete" in self.path.partition("?")[2]:
+            self._delete(state, name, body, fault)
         elif self.command == "DELETE":
             state.objects.pop(name, None)
             self._send(204, {})
@@ -134,6 +140,23 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
             return
         self._send(200, {"ETag": '"1"'})
+
+    def _delete(self, state: FaultyS3, bucket: str, body: bytes, fault: Fault) -> None:
+        names = [unescape(key) for key in re.findall(r"<Key>(.*?)</Key>", body.decode())]
+        stubborn = [name for name in names if name in state.undeletable]
+        for name in names:
+            if name not in state.undeletable:
+                state.objects.pop(f"{bucket}/{name}", None)
+        if fault.lost:
+            self._hang_up()
+            return
+        errors = "".join(
+            f"<Error><Key>{escape(name)}</Key><Code>AccessDenied</Code><Message>as told</Message></Error>"
+            for name in stubborn
+        )
+        self._send(
+            200, {"Content-Type": "application/xml"}, f"<DeleteResult>{errors}</DeleteResult>".encode()
+        )
 
     def _give(self, content: bytes, fault: Fault, *, ranges: bool) -> None:
         size = len(content)

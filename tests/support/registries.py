@@ -34,6 +34,7 @@ import pytest
 
 from butler.remote import RemoteRepositories
 from butler_api.server import build_server
+from butler_datastore.remote_ledger import RemoteLedgers
 from butler_model.artifact import ArtifactLayout, Receipt
 from butler_model.collection import ChainEdit, Collection, CollectionType
 from butler_model.dataset import DatasetType, new_dataset_id
@@ -43,6 +44,7 @@ from butler_model.ports import (
     BeginPut,
     DatasetLookup,
     FoundDataset,
+    Ledgers,
     PutBatch,
     PutIntent,
     Registry,
@@ -217,11 +219,14 @@ class RegistryHome:
 
     Attributes
     ----------
+    ledgers
+        What datastores are told.
     database
         What a `RegistryApplication` is given.
     """
 
     repositories: Repositories
+    ledgers: Ledgers
     database: str
     signer: TokenSigner
     numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -252,14 +257,16 @@ def registry_home(kind: str, folder: Path, postgresql: Callable[[], str]) -> Ite
         application = RegistryApplication(database, signer, limits=LIMITS)
         stack.callback(application.close)
         if not kind.startswith("grpc-"):
-            yield RegistryHome(application, database, signer)
+            yield RegistryHome(application, application, database, signer)
             return
         server = build_server(registry_services(application, LIMITS), "127.0.0.1:0")
         stack.callback(server.stop, 0)
         server.start()
         remote = RemoteRepositories(server.address)
         stack.callback(remote.close)
-        yield RegistryHome(remote, database, signer)
+        ledgers = RemoteLedgers(server.address, signer)
+        stack.callback(ledgers.close)
+        yield RegistryHome(remote, ledgers, database, signer)
 
 
 @contextmanager

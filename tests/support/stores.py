@@ -17,6 +17,7 @@ __all__ = [
     "read",
     "s3_settings",
     "store_place",
+    "write_file",
 ]
 
 import json
@@ -59,6 +60,10 @@ store = open_store(store_config(json.loads(sys.argv[1])), "main")
 """
 
 
+def _nobody_can(*_: object) -> None:
+    raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
 class StorePlace:
     """Where a store has its artifacts.
@@ -69,10 +74,14 @@ class StorePlace:
         What an operator says of the store.
     listings
         Give the keys that there are, and the names of what was left behind, where one can look past the store.
+    write_behind, delete_behind
+        Change, add or delete an artifact behind the store's back; `NotImplementedError` where nobody can.
     """
 
     settings: dict[str, Any]
     listings: tuple[Callable[[], list[str]], ...]
+    write_behind: Callable[[str, bytes], None] = _nobody_can
+    delete_behind: Callable[[str], None] = _nobody_can
 
     def open(self) -> Store:
         """Open the store once more."""
@@ -103,7 +112,12 @@ def store_place(kind: str, folder: Path, request: pytest.FixtureRequest) -> Stor
 
 def posix_place(root: Path, **settings: Any) -> StorePlace:
     """Return the place of a store in a directory."""
-    return StorePlace({"root": str(root), **settings}, (partial(files, root),))
+    return StorePlace(
+        {"root": str(root), **settings},
+        (partial(files, root),),
+        partial(write_file, root),
+        lambda key: (root / key).unlink(),
+    )
 
 
 def s3_settings(server: S3Server, bucket: str, folder: Path, **settings: Any) -> dict[str, Any]:
@@ -123,8 +137,29 @@ def _member_place(kind: str, folder: Path, request: pytest.FixtureRequest) -> St
     if kind == "s3":
         server: S3Server = request.getfixturevalue("s3_server")
         bucket: str = request.getfixturevalue("s3_bucket")
-        return StorePlace(s3_settings(server, bucket, folder), (partial(_keys, server, bucket),))
+        return StorePlace(
+            s3_settings(server, bucket, folder),
+            (partial(_keys, server, bucket),),
+            partial(_write_object, server, bucket),
+            partial(_delete_object, server, bucket),
+        )
     return posix_place(folder / "deep" / "root", durable=kind == "posix")
+
+
+def write_file(root: Path, key: str, content: bytes) -> None:
+    """Write an artifact into a directory past the store, which makes its own read-only."""
+    file = root / key
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    file.write_bytes(content)
+
+
+def _write_object(server: S3Server, bucket: str, key: str, content: bytes) -> None:
+    server.client().put_object(Bucket=bucket, Key=f"{REPOSITORY}/{key}", Body=content)
+
+
+def _delete_object(server: S3Server, bucket: str, key: str) -> None:
+    server.client().delete_object(Bucket=bucket, Key=f"{REPOSITORY}/{key}")
 
 
 def _keys(server: S3Server, bucket: str) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from .process import running, wait_until
+from .process import free_ports, running, wait_until
 
 START_SECONDS = 30.0
 _ANNOUNCEMENT = re.compile(rb"^\w+ listening on (\S+)$", re.MULTILINE)
@@ -32,18 +32,23 @@ def own_services(database: str, folder: Path) -> Iterator[str]:
     """
     keys = new_keys(folder)
     stores = {"main": {"root": f"{folder}/artifacts/{{repository}}", "durable": True}}
-    with own_datastore(stores, keys, folder) as datastore_address:
+    # Each is told where the other one is.
+    registry_address = f"127.0.0.1:{free_ports(1)[0]}"
+    with own_datastore(stores, keys, folder, REGISTRY=registry_address) as datastore_address:
         registry = {
+            "ADDRESS": registry_address,
             "SIGNING_KEYS": str(keys),
             "DATABASE": database,
             "DATASTORE_ENDPOINT": datastore_address,
         }
-        with _serving("butler_registry", registry, folder) as registry_address:
+        with _serving("butler_registry", registry, folder):
             yield registry_address
 
 
 @contextmanager
-def own_datastore(stores: Mapping[str, Mapping[str, object]], keys: Path, folder: Path) -> Iterator[str]:
+def own_datastore(
+    stores: Mapping[str, Mapping[str, object]], keys: Path, folder: Path, **others: str
+) -> Iterator[str]:
     """Run a datastore service; give its ``host:port``.
 
     Parameters
@@ -54,8 +59,10 @@ def own_datastore(stores: Mapping[str, Mapping[str, object]], keys: Path, folder
         The file of signing keys.
     folder
         An existing folder for the log.
+    others
+        Further settings, by the ends of the names of their variables.
     """
-    settings = {"SIGNING_KEYS": str(keys), "STORES": json.dumps(stores)}
+    settings = {"SIGNING_KEYS": str(keys), "STORES": json.dumps(stores), **others}
     with _serving("butler_datastore", settings, folder) as address:
         yield address
 

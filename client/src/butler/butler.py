@@ -27,12 +27,14 @@ from .lookup import DatasetFinder, check_writeable
 from .query_arguments import check_collections
 from .querying import DatasetQuerying
 from .registry import ButlerRegistry
+from .removing import DatasetRemoving
 from .retrieving import ArtifactRetrieving
+from .trash import ButlerTrash
 
 _SHOWN = 5
 
 
-class Butler(DatasetLocating, DatasetWriting, DatasetQuerying, ArtifactRetrieving):
+class Butler(DatasetLocating, DatasetWriting, DatasetRemoving, DatasetQuerying, ArtifactRetrieving):
     """Gives and takes datasets by what they are, wherever they are.
 
     Threads may share a butler. A pickled one opens the repository anew where it is unpickled. It is a context
@@ -70,6 +72,8 @@ class Butler(DatasetLocating, DatasetWriting, DatasetQuerying, ArtifactRetrievin
     """Definitions and queries."""
     collections: ButlerCollections
     """The default collections, and what there is to do with all others."""
+    trash: ButlerTrash
+    """What was removed and is not deleted yet."""
 
     def __init__(
         self,
@@ -120,6 +124,7 @@ class Butler(DatasetLocating, DatasetWriting, DatasetQuerying, ArtifactRetrievin
         self._finder = DatasetFinder(connection, self._defaults)
         self.registry = ButlerRegistry(connection, self._defaults, self._finder, writeable=self._writeable)
         self.collections = ButlerCollections(self.registry, connection.registry)
+        self.trash = ButlerTrash(connection, writeable=self._writeable)
         if run is not None:
             self._ensure_run(run)
 

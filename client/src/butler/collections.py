@@ -132,9 +132,35 @@ class ButlerCollections(Sequence[str]):
         """Register a collection; return whether it is new."""
         return self._registry.registerCollection(name, type, doc or "")
 
-    def remove(self, name: str) -> None:
-        """Remove a collection; see `ButlerRegistry.removeCollection`."""
-        self._registry.removeCollection(name)
+    def remove(self, names: str | Iterable[str], *, unlink_from_chains: bool = False) -> None:
+        """Remove collections, one after the other; of RUNs, which must have no stored artifacts, also their datasets.
+
+        If one cannot be removed, none is. A chain may be removed together with its members.
+
+        Parameters
+        ----------
+        unlink_from_chains
+            Whether they are taken out of all chains; else none may be in a chain that is not removed.
+
+        Raises
+        ------
+        MissingCollectionError
+            Raised if there is none of a name.
+        OrphanedRecordError
+            Raised if one is in a chain, or is a RUN of which datasets are still stored.
+        """
+        removed = check_collections(names)
+        check_writeable(self._registry.isWriteable(), f"remove {', '.join(map(repr, removed)):.300}")
+        for validate_only in (True, False):
+            for name in removed:
+                parents = self._port.parents(name)
+                self._port.remove(
+                    name,
+                    request_id=uuid4(),
+                    unlink=[parent for parent in parents if parent in removed],
+                    unlink_all=unlink_from_chains,
+                    validate_only=validate_only,
+                )
 
     x_remove = remove
     """The name that the field knows."""

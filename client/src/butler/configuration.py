@@ -3,7 +3,13 @@
 
 from __future__ import annotations
 
-__all__ = ["CONFIGURATION_FILE", "RepositoryConfiguration", "load_universe", "split_stores"]
+__all__ = [
+    "CONFIGURATION_FILE",
+    "RepositoryConfiguration",
+    "files_of_repository",
+    "load_universe",
+    "split_stores",
+]
 
 import json
 import os
@@ -127,6 +133,12 @@ class RepositoryConfiguration:
             "datastore": {"stores": {name: dict(store) for name, store in self.stores.items()}},
         }
         return _HEADER + yaml.safe_dump(content, sort_keys=False)
+
+
+def files_of_repository(name: str) -> list[str]:
+    """Return the files that may be in the directory of an embedded repository's store and are no artifacts."""
+    database = f"{name}.sqlite3"
+    return [CONFIGURATION_FILE, *(f"{database}{end}" for end in ("", "-wal", "-shm", "-journal"))]
 
 
 def split_stores(

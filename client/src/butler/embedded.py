@@ -25,7 +25,7 @@ from butler_model.repository import Store
 from butler_model.universe import DimensionUniverse
 from butler_registry.application import RegistryApplication
 
-from .configuration import CONFIGURATION_FILE, RepositoryConfiguration, split_stores
+from .configuration import CONFIGURATION_FILE, RepositoryConfiguration, files_of_repository, split_stores
 
 
 class EmbeddedRepository:
@@ -46,7 +46,14 @@ class EmbeddedRepository:
             self.registry = self._repositories.open(configuration.repository)
             limits = self.registry.info.limits
             # Everything that this process may read.
-            self.datastore = DatastoreApplication(self._stores, signer, limits=limits, ingest_roots=["/"])
+            self.datastore = DatastoreApplication(
+                self._stores,
+                signer,
+                limits=limits,
+                ingest_roots=["/"],
+                ledgers=self._repositories,
+                reserved=files_of_repository(configuration.repository),
+            )
         except BaseException:
             self._repositories.close()
             raise

@@ -18,7 +18,6 @@ __all__ = [
 import io
 import logging
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
@@ -28,13 +27,7 @@ from uuid import UUID, uuid4
 from butler_model.artifact import ArtifactLayout
 from butler_model.composites import Composites
 from butler_model.dataset import DatasetRef, DatasetType, new_dataset_id
-from butler_model.errors import (
-    ButlerError,
-    DeadlineExceededError,
-    InternalError,
-    OverloadedError,
-    ServiceUnavailableError,
-)
+from butler_model.errors import ButlerError, InternalError
 from butler_model.failpoints import reach
 from butler_model.ports import BeginPut, Datastore, PutBatch, PutIntent, Registry
 from butler_model.repository import Limits
@@ -43,15 +36,13 @@ from butler_model.storage_class import StorageClass
 from .composites import component_class, delegate_of, written_form
 from .formatters import default_formatters
 from .formatters.formatter import Formatter
+from .repeating import REPEATABLE, repeated
 from .storage_classes import coerce, default_storage_classes
 
 _LOG = logging.getLogger(__name__)
 
 _SPOOL_BYTES = 64 * 1024 * 1024
-_PAUSES = (0.1, 0.5, 2.0, 5.0)
-"""Seconds to wait before each repeat of a commit whose outcome is unknown."""
-_REPEATABLE = (ServiceUnavailableError, DeadlineExceededError, OverloadedError)
-_UNKNOWN = (*_REPEATABLE, InternalError)
+_UNKNOWN = (*REPEATABLE, InternalError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,19 +314,13 @@ class PutProtocol:
     def _commit(self, begin: BeginPut, receipts: Sequence[bytes]) -> None:
         ids = _ids(begin)
         request_id = uuid4()
-        for pause in (*_PAUSES, None):
-            try:
-                self._registry.puts.commit(ids, receipts, request_id=request_id)
-                return
-            except _REPEATABLE:
-                if pause is None:
-                    raise
-                time.sleep(pause)
-            except InternalError:
-                raise
-            except ButlerError:
-                self._take_back([begin])
-                raise
+        try:
+            repeated(lambda: self._registry.puts.commit(ids, receipts, request_id=request_id))
+        except _UNKNOWN:
+            raise
+        except ButlerError:
+            self._take_back([begin])
+            raise
 
     def _take_back(self, begins: Sequence[BeginPut]) -> None:
         for ids in map(_ids, begins):

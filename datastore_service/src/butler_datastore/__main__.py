@@ -13,6 +13,7 @@ from butler_model.grants import TokenSigner
 from butler_model.repository import Limits
 
 from .application import DatastoreApplication
+from .remote_ledger import RemoteLedgers
 from .servicers import datastore_services
 from .settings import DatastoreSettings
 
@@ -31,15 +32,24 @@ def serve_command(config: Path | None) -> None:
     configure_logs(settings.log_format)
     signer = TokenSigner(read_signing_keys(settings.signing_keys))
     limits = Limits()
+    ledgers = RemoteLedgers(settings.registry, signer) if settings.registry else None
     datastore = DatastoreApplication(
-        settings.stores, signer, limits=limits, ingest_roots=settings.ingest_roots
+        settings.stores,
+        signer,
+        limits=limits,
+        ingest_roots=settings.ingest_roots,
+        ledgers=ledgers,
+        guard_seconds=settings.guard_seconds,
     )
     try:
         services = datastore_services(datastore, limits)
         server = build_server(services, settings.address, workers=settings.workers, limits=limits)
-        serve(server, name="butler_datastore", grace_seconds=settings.grace_seconds, announce=click.echo)
+        with datastore.keeping_house(settings.housekeeping_seconds):
+            serve(server, name="butler_datastore", grace_seconds=settings.grace_seconds, announce=click.echo)
     finally:
         datastore.close()
+        if ledgers is not None:
+            ledgers.close()
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 __all__ = ["DatastoreApplication", "open_store"]
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from butler_model.artifact import DIRECT_STORE
 from butler_model.errors import ConfigurationError
 from butler_model.grants import TokenSigner
+from butler_model.ports import Ledgers
 from butler_model.repository import Limits
 
 from .config import (
@@ -22,6 +24,9 @@ from .config import (
     check_ingest_roots,
 )
 from .services.artifacts import ArtifactService
+from .services.housekeeping import GUARD_SECONDS, HousekeepingService
+from .services.opened_stores import OpenedStores
+from .services.worker import HousekeepingWorker
 from .stores.chain import ChainStore
 from .stores.direct import DirectStore
 from .stores.memory import MemoryStore
@@ -46,6 +51,12 @@ class DatastoreApplication(ArtifactService):
         What is accepted in one call.
     ingest_roots
         Directories from which files may be taken, linked or read directly; see `config.check_ingest_roots`.
+    ledgers
+        What the registry knows; without it there is no housekeeping.
+    guard_seconds
+        How long after its end a put is left alone, and how long what nobody knows of.
+    reserved
+        Keys in the stores that are no artifacts, but files of the repository itself.
 
     Raises
     ------
@@ -60,6 +71,9 @@ class DatastoreApplication(ArtifactService):
         *,
         limits: Limits = _LIMITS,
         ingest_roots: Sequence[str] = (),
+        ledgers: Ledgers | None = None,
+        guard_seconds: int = GUARD_SECONDS,
+        reserved: Collection[str] = (),
     ) -> None:
         if DIRECT_STORE in stores:
             raise ConfigurationError(
@@ -70,7 +84,30 @@ class DatastoreApplication(ArtifactService):
             name: partial(open_store, config, sources=sources) for name, config in stores.items()
         }
         openers[DIRECT_STORE] = lambda repository: DirectStore(sources)
-        super().__init__(openers, signer, limits, sources)
+        opened = OpenedStores(openers)
+        super().__init__(opened, signer, limits, sources)
+        self._ledgers = ledgers
+        self._housekeeping = HousekeepingService(
+            ledgers, opened, guard_seconds=guard_seconds, reserved=reserved
+        )
+
+    @property
+    def housekeeping(self) -> HousekeepingService:
+        """What it does besides answering for single artifacts."""
+        return self._housekeeping
+
+    @contextmanager
+    def keeping_house(self, interval_seconds: float) -> Iterator[None]:
+        """Have a worker in the background meanwhile, unless the interval is 0 or the registry is not known."""
+        if self._ledgers is None or not interval_seconds:
+            yield
+            return
+        worker = HousekeepingWorker(self._ledgers, self._housekeeping, interval_seconds)
+        worker.start()
+        try:
+            yield
+        finally:
+            worker.stop()
 
 
 def open_store(config: StoreConfig, repository: str, sources: SourceFiles = _NO_SOURCES) -> Store:

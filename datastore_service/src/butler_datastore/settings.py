@@ -13,6 +13,7 @@ from pydantic_settings import SettingsConfigDict
 from butler_api.process import ServiceSettings
 
 from .config import StoreConfig
+from .services.housekeeping import GUARD_SECONDS
 from .store_tables import store_config
 
 
@@ -29,6 +30,14 @@ class DatastoreSettings(ServiceSettings):
     ingest_roots
         Directories from which files may be taken, linked or read directly when they are ingested; apart from those of
         the stores. Who may put datasets can have all that is below them read, and moved into a store.
+    registry
+        ``host:port`` of the registry service, which has the same signing keys; without it nothing in the trash is
+        deleted by this service.
+    housekeeping_seconds
+        How long the worker waits that empties the trash and discards what broken puts left; 0 for no worker here.
+    guard_seconds
+        How long after its end a put is left alone, and how long what nobody knows of. Clocks must differ by less, and
+        no write may take longer after its grant has expired.
     """
 
     model_config = SettingsConfigDict(env_prefix="BUTLER_DATASTORE_", extra="forbid")
@@ -36,3 +45,6 @@ class DatastoreSettings(ServiceSettings):
     address: str = "127.0.0.1:50052"
     stores: dict[str, Annotated[StoreConfig, PlainValidator(store_config)]] = Field(min_length=1)
     ingest_roots: list[str] = Field(default_factory=list)
+    registry: str = ""
+    housekeeping_seconds: float = Field(60.0, ge=0)
+    guard_seconds: int = Field(GUARD_SECONDS, ge=0, le=86_400)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Signing of grants and receipts.
+"""Signing of grants and receipts, and of the passes by which services know each other.
 
 A token is ``key id (8 bytes) | HMAC-SHA256 (32 bytes) | JSON payload``. Clients pass tokens on unopened. Registry
 and datastore share the keys: the first signs, all verify, so a key is rotated by adding the new one in front, and
@@ -24,6 +24,7 @@ from .errors import ConfigurationError, GrantError
 _KEY_ID_BYTES = 8
 _MAC_BYTES = 32
 _MIN_KEY_BYTES = 32
+_PASS_SECONDS = 60
 
 
 class TokenSigner:
@@ -90,12 +91,16 @@ class TokenSigner:
                 f"The grant for {grant.key!r} allows {grant.operation.value}, not {wanted}.",
                 key=grant.key,
             )
+        self.check_expiry(grant)
+        return grant
+
+    def check_expiry(self, grant: Grant) -> None:
+        """Raise `GrantError` if a grant has expired by now."""
         if grant.expires < self._clock():
             raise GrantError(
                 f"The grant to {grant.operation.value} {grant.key!r} has expired; ask the registry for a new one.",
                 key=grant.key,
             )
-        return grant
 
     def sign_receipt(self, receipt: Receipt) -> bytes:
         """Return the token of a receipt."""
@@ -117,6 +122,18 @@ class TokenSigner:
         fields = self.unseal(token, "receipt")
         repository, store, key, dataset_id, component, size, checksum = fields
         return Receipt(repository, store, key, UUID(hex=dataset_id), component, size, checksum)
+
+    def sign_pass(self) -> bytes:
+        """Return a token that proves for a minute that its bearer is a service, which has the keys."""
+        return self.seal("pass", [int(self._clock()) + _PASS_SECONDS])
+
+    def check_pass(self, token: bytes) -> None:
+        """Raise `GrantError` unless a token is a pass, not altered and not expired."""
+        (expires,) = self.unseal(token, "pass")
+        if expires < self._clock():
+            raise GrantError(
+                "The pass has expired; the clocks of the services must not differ by more than a minute."
+            )
 
     def seal(self, kind: str, fields: list[Any]) -> bytes:
         """Return a token that holds some plain values; ``kind`` keeps tokens of different use apart."""

@@ -25,29 +25,40 @@ from .services.definitions import Definitions
 from .services.dimension_records import DimensionRecordService
 from .services.events import EventService
 from .services.grant_office import GrantOffice
+from .services.ledger import LedgerService
+from .services.ledger_access import LedgerAccess
 from .services.page_tokens import PageTokens
 from .services.puts import PutService
 from .services.queries import QueryService
+from .services.removals import RemovalService
+from .services.repeats import Repeats
 from .services.repository_creation import create_repository, read_attributes
+from .services.trash import TrashService
+from .services.trash_guard import TrashGuard
+from .storage.aging import Aging
 from .storage.association_store import AssociationStore
 from .storage.attribute_store import AttributeStore
 from .storage.calibration_search import CalibrationSearch
 from .storage.collection_store import CollectionStore
 from .storage.database import Database
+from .storage.dataset_removal import DatasetRemoval
 from .storage.dataset_store import DatasetStore
 from .storage.dataset_type_store import DatasetTypeStore
 from .storage.dimension_store import DimensionStore
 from .storage.dimension_tables import DimensionTables
+from .storage.intent_claims import IntentClaims
 from .storage.intent_store import IntentStore
+from .storage.known_artifacts import KnownArtifactStore
 from .storage.outbox_store import OutboxStore
+from .storage.purge_store import PurgeStore
 from .storage.repositories import open_databases
 from .storage.request_store import RequestStore
-from .storage.run_removal import RunRemoval
 from .storage.schema import SCHEMA_REVISION, StaticTables
 from .storage.single_begin import SingleBegin
 from .storage.single_commit import SingleCommit
 from .storage.statistics import Statistics
 from .storage.summary_store import SummaryStore
+from .storage.trash_store import TrashStore
 
 
 class RepositoryRegistry:
@@ -62,21 +73,23 @@ class RepositoryRegistry:
         grants = GrantOffice(signer, info.name)
         self._info = info
         self._database = database
-        self._definitions = definitions = Definitions(
-            info.universe,
-            AttributeStore(static),
-            CollectionStore(static),
-            DatasetTypeStore(static, info.universe),
-            DimensionStore(dimension_tables),
-            SummaryStore(static),
-        )
+        self._definitions = definitions = _definitions(info.universe, static, dimension_tables)
         requests, outbox, statistics = RequestStore(static), OutboxStore(static), Statistics(database)
-        self.dimension_records = DimensionRecordService(database, definitions, statistics, info.limits)
-        self.collections = CollectionService(database, definitions, requests, RunRemoval(static, outbox))
-        self.associations = AssociationService(
-            database, definitions, datasets, AssociationStore(static), requests, info.limits
+        repeats = Repeats(requests, definitions)
+        purges, claims = PurgeStore(static), IntentClaims(static)
+        self.ledger = LedgerService(
+            database, schema, purges, claims, KnownArtifactStore(static, claims), Aging(static)
         )
-        self.dataset_types = DatasetTypeService(database, definitions)
+        self.dimension_records = DimensionRecordService(
+            database, definitions, repeats, statistics, info.limits
+        )
+        removal, trash = DatasetRemoval(static, outbox), TrashStore(static)
+        associations = AssociationStore(static)
+        self.collections = CollectionService(database, definitions, repeats, removal)
+        self.associations = AssociationService(
+            database, definitions, datasets, associations, repeats, info.limits
+        )
+        self.dataset_types = DatasetTypeService(database, definitions, repeats)
         self.datasets = DatasetService(
             database, definitions, datasets, CalibrationSearch(datasets), grants, info.limits
         )
@@ -90,12 +103,19 @@ class RepositoryRegistry:
             outbox,
             statistics,
             grants,
+            TrashGuard(purges, schema),
             Placement(info.stores, info.universe),
             info.limits,
         )
         tokens = PageTokens(signer)
         self.queries = QueryService(database, definitions, static, dimension_tables, tokens, info.limits)
         self.events = EventService(database, outbox, tokens)
+        self.removals = RemovalService(
+            database, definitions, removal, trash, associations, requests, statistics, info.limits
+        )
+        self.trash = TrashService(
+            database, schema, definitions, trash, datasets, removal, outbox, requests, tokens, info.limits
+        )
 
     @property
     def info(self) -> RepositoryInfo:
@@ -110,8 +130,21 @@ class RepositoryRegistry:
         """Do nothing: connections belong to the application, which others use too."""
 
 
+def _definitions(
+    universe: DimensionUniverse, static: StaticTables, dimension_tables: DimensionTables
+) -> Definitions:
+    return Definitions(
+        universe,
+        AttributeStore(static),
+        CollectionStore(static),
+        DatasetTypeStore(static, universe),
+        DimensionStore(dimension_tables),
+        SummaryStore(static),
+    )
+
+
 class RegistryApplication:
-    """All repositories of a deployment; implements `butler_model.ports.Repositories`.
+    """All repositories of a deployment; implements `butler_model.ports.Repositories` and `butler_model.ports.Ledgers`.
 
     Parameters
     ----------
@@ -179,6 +212,14 @@ class RegistryApplication:
             if registry is None:
                 registry = self._open[name] = self._connect(name)
             return registry
+
+    def ledger(self, repository: str) -> LedgerService:
+        return self.open(repository).ledger
+
+    @property
+    def guarded_ledgers(self) -> LedgerAccess:
+        """The ledgers, for datastore services."""
+        return LedgerAccess(self, self._signer)
 
     def _connect(self, name: str) -> RepositoryRegistry:
         attributes = read_attributes(self._databases, name)

@@ -11,7 +11,12 @@ from uuid import uuid4
 
 import click
 
-from butler.configuration import CONFIGURATION_FILE, RepositoryConfiguration, load_universe
+from butler.configuration import (
+    CONFIGURATION_FILE,
+    RepositoryConfiguration,
+    files_of_repository,
+    load_universe,
+)
 from butler_model.errors import ConfigurationError, InvalidRequestError, RepositoryNotFoundError
 from butler_model.grants import TokenSigner
 from butler_model.ports import Repositories
@@ -35,6 +40,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 _GRACE_SECONDS = 5.0
+_HOUSEKEEPING_SECONDS = 60.0
 
 
 @click.command()
@@ -76,18 +82,25 @@ def serve(
     signer = TokenSigner([secrets.token_bytes(32)])
     stores = tuple(map(Store, configuration.stores))
     repositories = RegistryApplication(configuration.database, signer, stores=stores, limits=limits)
-    datastore = DatastoreApplication(store_configs(configuration.stores), signer, limits=limits)
+    datastore = DatastoreApplication(
+        store_configs(configuration.stores),
+        signer,
+        limits=limits,
+        ledgers=repositories,
+        reserved=files_of_repository(configuration.repository),
+    )
     try:
         _check_repository(repositories, configuration.repository, create=create)
         services = {**registry_services(repositories, limits), **datastore_services(datastore, limits)}
         server = build_server(services, address, limits=limits)
         where = f"grpc://{server.address}/{configuration.repository}"
-        serve_calls(
-            server,
-            name="butler serve",
-            grace_seconds=_GRACE_SECONDS,
-            announce=lambda _: output.record({"address": where}),
-        )
+        with datastore.keeping_house(_HOUSEKEEPING_SECONDS):
+            serve_calls(
+                server,
+                name="butler serve",
+                grace_seconds=_GRACE_SECONDS,
+                announce=lambda _: output.record({"address": where}),
+            )
     finally:
         datastore.close()
         repositories.close()

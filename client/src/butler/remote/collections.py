@@ -67,9 +67,22 @@ class RemoteCollections:
                 return found
             request.page_token = response.next_page_token
 
-    def remove(self, name: str, *, request_id: UUID) -> None:
+    def remove(
+        self,
+        name: str,
+        *,
+        request_id: UUID,
+        unlink: Sequence[str] = (),
+        unlink_all: bool = False,
+        validate_only: bool = False,
+    ) -> None:
         request = pb.RemoveCollectionRequest(
-            repository=self._session.repository, request_id=request_id.bytes, name=name
+            repository=self._session.repository,
+            request_id=request_id.bytes,
+            name=name,
+            unlink=unlink,
+            unlink_all=unlink_all,
+            validate_only=validate_only,
         )
         connection = self._session.connection
         self._session.see(connection.call(self._stub.RemoveCollection, request).revision)

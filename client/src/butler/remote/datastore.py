@@ -19,6 +19,7 @@ from butler_model.repository import Limits
 
 from .direct_access import RemoteDirectAccess
 from .direct_transfers import DirectTransfers
+from .housekeeping import RemoteHousekeeping
 from .http_transfers import NoWayError
 from .patience import Patience
 from .uploads import upload
@@ -121,6 +122,11 @@ class RemoteDatastore:
     def direct_access(self) -> RemoteDirectAccess:
         """Ways to the stores that do not lead through the service."""
         return RemoteDirectAccess(self._connection)
+
+    @property
+    def housekeeping(self) -> RemoteHousekeeping:
+        """What the service does besides answering for single artifacts."""
+        return RemoteHousekeeping(self._connection)
 
     def ingest_roots(self) -> list[str]:
         return list(self._connection.call(self._stub.GetIngestRoots, pb.GetIngestRootsRequest()).roots)

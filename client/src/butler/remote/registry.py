@@ -20,6 +20,7 @@ from .datasets import RemoteDatasets, RemotePuts
 from .definitions import RemoteDatasetTypes, RemoteDimensionRecords
 from .events import RemoteEvents
 from .queries import RemoteQueries
+from .removals import RemoteRemovals, RemoteTrash
 from .session import RepositorySession
 
 
@@ -50,6 +51,8 @@ class RemoteRegistry:
         self.puts = RemotePuts(session)
         self.queries = RemoteQueries(session)
         self.events = RemoteEvents(session)
+        self.removals = RemoteRemovals(session)
+        self.trash = RemoteTrash(session)
 
     @property
     def info(self) -> RepositoryInfo:

@@ -9,13 +9,19 @@ from functools import partial
 
 from butler_api.server import Services
 from butler_api.v1.datastore_service_pb2_grpc import add_DatastoreServiceServicer_to_server
+from butler_api.v1.housekeeping_service_pb2_grpc import add_HousekeepingServiceServicer_to_server
 from butler_model.ports import Datastore
 from butler_model.repository import Limits
 
 from .artifacts import DatastoreServicer
+from .housekeeping import HousekeepingServicer
 
 
 def datastore_services(datastore: Datastore, limits: Limits) -> Services:
-    """Return the service of a datastore, for `butler_api.server.build_server`."""
-    servicer = DatastoreServicer(datastore, limits)
-    return {"butler_api.v1.DatastoreService": partial(add_DatastoreServiceServicer_to_server, servicer)}
+    """Return the services of a datastore, for `butler_api.server.build_server`."""
+    artifacts = DatastoreServicer(datastore, limits)
+    housekeeping = HousekeepingServicer(datastore.housekeeping)
+    return {
+        "butler_api.v1.DatastoreService": partial(add_DatastoreServiceServicer_to_server, artifacts),
+        "butler_api.v1.HousekeepingService": partial(add_HousekeepingServiceServicer_to_server, housekeeping),
+    }

@@ -6,8 +6,9 @@ from __future__ import annotations
 __all__ = ["ArtifactService"]
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from butler_datastore.stores.source_files import SourceFiles
@@ -19,16 +20,16 @@ from butler_model.errors import (
     ArtifactIntegrityError,
     ArtifactNotFoundError,
     ButlerError,
-    ConfigurationError,
     InvalidRequestError,
     LimitExceededError,
     UploadConflictError,
 )
 from butler_model.failpoints import reach
 from butler_model.grants import TokenSigner
-from butler_model.repository import Limits, check_repository_name
+from butler_model.repository import Limits
 
 from .direct_access import DirectAccessService
+from .opened_stores import OpenedStores
 from .taking import FileTaking
 
 _T = TypeVar("_T")
@@ -42,7 +43,7 @@ class ArtifactService:
     Parameters
     ----------
     stores
-        For each store its name and what opens it for a repository.
+        All stores there are.
     signer
         Shares its keys with the registry's.
     limits
@@ -53,17 +54,21 @@ class ArtifactService:
 
     def __init__(
         self,
-        stores: Mapping[str, Callable[[str], Store]],
+        stores: OpenedStores,
         signer: TokenSigner,
         limits: Limits,
         sources: SourceFiles,
     ) -> None:
-        self._stores = dict(stores)
+        self._stores = stores
         self._signer = signer
         self._limits = limits
         self._sources = sources
-        self._opened: dict[tuple[str, str], Store] = {}
         self._direct_access = DirectAccessService(signer, limits, self._store, self._receipt)
+
+    @property
+    def stores(self) -> OpenedStores:
+        """All stores there are."""
+        return self._stores
 
     @property
     def direct_access(self) -> DirectAccessService:
@@ -80,7 +85,7 @@ class ArtifactService:
         Raises
         ------
         GrantError
-            Raised if the grant was altered, has expired, or is not to write.
+            Raised if the grant was altered, has expired, before the artifact is whole too, or is not to write.
         ArtifactExistsError
             Raised if there is another artifact under the key; to repeat a write is no error.
         LimitExceededError
@@ -94,15 +99,18 @@ class ArtifactService:
         store = self._store(allowed)
         if max(offset, size or 0) > allowed.size:
             raise _too_long(allowed, max(offset, size or 0))
+        # A write that lasts longer than the lease of its put must not appear when that was discarded.
+        gate = partial(self._signer.check_expiry, allowed)
         if resumes(store):
-            stored = store.write_upload(allowed.key, _upload_of(grant), offset, content, allowed.size)
+            upload = _upload_of(grant)
+            stored = store.write_upload(allowed.key, upload, offset, content, allowed.size, gate)
         elif offset:
             raise UploadConflictError(
                 f"The store {allowed.store!r} keeps nothing of uploads that broke; send {allowed.key!r} from 0.",
                 key=allowed.key,
             )
         else:
-            stored = store.write(allowed.key, content, allowed.size, allowed.members or None)
+            stored = store.write(allowed.key, content, allowed.size, allowed.members or None, gate)
         reach("put.datastore_ack_before_reply")
         return self._receipt(allowed, stored)
 
@@ -127,7 +135,8 @@ class ArtifactService:
             for (_, _, members), numbers in by_store.items():
                 store = self._store(grants[numbers[0]])
                 contents = [(grants[number].key, items[number][1]) for number in numbers]
-                stored = store.write_many(contents, members or None)
+                gate = partial(self._check_expiry, [grants[number] for number in numbers])
+                stored = store.write_many(contents, members or None, gate)
                 outcomes.update(zip(numbers, stored, strict=True))
         except ButlerError:
             for number, outcome in outcomes.items():
@@ -225,7 +234,7 @@ class ArtifactService:
         """
         self._check_items(len(files))
         grants = [self._signer.open_grant(file.grant, Operation.WRITE) for file in files]
-        taking = FileTaking(self._sources, self._store, self._limits)
+        taking = FileTaking(self._sources, self._store, self._check_expiry, self._limits)
         return list(map(self._receipt, grants, taking.take(list(zip(grants, files, strict=True)))))
 
     def finish_moves(self, moved: Sequence[tuple[bytes, str]]) -> None:
@@ -259,22 +268,14 @@ class ArtifactService:
 
     def close(self) -> None:
         """Forget the stores that are open."""
-        self._opened.clear()
+        self._stores.close()
 
     def _store(self, grant: Grant) -> Store:
-        place = (grant.store, grant.repository)
-        store = self._opened.get(place)
-        if store is None:
-            if grant.store not in self._stores:
-                raise ConfigurationError(
-                    f"The registry places {grant.key!r} in a store {grant.store!r}, but this datastore has "
-                    f"{', '.join(sorted(self._stores)) or 'none'}; give both services the same stores.",
-                    store=grant.store,
-                )
-            opened = self._stores[grant.store](check_repository_name(grant.repository))
-            # Of two threads that open it at the same time, both use the one that came first.
-            store = self._opened.setdefault(place, opened)
-        return store
+        return self._stores.get(grant.store, grant.repository, grant.key)
+
+    def _check_expiry(self, grants: Iterable[Grant]) -> None:
+        for grant in grants:
+            self._signer.check_expiry(grant)
 
     def _each(self, work: Callable[[Store, Grant], _T], grants: Sequence[Grant]) -> list[_T]:
         """Do something for each grant, in as many threads as the slowest of their stores is worth."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 __all__ = ["FileTaking"]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import cast
 
 from butler_datastore.stores.source_files import SourceFile, SourceFiles
@@ -32,11 +33,20 @@ class FileTaking:
     ----------
     store_of
         Gives the store of a grant.
+    check_expiry
+        Raises `GrantError` if one of some grants has expired by now.
     """
 
-    def __init__(self, sources: SourceFiles, store_of: Callable[[Grant], Store], limits: Limits) -> None:
+    def __init__(
+        self,
+        sources: SourceFiles,
+        store_of: Callable[[Grant], Store],
+        check_expiry: Callable[[Iterable[Grant]], None],
+        limits: Limits,
+    ) -> None:
         self._sources = sources
         self._store_of = store_of
+        self._check_expiry = check_expiry
         self._limits = limits
         self._stored: dict[int, tuple[Grant, Stored]] = {}
         self._linked: dict[tuple[str, str], list[Grant]] = {}
@@ -75,16 +85,24 @@ class FileTaking:
             self._copy(number, grant, source)
             return
         try:
-            stored = _link(store, grant, source, _FIRST_LINK.get(mode, mode))
+            stored = self._link(store, grant, source, _FIRST_LINK.get(mode, mode))
         except UnsupportedOperationError:
             if mode is TransferMode.MOVE:
                 self._copy(number, grant, source)
                 return
             if mode not in _FIRST_LINK:
                 raise
-            stored = _link(store, grant, source, TransferMode.SYMLINK)
+            stored = self._link(store, grant, source, TransferMode.SYMLINK)
         self._stored[number] = (grant, stored)
         self._linked.setdefault((grant.store, grant.repository), []).append(grant)
+
+    def _link(self, store: Store, grant: Grant, source: SourceFile, mode: TransferMode) -> Stored:
+        if not store.capabilities.links:
+            raise UnsupportedOperationError(
+                f"Store {grant.store!r} holds no links; use transfer='copy'.", store=grant.store
+            )
+        gate = partial(self._check_expiry, [grant])
+        return cast(LinkingStore, store).link(grant.key, source, mode, gate)
 
     def _settle_links(self) -> None:
         for grants in self._linked.values():
@@ -94,7 +112,11 @@ class FileTaking:
         size = source.status.st_size
         if size > self._limits.inline_bytes:
             stored = self._store_of(grant).write(
-                grant.key, source.chunks(), grant.size, grant.members or None
+                grant.key,
+                source.chunks(),
+                grant.size,
+                grant.members or None,
+                partial(self._check_expiry, [grant]),
             )
             self._stored[number] = (grant, stored)
             return
@@ -111,16 +133,10 @@ class FileTaking:
         for (_, _, members), numbers in by_store.items():
             items = [self._small[number] for number in numbers]
             store = self._store_of(items[0][0])
-            outcomes = store.write_many([(grant.key, content) for grant, content in items], members or None)
+            contents = [(grant.key, content) for grant, content in items]
+            gate = partial(self._check_expiry, [grant for grant, _ in items])
+            outcomes = store.write_many(contents, members or None, gate)
             for number, (grant, _), stored in zip(numbers, items, outcomes, strict=True):
                 self._stored[number] = (grant, stored)
         self._small.clear()
         self._small_bytes = 0
-
-
-def _link(store: Store, grant: Grant, source: SourceFile, mode: TransferMode) -> Stored:
-    if not store.capabilities.links:
-        raise UnsupportedOperationError(
-            f"Store {grant.store!r} holds no links; use transfer='copy'.", store=grant.store
-        )
-    return cast(LinkingStore, store).link(grant.key, source, mode)

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 __all__ = ["ChainStore"]
 
+import heapq
+import itertools
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -19,7 +22,7 @@ from butler_model.errors import (
 )
 from butler_model.path_template import check_key
 
-from .store import Store, StoreCapabilities, Stored, end_of_range
+from .store import Gate, Listed, Store, StoreCapabilities, Stored, end_of_range, no_gate
 
 _LOGGER = logging.getLogger(__name__)
 _NOT_HERE = (ArtifactNotFoundError, ArtifactIntegrityError, ServiceUnavailableError, OSError)
@@ -49,7 +52,12 @@ class ChainStore:
         )
 
     def write(
-        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Store an artifact in all members that accept it, or in none; see `Store.write`.
 
@@ -61,9 +69,10 @@ class ChainStore:
 
         def write(member: Store, before: list[Stored] | None) -> list[Stored]:
             if before is None:
-                return [member.write(key, chunks, size_limit)]
+                return [member.write(key, chunks, size_limit, gate=gate)]
             (original,) = before
-            copy = member.write(key, first.read(key, 0, None, size=original.size), original.size)
+            copied = first.read(key, 0, None, size=original.size)
+            copy = member.write(key, copied, original.size, gate=gate)
             if copy.checksum != original.checksum:
                 _undo(member, [key], [copy])
                 raise ArtifactIntegrityError(
@@ -75,12 +84,15 @@ class ChainStore:
         return self._write_each(accepting, [key], write)[0]
 
     def write_many(
-        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+        self,
+        items: Sequence[tuple[str, bytes]],
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> list[Stored]:
         """Store artifacts given as (key, content) in all members that accept them, or in none."""
         keys = [check_key(key) for key, _ in items]
         accepting = self._accepting(members, f"{len(items)} artifacts")
-        return self._write_each(accepting, keys, lambda member, _: member.write_many(items))
+        return self._write_each(accepting, keys, lambda member, _: member.write_many(items, gate=gate))
 
     def read(self, key: str, offset: int, limit: int | None, *, size: int) -> Iterator[bytes]:
         """Yield bytes from the first member that has the artifact with ``size`` bytes; see `Store.read`.
@@ -127,6 +139,33 @@ class ChainStore:
         if errors:
             raise errors[0]
         return found
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
+        """Remove artifacts from all members; see `Store.delete_many`."""
+        failed: dict[str, Exception] = {}
+        for member in self._members.values():
+            failed = member.delete_many(keys) | failed
+        return failed
+
+    def listing(self) -> Iterator[Listed]:
+        """Yield the artifacts that any member has, with the length in the first that has them; see `Store.listing`."""
+        # Of equal keys the merge gives those of earlier members first.
+        merged = heapq.merge(
+            *(member.listing() for member in self._members.values()), key=lambda each: each.key
+        )
+        for _, same in itertools.groupby(merged, key=lambda each: each.key):
+            first, *others = same
+            youngest = min(first.age_seconds, *(other.age_seconds for other in others), math.inf)
+            yield replace(first, age_seconds=youngest)
+
+    def quarantine(self, key: str) -> bool:
+        """Put an artifact aside in every member that has it; return whether any had."""
+        moved = [member.quarantine(key) for member in self._members.values()]
+        return any(moved)
+
+    def sweep(self, age_seconds: float) -> int:
+        """Remove what broken uploads left behind in the members; return how many."""
+        return sum(member.sweep(age_seconds) for member in self._members.values())
 
     def _accepting(self, names: tuple[str, ...] | None, what: str) -> list[Store]:
         chosen = tuple(self._members) if names is None else names

@@ -14,7 +14,7 @@ from butler_model.file_uri import path_of_file_uri
 
 from .open_files import check_open_size, read_open_file
 from .source_files import SourceFiles
-from .store import StoreCapabilities, Stored, end_of_range
+from .store import Gate, Listed, StoreCapabilities, Stored, end_of_range, no_gate
 
 
 class DirectStore:
@@ -33,13 +33,21 @@ class DirectStore:
         return StoreCapabilities(persistent=True)
 
     def write(
-        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Refuse."""
         _refuse(key, "written to")
 
     def write_many(
-        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+        self,
+        items: Sequence[tuple[str, bytes]],
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> list[Stored]:
         """Refuse."""
         _refuse(", ".join(key for key, _ in items), "written to")
@@ -62,6 +70,22 @@ class DirectStore:
     def delete(self, key: str) -> bool:
         """Refuse."""
         _refuse(key, "removed")
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
+        """Refuse."""
+        _refuse(", ".join(keys), "removed")
+
+    def listing(self) -> Iterator[Listed]:
+        """Yield nothing: what is in those directories is the business of others."""
+        return iter(())
+
+    def quarantine(self, key: str) -> bool:
+        """Refuse."""
+        _refuse(key, "moved")
+
+    def sweep(self, age_seconds: float) -> int:
+        """Do nothing: nothing is written here."""
+        return 0
 
 
 def _refuse(key: str, what: str) -> NoReturn:

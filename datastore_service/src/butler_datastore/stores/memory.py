@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["MemoryStore"]
 
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -19,11 +20,14 @@ from butler_model.path_template import check_key
 
 from .store import (
     CHUNK_BYTES,
+    Gate,
+    Listed,
     StoreCapabilities,
     Stored,
     check_no_members,
     check_size,
     end_of_range,
+    no_gate,
     within_limit,
 )
 
@@ -35,6 +39,11 @@ class MemoryStore:
     ----------
     max_bytes
         How much it may hold in all.
+
+    Attributes
+    ----------
+    quarantined
+        What was put aside, by key; it does not count.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -42,6 +51,8 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._held = 0
         self._artifacts: dict[str, tuple[bytes, Stored]] = {}
+        self.quarantined: dict[str, bytes] = {}
+        self._since: dict[str, float] = {}
 
     @property
     def capabilities(self) -> StoreCapabilities:
@@ -49,7 +60,12 @@ class MemoryStore:
         return StoreCapabilities(persistent=False)
 
     def write(
-        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Store an artifact, which is seen whole or not at all; see `Store.write`."""
         check_no_members(members)
@@ -61,13 +77,18 @@ class MemoryStore:
             if free < 0:
                 raise self._full(key)
             received.append(chunk)
+        gate()
         return self._keep([(key, b"".join(received))])[0]
 
     def write_many(
-        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+        self,
+        items: Sequence[tuple[str, bytes]],
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> list[Stored]:
         """Store artifacts given as (key, content), all or none; see `Store.write_many`."""
         check_no_members(members)
+        gate()
         return self._keep([(check_key(key), bytes(content)) for key, content in items])
 
     def read(self, key: str, offset: int, limit: int | None, *, size: int) -> Iterator[bytes]:
@@ -90,10 +111,44 @@ class MemoryStore:
         """Remove an artifact; return whether it was there."""
         check_key(key)
         with self._lock:
-            held = self._artifacts.pop(key, None)
-            if held is not None:
-                self._held -= len(held[0])
-        return held is not None
+            return self._drop(key) is not None
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
+        """Remove artifacts; see `Store.delete_many`."""
+        for key in keys:
+            self.delete(key)
+        return {}
+
+    def listing(self) -> Iterator[Listed]:
+        """Yield all artifacts by key; see `Store.listing`."""
+        with self._lock:
+            now = time.monotonic()
+            listed = [
+                Listed(key, stored.size, now - self._since[key])
+                for key, (_, stored) in self._artifacts.items()
+            ]
+        yield from sorted(listed, key=lambda each: each.key)
+
+    def quarantine(self, key: str) -> bool:
+        """Put an artifact aside, until the process ends; it takes room no more."""
+        check_key(key)
+        with self._lock:
+            content = self._drop(key)
+            if content is not None:
+                self.quarantined[key] = content
+        return content is not None
+
+    def sweep(self, age_seconds: float) -> int:
+        """Do nothing: what broke left nothing behind."""
+        return 0
+
+    def _drop(self, key: str) -> bytes | None:
+        held = self._artifacts.pop(key, None)
+        if held is None:
+            return None
+        self._held -= len(held[0])
+        del self._since[key]
+        return held[0]
 
     def _keep(self, items: Sequence[tuple[str, bytes]]) -> list[Stored]:
         measured = [
@@ -116,6 +171,7 @@ class MemoryStore:
             if self._held + added > self._max_bytes:
                 raise self._full(items[0][0])
             self._artifacts.update(fresh)
+            self._since.update(dict.fromkeys(fresh, time.monotonic()))
             self._held += added
         return outcomes
 

@@ -21,17 +21,26 @@ from butler_model.errors import (
     ArtifactNotFoundError,
     ButlerError,
     ConfigurationError,
-    InvalidNameError,
 )
 from butler_model.failpoints import reach
-from butler_model.path_template import check_key
 
 from .directories import DirectoryTree
 from .disk_full import full_store_reported
 from .links import link_file
 from .open_files import check_open_size, read_open_file
+from .places import Place, by_directory, if_there, place_of
+from .posix_upkeep import PosixUpkeep, sweep_files
 from .source_files import SourceFile, SourceFiles
-from .store import StoreCapabilities, Stored, check_no_members, end_of_range, within_limit
+from .store import (
+    Gate,
+    Listed,
+    StoreCapabilities,
+    Stored,
+    check_no_members,
+    end_of_range,
+    no_gate,
+    within_limit,
+)
 from .threads import side_by_side
 from .uploads import discard_uploads, forget_upload, kept_of_upload, upload_name, uploading
 
@@ -41,20 +50,9 @@ _STALE_SECONDS = 86_400
 _SWEEP_SECONDS = 3_600
 # fsync waits for the disk, and the file system joins those that wait at the same time.
 _SYNC_THREADS = 16
-_NAME_BYTES = 255
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _STAGE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP}
-_ABSENT = {errno.EISDIR, errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A key, taken apart."""
-
-    key: str
-    directory: tuple[str, ...]
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +91,7 @@ class PosixStore:
         self._shared = shared
         self._sources = SourceFiles(()) if sources is None else sources
         self._sweep_due = 0.0
+        self._upkeep = PosixUpkeep(self._tree, self.size, durable=durable)
 
     @property
     def capabilities(self) -> StoreCapabilities:
@@ -103,47 +102,61 @@ class PosixStore:
 
     def path(self, key: str) -> str:
         """Return the absolute path of an artifact, be it there or not."""
-        place = _place(key)
+        place = place_of(key)
         return os.path.join(self._tree.root, *place.directory, place.name)
 
     def write(
-        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Store an artifact, which is seen whole or not at all; see `Store.write`."""
         check_no_members(members)
-        return self._write(key, uuid4().hex, 0, chunks, size_limit, keep=lambda: False)
+        return self._write(key, uuid4().hex, 0, chunks, size_limit, gate, keep=lambda: False)
 
     def write_upload(
-        self, key: str, upload: str, offset: int, chunks: Iterable[bytes], size_limit: int
+        self,
+        key: str,
+        upload: str,
+        offset: int,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Store an artifact, of which a part may be kept from before; see `ResumingStore.write_upload`."""
         name = upload_name(key, upload)
         # Nothing is kept once the artifact is there: another try may have stored it.
-        stored = self._write(key, name, offset, chunks, size_limit, keep=lambda: self.size(key) is None)
+        stored = self._write(key, name, offset, chunks, size_limit, gate, keep=lambda: self.size(key) is None)
         with self._staging() as staging:
             forget_upload(staging, name)
         return stored
 
     def kept_of_upload(self, key: str, upload: str) -> int:
         """Return how many bytes of an upload are kept, from the first on."""
-        with _if_there(), self._tree.opened(_STAGING) as staging:
+        with if_there(), self._tree.opened(_STAGING) as staging:
             return kept_of_upload(staging, upload_name(key, upload))
         return 0
 
     def discard_uploads(self, key: str) -> None:
         """Remove what is kept of uploads to a key."""
-        with _if_there(), self._tree.opened(_STAGING) as staging:
+        with if_there(), self._tree.opened(_STAGING) as staging:
             discard_uploads(staging, key)
 
     def write_many(
-        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+        self,
+        items: Sequence[tuple[str, bytes]],
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> list[Stored]:
         """Store artifacts given as (key, content), all or none; see `Store.write_many`."""
         check_no_members(members)
-        places = [_place(key) for key, _ in items]
+        places = [place_of(key) for key, _ in items]
         batch = uuid4().hex
         names = [f"{batch}-{number}" for number in range(len(items))]
-        linked: list[_Place] = []
+        linked: list[Place] = []
         outcomes: dict[int, Stored] = {}
 
         def stage(number: int) -> _Staged:
@@ -152,7 +165,8 @@ class PosixStore:
         with full_store_reported(), self._staging() as staging:
             try:
                 staged = side_by_side(stage, range(len(items)), _SYNC_THREADS if self._durable else 1)
-                for group in _by_directory(places):
+                gate()
+                for group in by_directory(places):
                     files = [(places[number], staged[number]) for number in group]
                     outcomes.update(zip(group, self._publish(staging, files, linked), strict=True))
                 self._settle(places)
@@ -169,7 +183,7 @@ class PosixStore:
     def read(self, key: str, offset: int, limit: int | None, *, size: int) -> Iterator[bytes]:
         """Yield bytes of an artifact that must have ``size`` bytes; see `Store.read`."""
         end = end_of_range(offset, limit, size)
-        descriptor = self._open(_place(key))
+        descriptor = self._open(place_of(key))
         if descriptor is None:
             raise ArtifactNotFoundError(f"There is no artifact {key!r} in its store.", key=key)
         try:
@@ -180,8 +194,8 @@ class PosixStore:
 
     def size(self, key: str) -> int | None:
         """Return the length of an artifact in bytes, `None` if it is not there."""
-        place = _place(key)
-        with _if_there(), self._tree.opened(place.directory) as directory:
+        place = place_of(key)
+        with if_there(), self._tree.opened(place.directory) as directory:
             status = os.stat(place.name, dir_fd=directory, follow_symlinks=False)
             if not stat.S_ISLNK(status.st_mode):
                 return status.st_size if stat.S_ISREG(status.st_mode) else None
@@ -193,23 +207,24 @@ class PosixStore:
                     os.close(descriptor)
         return None
 
-    def link(self, key: str, source: SourceFile, mode: TransferMode) -> Stored:
+    def link(self, key: str, source: SourceFile, mode: TransferMode, gate: Gate = no_gate) -> Stored:
         """Link a file of somebody else to a key; see `LinkingStore.link`."""
-        place = _place(key)
+        place = place_of(key)
         checksum = source.checksum()
         with full_store_reported(), _no_way_reported(key), self._tree.made(place.directory) as directory:
+            gate()
             created = link_file(source, mode, directory, self._real_path(place.directory), place.name)
         return Stored(source.status.st_size, checksum, created)
 
     def settle(self, keys: Iterable[str]) -> None:
         """Wait until the disk has these keys, and the files that have them: their writers may not have waited."""
-        places = list(map(_place, keys))
+        places = list(map(place_of, keys))
         if self._durable:
             side_by_side(self._sync, places, _SYNC_THREADS)
         self._settle(places)
 
-    def _sync(self, place: _Place) -> None:
-        with _if_there(), self._tree.opened(place.directory) as directory:
+    def _sync(self, place: Place) -> None:
+        with if_there(), self._tree.opened(place.directory) as directory:
             descriptor = os.open(place.name, _READ_FLAGS, dir_fd=directory)
             try:
                 os.fsync(descriptor)
@@ -218,18 +233,34 @@ class PosixStore:
 
     def delete(self, key: str) -> bool:
         """Remove an artifact; return whether it was there. Its directory stays, others may be using it."""
-        return self._delete(_place(key))
+        return self._delete(place_of(key))
 
-    def _delete(self, place: _Place) -> bool:
-        with _if_there(), self._tree.opened(place.directory) as directory:
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
+        """Remove artifacts, as many as can be; see `Store.delete_many`."""
+        return self._upkeep.delete_many(keys)
+
+    def listing(self) -> Iterator[Listed]:
+        """Yield all artifacts by key; see `Store.listing`."""
+        return self._upkeep.listing()
+
+    def quarantine(self, key: str) -> bool:
+        """Move an artifact below ``.quarantine`` in the root; return whether it was there."""
+        return self._upkeep.quarantine(key)
+
+    def sweep(self, age_seconds: float) -> int:
+        """Remove temporary files that nobody has written to for so long; return how many."""
+        return self._upkeep.sweep(age_seconds)
+
+    def _delete(self, place: Place) -> bool:
+        with if_there(), self._tree.opened(place.directory) as directory:
             os.unlink(place.name, dir_fd=directory)
             if self._durable:
                 os.fsync(directory)
             return True
         return False
 
-    def _open(self, place: _Place) -> int | None:
-        with _if_there(), self._tree.opened(place.directory) as directory:
+    def _open(self, place: Place) -> int | None:
+        with if_there(), self._tree.opened(place.directory) as directory:
             try:
                 # Not blocking, because the opening of a pipe would.
                 descriptor = os.open(place.name, _READ_FLAGS, dir_fd=directory)
@@ -242,7 +273,7 @@ class PosixStore:
             os.close(descriptor)
         return None
 
-    def _follow(self, place: _Place) -> int | None:
+    def _follow(self, place: Place) -> int | None:
         """Open the file that a link leads to, if it may lead there."""
         return self._sources.follow(os.path.join(self._real_path(place.directory), place.name))
 
@@ -256,10 +287,11 @@ class PosixStore:
         offset: int,
         chunks: Iterable[bytes],
         size_limit: int,
+        gate: Gate,
         *,
         keep: Callable[[], bool],
     ) -> Stored:
-        place = _place(key)
+        place = place_of(key)
         with (
             full_store_reported(),
             self._staging() as staging,
@@ -267,6 +299,7 @@ class PosixStore:
         ):
             file.fill(within_limit(chunks, key, size_limit, offset), durable=self._durable)
             staged = _Staged(file.name, file.size, file.checksum)
+            gate()
             stored = self._publish(staging, [(place, staged)], [])[0]
             self._settle([place])
             return stored
@@ -282,7 +315,7 @@ class PosixStore:
         return _Staged(name, len(content), sha256([content]))
 
     def _publish(
-        self, staging: int, group: Sequence[tuple[_Place, _Staged]], linked: list[_Place]
+        self, staging: int, group: Sequence[tuple[Place, _Staged]], linked: list[Place]
     ) -> list[Stored]:
         """Give staged files their keys, all in one directory; add to ``linked`` those that were free."""
         stored = []
@@ -295,7 +328,7 @@ class PosixStore:
                 stored.append(Stored(staged.size, staged.checksum, created))
         return stored
 
-    def _settle(self, places: Iterable[_Place]) -> None:
+    def _settle(self, places: Iterable[Place]) -> None:
         """Wait until the disk has the keys, new or not: whoever wrote an older one may not have waited."""
         reach("put.after_rename_before_dirsync")
         if self._durable:
@@ -308,27 +341,11 @@ class PosixStore:
         with self._tree.made(_STAGING) as staging:
             if time.monotonic() >= self._sweep_due:
                 self._sweep_due = time.monotonic() + _SWEEP_SECONDS
-                _sweep(staging)
+                sweep_files(staging, _STALE_SECONDS)
             yield staging
 
 
-def _place(key: str) -> _Place:
-    *directory, name = check_key(key).split("/")
-    if any(len(part) > _NAME_BYTES for part in (*directory, name)):
-        raise InvalidNameError(
-            f"{key!r:.300} has a part of more than {_NAME_BYTES} characters.", key=key[:300]
-        )
-    return _Place(key, tuple(directory), name)
-
-
-def _by_directory(places: Sequence[_Place]) -> list[list[int]]:
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for number, place in enumerate(places):
-        groups.setdefault(place.directory, []).append(number)
-    return list(groups.values())
-
-
-def _link(staging: int, staged: _Staged, directory: int, place: _Place) -> bool:
+def _link(staging: int, staged: _Staged, directory: int, place: Place) -> bool:
     """Give a staged file its key; return False if the same bytes have it already."""
     try:
         os.link(staged.name, place.name, src_dir_fd=staging, dst_dir_fd=directory, follow_symlinks=False)
@@ -352,7 +369,7 @@ def _link(staging: int, staged: _Staged, directory: int, place: _Place) -> bool:
 
 def _holds(directory: int, name: str, staged: _Staged) -> bool:
     """Return whether the file of that name has the bytes of the staged one."""
-    with _if_there(), open(os.open(name, _READ_FLAGS, dir_fd=directory), "rb") as file:
+    with if_there(), open(os.open(name, _READ_FLAGS, dir_fd=directory), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size != staged.size:
             return False
@@ -364,26 +381,6 @@ def _remove(staging: int, names: Iterable[str]) -> None:
     for name in names:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=staging)
-
-
-def _sweep(staging: int) -> None:
-    """Remove what processes that are gone left behind, by the clock of the file system."""
-    os.utime(staging)
-    oldest = os.fstat(staging).st_mtime - _STALE_SECONDS
-    for name in os.listdir(staging):
-        with suppress(FileNotFoundError):
-            if os.stat(name, dir_fd=staging, follow_symlinks=False).st_mtime < oldest:
-                os.unlink(name, dir_fd=staging)
-
-
-@contextmanager
-def _if_there() -> Iterator[None]:
-    """Leave the block if there is no such file; links and what is no file count as nothing."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _ABSENT:
-            raise
 
 
 @contextmanager

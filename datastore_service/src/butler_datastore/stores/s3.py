@@ -40,6 +40,7 @@ from butler_model.path_template import check_key
 from .blocks import readable
 from .s3_credentials import read_credentials
 from .s3_faults import fault
+from .s3_upkeep import S3Upkeep
 from .s3_upload import CreateOnly, PartsUpload
 from .store import CHUNK_BYTES, check_size
 
@@ -108,6 +109,7 @@ class S3Bucket:
         self._client = _client(config)
         self._conditional: bool | None = None
         self._bucket_seen = False
+        self.upkeep = S3Upkeep(self._client, self._bucket, self._prefix, self._reported)
 
     def name(self, key: str) -> str:
         """Return the name of the object that has a key."""

@@ -23,12 +23,15 @@ from butler_model.failpoints import reach
 from .blocks import blocks
 from .s3 import S3Bucket
 from .store import (
+    Gate,
+    Listed,
     SignedUrl,
     StoreCapabilities,
     Stored,
     check_no_members,
     check_size,
     end_of_range,
+    no_gate,
     within_limit,
 )
 from .threads import side_by_side
@@ -62,7 +65,12 @@ class S3Store:
         return StoreCapabilities(persistent=True, signs_urls=True, concurrency=_THREADS)
 
     def write(
-        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Store an artifact, which is seen whole or not at all; see `Store.write`.
 
@@ -79,11 +87,14 @@ class S3Store:
             size += len(block)
             held.append(block)
             if size > _WHOLE_BYTES:
-                return self._write_parts(key, held, arriving, digest)
-        return self._put(key, held, size, f"sha256:{digest.hexdigest()}")
+                return self._write_parts(key, held, arriving, digest, gate)
+        return self._put(key, held, size, f"sha256:{digest.hexdigest()}", gate)
 
     def write_many(
-        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+        self,
+        items: Sequence[tuple[str, bytes]],
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> list[Stored]:
         """Store artifacts given as (key, content), all or none; see `Store.write_many`."""
         check_no_members(members)
@@ -92,7 +103,8 @@ class S3Store:
 
         def put(item: tuple[str, bytes]) -> Stored | ButlerError:
             try:
-                return self._put(item[0], [item[1]], len(item[1]), sha256([item[1]]))
+                reach("put.upload_0")
+                return self._put(item[0], [item[1]], len(item[1]), sha256([item[1]]), gate)
             except ButlerError as error:
                 return error
 
@@ -136,6 +148,25 @@ class S3Store:
         self._objects.delete(key)
         return True
 
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
+        """Remove artifacts, up to 1,000 with a request; see `Store.delete_many`."""
+        return self._objects.upkeep.delete_many(keys)
+
+    def listing(self) -> Iterator[Listed]:
+        """Yield all artifacts by key; see `Store.listing`."""
+        return self._objects.upkeep.listing()
+
+    def quarantine(self, key: str) -> bool:
+        """Move an artifact below ``.quarantine`` in the prefix; return whether it was there."""
+        if self._objects.head(key) is None:
+            return False
+        self._objects.upkeep.quarantine(key)
+        return True
+
+    def sweep(self, age_seconds: float) -> int:
+        """Abort uploads that are not complete and were begun so long ago; return how many."""
+        return self._objects.upkeep.sweep(age_seconds)
+
     def sign_read(self, key: str, seconds: int) -> SignedUrl:
         """Return what allows to GET an artifact, or ranges of it, for at most a week."""
         return SignedUrl(self._objects.sign("get_object", key, _checked(seconds), {}), {})
@@ -164,14 +195,22 @@ class S3Store:
         checksum = there.computed or sha256(self.read(key, 0, None, size=there.size))
         return Stored(there.size, checksum, created=False)
 
-    def _put(self, key: str, held: Sequence[bytes | bytearray], size: int, checksum: str) -> Stored:
+    def _put(
+        self, key: str, held: Sequence[bytes | bytearray], size: int, checksum: str, gate: Gate
+    ) -> Stored:
         reach("put.upload_all_before_fsync")
+        gate()
         created = self._objects.put(key, held, checksum)
         reach("put.after_rename_before_dirsync")
         return Stored(size, checksum, created=True) if created else self._same(key, size, checksum)
 
     def _write_parts(
-        self, key: str, held: list[bytearray], arriving: Iterator[bytearray], digest: hashlib._Hash
+        self,
+        key: str,
+        held: list[bytearray],
+        arriving: Iterator[bytearray],
+        digest: hashlib._Hash,
+        gate: Gate,
     ) -> Stored:
         upload = self._objects.begin_parts(key)
         size = 0
@@ -184,6 +223,7 @@ class S3Store:
                 size += len(block)
                 self._objects.add_part(key, upload, block)
             reach("put.after_fsync_before_rename")
+            gate()
             created = self._objects.complete_parts(key, upload)
         except BaseException:
             self._objects.abort_parts(key, upload)

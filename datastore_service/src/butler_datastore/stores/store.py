@@ -5,7 +5,9 @@ from __future__ import annotations
 
 __all__ = [
     "CHUNK_BYTES",
+    "Gate",
     "LinkingStore",
+    "Listed",
     "PathStore",
     "ResumingStore",
     "SignedUrl",
@@ -17,14 +19,15 @@ __all__ = [
     "check_size",
     "end_of_range",
     "has_paths",
+    "no_gate",
     "resumes",
     "signs_urls",
     "within_limit",
 ]
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard
 
 from butler_model.artifact import TransferMode
 from butler_model.errors import (
@@ -37,6 +40,14 @@ from butler_model.failpoints import reach
 
 if TYPE_CHECKING:
     from .source_files import SourceFile
+
+Gate: TypeAlias = Callable[[], None]
+"""Is called right before an artifact becomes visible; what it raises comes through, and nothing is kept."""
+
+
+def no_gate() -> None:
+    """Let everything become visible."""
+
 
 CHUNK_BYTES = 1024 * 1024
 """Length of the pieces in which artifacts are read, but for the last one."""
@@ -94,6 +105,21 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """An artifact that a store lists.
+
+    Attributes
+    ----------
+    age_seconds
+        Since it came to its key, by the clock of the store.
+    """
+
+    key: str
+    size: int
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class SignedUrl:
     """A URL that allows one request to whoever has it.
 
@@ -120,7 +146,12 @@ class Store(Protocol):
         ...
 
     def write(
-        self, key: str, chunks: Iterable[bytes], size_limit: int, members: tuple[str, ...] | None = None
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Store an artifact, which is seen whole or not at all; to repeat a write is no error.
 
@@ -130,6 +161,8 @@ class Store(Protocol):
         ----------
         members
             Of a chain, the names of those that accept the artifact; `None` for all.
+        gate
+            See `Gate`.
 
         Raises
         ------
@@ -143,7 +176,10 @@ class Store(Protocol):
         ...
 
     def write_many(
-        self, items: Sequence[tuple[str, bytes]], members: tuple[str, ...] | None = None
+        self,
+        items: Sequence[tuple[str, bytes]],
+        members: tuple[str, ...] | None = None,
+        gate: Gate = no_gate,
     ) -> list[Stored]:
         """Store artifacts given as (key, content), all or none.
 
@@ -169,6 +205,25 @@ class Store(Protocol):
 
     def delete(self, key: str) -> bool:
         """Remove an artifact; return whether it was there."""
+        ...
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
+        """Remove artifacts, as many as can be; return those that could not be removed, and why.
+
+        What is not there is done.
+        """
+        ...
+
+    def listing(self) -> Iterator[Listed]:
+        """Yield all artifacts by key (code points), as they are found; what is hidden from readers is left out."""
+        ...
+
+    def quarantine(self, key: str) -> bool:
+        """Move an artifact to where nobody but an operator finds it; return whether it was there."""
+        ...
+
+    def sweep(self, age_seconds: float) -> int:
+        """Remove what uploads that broke left behind and nobody has touched for so long; return how many."""
         ...
 
 
@@ -202,7 +257,7 @@ class SigningStore(Store, Protocol):
 class LinkingStore(Store, Protocol):
     """A store that can hold links to files of others."""
 
-    def link(self, key: str, source: SourceFile, mode: TransferMode) -> Stored:
+    def link(self, key: str, source: SourceFile, mode: TransferMode, gate: Gate = no_gate) -> Stored:
         """Link a file to a key; to repeat it is no error. It is durable once it was settled.
 
         Parameters
@@ -238,7 +293,13 @@ class ResumingStore(Store, Protocol):
     """A store that keeps aside what arrived of an upload until it goes on."""
 
     def write_upload(
-        self, key: str, upload: str, offset: int, chunks: Iterable[bytes], size_limit: int
+        self,
+        key: str,
+        upload: str,
+        offset: int,
+        chunks: Iterable[bytes],
+        size_limit: int,
+        gate: Gate = no_gate,
     ) -> Stored:
         """Store an artifact as `write` does, of which the bytes before ``offset`` may be kept from before.
 

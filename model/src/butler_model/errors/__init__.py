@@ -18,6 +18,7 @@ __all__ = [
     "ArtifactNotFoundError",
     "ButlerError",
     "CalibrationTypeError",
+    "ChainMembershipError",
     "ChecksumMismatchError",
     "CollectionCycleError",
     "CollectionTypeError",
@@ -90,6 +91,7 @@ from .catalogue import ButlerError, Status
 from .definitions import (
     AmbiguousDataIdError,
     CalibrationTypeError,
+    ChainMembershipError,
     CollectionCycleError,
     CollectionTypeError,
     ConflictingDefinitionError,

@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = [
     "AmbiguousDataIdError",
     "CalibrationTypeError",
+    "ChainMembershipError",
     "CollectionCycleError",
     "CollectionTypeError",
     "ConflictingDefinitionError",
@@ -115,6 +116,13 @@ class OrphanedRecordError(ButlerError, RuntimeError):
     """Something cannot be removed while others depend on it."""
 
     reason = "ORPHANED_RECORD"
+    status = Status.FAILED_PRECONDITION
+
+
+class ChainMembershipError(ButlerError, RuntimeError):
+    """A collection is to be taken out of something that is no chain with it as a member."""
+
+    reason = "CHAIN_MEMBERSHIP"
     status = Status.FAILED_PRECONDITION
 
 

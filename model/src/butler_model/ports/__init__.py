@@ -24,6 +24,7 @@ __all__ = [
     "Finding",
     "FindingKind",
     "FoundDataset",
+    "GuardedLedgers",
     "Housekeeping",
     "InspectionProgress",
     "IntendedPlace",
@@ -60,7 +61,7 @@ from .datasets import (
 )
 from .definitions import Collections, DatasetTypes, DimensionRecords
 from .housekeeping import Finding, FindingKind, Housekeeping, InspectionProgress
-from .ledger import ArtifactLedger, IntendedPlace, KnownArtifact, Ledgers, Ownership
+from .ledger import ArtifactLedger, GuardedLedgers, IntendedPlace, KnownArtifact, Ledgers, Ownership
 from .queries import DatasetEvent, DatasetEventKind, Events, Queries
 from .removals import PruneDatasets, Removals, RemovalSummary, RemoveRun, Trash, TrashPage
 from .services import Datastore, DirectAccess, Registry, Repositories

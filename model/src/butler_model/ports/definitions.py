@@ -84,15 +84,35 @@ class Collections(Protocol):
         """Return collections whose names match any glob, by name; an explicit name need not exist."""
         ...
 
-    def remove(self, name: str, *, request_id: UUID) -> None:
+    def remove(
+        self,
+        name: str,
+        *,
+        request_id: UUID,
+        unlink: Sequence[str] = (),
+        unlink_all: bool = False,
+        validate_only: bool = False,
+    ) -> None:
         """Remove a collection; the datasets of a RUN with it.
+
+        Parameters
+        ----------
+        unlink
+            Chains to take it out of first.
+        unlink_all
+            Whether to take it out of every chain.
+        validate_only
+            Whether only to check that it can be removed.
 
         Raises
         ------
         MissingCollectionError
             Raised if there is none of that name.
+        ChainMembershipError
+            Raised if it is not in one of the chains to take it out of.
         OrphanedRecordError
-            Raised if it is in a chain, or is a RUN of which datasets are still stored.
+            Raised if it is in another chain, or is a RUN of which datasets are still stored, or into which a put was
+            begun and not ended.
         """
         ...
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ArtifactLedger", "IntendedPlace", "KnownArtifact", "Ledgers", "Ownership"]
+__all__ = ["ArtifactLedger", "GuardedLedgers", "IntendedPlace", "KnownArtifact", "Ledgers", "Ownership"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,9 +73,12 @@ class ArtifactLedger(Protocol):
         """Return how many artifacts in the trash could be claimed now."""
         ...
 
-    def claim_trash(self, selection: TrashSelection, *, limit: int, lease_seconds: int) -> PurgeClaim:
+    def claim_trash(
+        self, selection: TrashSelection, *, claim_id: UUID, limit: int, lease_seconds: int
+    ) -> PurgeClaim:
         """Claim artifacts of the trash that are due, at most ``limit``, in the order in which they are due.
 
+        The claim is known by a new id; a repeat of the call gives what it has, and claims nothing more.
         An artifact that a dataset, a put that adopts it, or other trash shares is not to be deleted; the task says so.
         """
         ...
@@ -118,6 +121,14 @@ class ArtifactLedger(Protocol):
         log_seconds
             How long the log of deletions and events are kept.
         """
+        ...
+
+
+class GuardedLedgers(Protocol):
+    """The ledgers, for those only who have a pass; see `butler_model.grants.TokenSigner.sign_pass`."""
+
+    def ledger(self, service_pass: bytes, repository: str) -> ArtifactLedger:
+        """Return the ledger of a repository; `GrantError` without a valid pass."""
         ...
 
 

@@ -51,7 +51,7 @@ class RemoveRun:
     unstore
         Whether the artifacts go to the trash; else they stay where they are and are forgotten.
     unlink
-        Chains to take the run out of first; each must have it as a member.
+        Chains to take the run out of when it goes; each must have it as a member.
     unlink_all
         Whether to take it out of every chain.
     """
@@ -74,7 +74,7 @@ class RemovalSummary:
     trash_id
         Names what it moved to the trash: the request's id.
     datasets
-        For each dataset type, how many datasets were removed or lost their artifacts.
+        For each dataset type, how many datasets were removed, lost their artifacts or were in one of the tags.
     artifacts
         How many artifacts went to the trash, or were forgotten.
     size
@@ -127,7 +127,7 @@ class Removals(Protocol):
             Raised if it is no RUN.
         OrphanedRecordError
             Raised if it is in a chain that it is not taken out of, or a put into it was begun and not ended.
-        InvalidRequestError
+        ChainMembershipError
             Raised if it is not in one of the chains to take it out of.
         """
         ...
@@ -147,15 +147,15 @@ class Trash(Protocol):
     def undelete(self, selection: TrashSelection, *, request_id: UUID) -> int:
         """Restore datasets with their artifacts, all or none; return how many artifacts were restored.
 
-        A purged dataset is in its run again, which is registered if it is gone; it is not in the collections that had
-        tagged or certified it.
+        All artifacts of a dataset go back of which one is selected. A purged dataset is in its run again, which is
+        registered if it is gone; it is not in the collections that had tagged or certified it.
 
         Raises
         ------
         ConflictingDefinitionError
             Raised if the run has another dataset of that type and data ID by now.
         TrashClaimedError
-            Raised if the deletion of one was begun.
+            Raised if the deletion of an artifact, or of one that shares it, was begun.
         MissingDatasetTypeError
             Raised if the dataset type is gone.
         """

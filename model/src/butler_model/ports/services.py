@@ -16,7 +16,9 @@ from butler_model.universe import DimensionUniverse
 
 from .datasets import Associations, Datasets, Puts
 from .definitions import Collections, DatasetTypes, DimensionRecords
+from .housekeeping import Housekeeping
 from .queries import Events, Queries
+from .removals import Removals, Trash
 
 
 class Registry(Protocol):
@@ -48,6 +50,10 @@ class Registry(Protocol):
     def queries(self) -> Queries: ...
     @property
     def events(self) -> Events: ...
+    @property
+    def removals(self) -> Removals: ...
+    @property
+    def trash(self) -> Trash: ...
 
     def close(self) -> None:
         """Give back connections."""
@@ -125,6 +131,8 @@ class Datastore(Protocol):
 
     @property
     def direct_access(self) -> DirectAccess: ...
+    @property
+    def housekeeping(self) -> Housekeeping: ...
 
     def write(
         self, grant: bytes, content: Iterable[bytes], *, size: int | None = None, offset: int = 0

@@ -12,6 +12,8 @@ __all__ = [
     "layout_to_proto",
     "receipt_from_proto",
     "receipt_to_proto",
+    "record_from_proto",
+    "record_to_proto",
     "url_from_proto",
     "url_to_proto",
 ]
@@ -62,27 +64,29 @@ def layout_from_proto(message: models_pb2.ArtifactLayout) -> ArtifactLayout:
 
 def artifact_to_proto(artifact: Artifact) -> models_pb2.Artifact:
     """Return the message for an artifact; which dataset it is of is said where it stands."""
-    record = artifact.record
-    return models_pb2.Artifact(
-        record=models_pb2.ArtifactRecord(
-            store=record.store,
-            key=record.key,
-            layout=layout_to_proto(record.layout),
-            size=record.size,
-            checksum=record.checksum,
-        ),
-        read_grant=artifact.grant,
-    )
+    return models_pb2.Artifact(record=record_to_proto(artifact.record), read_grant=artifact.grant)
 
 
 def artifact_from_proto(message: models_pb2.Artifact, dataset_id: UUID) -> Artifact:
     """Return an artifact of the dataset that it came with."""
-    record = message.record
-    layout = layout_from_proto(record.layout)
-    return Artifact(
-        ArtifactRecord(dataset_id, record.store, record.key, layout, record.size, record.checksum),
-        message.read_grant,
+    return Artifact(record_from_proto(message.record, dataset_id), message.read_grant)
+
+
+def record_to_proto(record: ArtifactRecord) -> models_pb2.ArtifactRecord:
+    """Return the message for what is known of an artifact; which dataset it is of is said where it stands."""
+    return models_pb2.ArtifactRecord(
+        store=record.store,
+        key=record.key,
+        layout=layout_to_proto(record.layout),
+        size=record.size,
+        checksum=record.checksum,
     )
+
+
+def record_from_proto(message: models_pb2.ArtifactRecord, dataset_id: UUID) -> ArtifactRecord:
+    """Return what is known of an artifact of the dataset that it came with."""
+    layout = layout_from_proto(message.layout)
+    return ArtifactRecord(dataset_id, message.store, message.key, layout, message.size, message.checksum)
 
 
 def receipt_to_proto(signed: SignedReceipt) -> models_pb2.Receipt:

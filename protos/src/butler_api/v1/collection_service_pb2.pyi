@@ -248,22 +248,36 @@ class RemoveCollectionRequest(_message.Message):
     REPOSITORY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
+    UNLINK_FIELD_NUMBER: _builtins.int
+    UNLINK_ALL_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     repository: _builtins.str
     """Name of the repository."""
     request_id: _builtins.bytes
     """UUID of this mutation, 16 bytes."""
     name: _builtins.str
     """Name of the collection."""
+    unlink_all: _builtins.bool
+    """Whether to take it out of every chain."""
+    validate_only: _builtins.bool
+    """Whether only to check that it can be removed."""
+    @_builtins.property
+    def unlink(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of chains to take it out of first; each must have it as a member. At most 5,000."""
+
     def __init__(
         self,
         *,
         repository: _builtins.str = ...,
         request_id: _builtins.bytes = ...,
         name: _builtins.str = ...,
+        unlink: _abc.Iterable[_builtins.str] | None = ...,
+        unlink_all: _builtins.bool = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "repository", b"repository", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "repository", b"repository", "request_id", b"request_id", "unlink", b"unlink", "unlink_all", b"unlink_all", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

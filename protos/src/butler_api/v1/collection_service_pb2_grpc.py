@@ -105,7 +105,8 @@ class CollectionServiceServicer:
 
     def RemoveCollection(self, request, context):
         """Removes a collection; the datasets of a RUN with it. NOT_FOUND if there is none of that name; FAILED_PRECONDITION
-        (ORPHANED_RECORD) if it is in a chain, or is a RUN of which datasets are still stored.
+        (ORPHANED_RECORD) if it is in a chain that it is not taken out of, or is a RUN of which datasets are still stored,
+        (CHAIN_MEMBERSHIP) if it is not in a chain to take it out of.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

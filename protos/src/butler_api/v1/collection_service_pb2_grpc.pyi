@@ -25,7 +25,8 @@ class CollectionServiceStub:
     """Lists collections by name, a page at a time."""
     RemoveCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.RemoveCollectionRequest, _collection_service_pb2.RemoveCollectionResponse]
     """Removes a collection; the datasets of a RUN with it. NOT_FOUND if there is none of that name; FAILED_PRECONDITION
-    (ORPHANED_RECORD) if it is in a chain, or is a RUN of which datasets are still stored.
+    (ORPHANED_RECORD) if it is in a chain that it is not taken out of, or is a RUN of which datasets are still stored,
+    (CHAIN_MEMBERSHIP) if it is not in a chain to take it out of.
     """
     SetCollectionDoc: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.SetCollectionDocRequest, _collection_service_pb2.SetCollectionDocResponse]
     """Sets the description of a collection."""
@@ -72,7 +73,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _grpc.ServicerContext,
     ) -> _collection_service_pb2.RemoveCollectionResponse:
         """Removes a collection; the datasets of a RUN with it. NOT_FOUND if there is none of that name; FAILED_PRECONDITION
-        (ORPHANED_RECORD) if it is in a chain, or is a RUN of which datasets are still stored.
+        (ORPHANED_RECORD) if it is in a chain that it is not taken out of, or is a RUN of which datasets are still stored,
+        (CHAIN_MEMBERSHIP) if it is not in a chain to take it out of.
         """
 
     @_abc_1.abstractmethod

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-__all__ = ["registry_services"]
+__all__ = ["ServedRepositories", "registry_services"]
 
 from functools import partial
+from typing import Protocol
 
 from butler_api.server import Services
 from butler_api.v1.association_service_pb2_grpc import add_AssociationServiceServicer_to_server
@@ -14,9 +15,14 @@ from butler_api.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to
 from butler_api.v1.dataset_type_service_pb2_grpc import add_DatasetTypeServiceServicer_to_server
 from butler_api.v1.dimension_service_pb2_grpc import add_DimensionServiceServicer_to_server
 from butler_api.v1.event_service_pb2_grpc import add_EventServiceServicer_to_server
+from butler_api.v1.ledger_service_pb2_grpc import add_LedgerServiceServicer_to_server
 from butler_api.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
+from butler_api.v1.removal_service_pb2_grpc import (
+    add_RemovalServiceServicer_to_server,
+    add_TrashServiceServicer_to_server,
+)
 from butler_api.v1.repository_service_pb2_grpc import add_RepositoryServiceServicer_to_server
-from butler_model.ports import Repositories
+from butler_model.ports import GuardedLedgers, Repositories
 from butler_model.repository import Limits
 
 from .associations import AssociationServicer
@@ -25,12 +31,21 @@ from .dataset_types import DatasetTypeServicer
 from .datasets import DatasetServicer
 from .dimensions import DimensionServicer
 from .events import EventServicer
+from .ledger import LedgerServicer
 from .opened import OpenedRepositories
 from .queries import QueryServicer
+from .removals import RemovalServicer, TrashServicer
 from .repositories import RepositoryServicer
 
 
-def registry_services(repositories: Repositories, limits: Limits) -> Services:
+class ServedRepositories(Repositories, Protocol):
+    """Repositories, and what datastore services need of them."""
+
+    @property
+    def guarded_ledgers(self) -> GuardedLedgers: ...
+
+
+def registry_services(repositories: ServedRepositories, limits: Limits) -> Services:
     """Return the services of a registry, for `butler_api.server.build_server`."""
     opened = OpenedRepositories(repositories)
     added = {
@@ -40,9 +55,14 @@ def registry_services(repositories: Repositories, limits: Limits) -> Services:
         "DatasetTypeService": partial(add_DatasetTypeServiceServicer_to_server, DatasetTypeServicer(opened)),
         "DimensionService": partial(add_DimensionServiceServicer_to_server, DimensionServicer(opened)),
         "EventService": partial(add_EventServiceServicer_to_server, EventServicer(opened)),
+        "LedgerService": partial(
+            add_LedgerServiceServicer_to_server, LedgerServicer(repositories.guarded_ledgers)
+        ),
         "QueryService": partial(add_QueryServiceServicer_to_server, QueryServicer(opened)),
+        "RemovalService": partial(add_RemovalServiceServicer_to_server, RemovalServicer(opened)),
         "RepositoryService": partial(
             add_RepositoryServiceServicer_to_server, RepositoryServicer(repositories, limits)
         ),
+        "TrashService": partial(add_TrashServiceServicer_to_server, TrashServicer(opened)),
     }
     return {f"butler_api.v1.{name}": add for name, add in added.items()}

@@ -61,7 +61,13 @@ class CollectionServicer(CollectionServiceServicer):
     ) -> pb.RemoveCollectionResponse:
         opened = self._repositories.open(request.repository)
         request_id = uuid_from_proto(request.request_id, "request_id")
-        opened.registry.collections.remove(request.name, request_id=request_id)
+        opened.registry.collections.remove(
+            request.name,
+            request_id=request_id,
+            unlink=tuple(request.unlink),
+            unlink_all=request.unlink_all,
+            validate_only=request.validate_only,
+        )
         return pb.RemoveCollectionResponse(revision=opened.revision)
 
     def SetCollectionDoc(

@@ -12,10 +12,10 @@ from contextlib import closing
 import grpc
 
 from butler_api.convert.events import event_to_proto
+from butler_api.long_calls import LongCalls
 from butler_api.v1 import event_service_pb2 as pb
 from butler_api.v1.event_service_pb2_grpc import EventServiceServicer
 
-from .long_calls import LongCalls
 from .opened import OpenedRepositories
 
 _WATCHES = LongCalls("watches", 64)

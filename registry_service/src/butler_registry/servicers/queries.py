@@ -19,12 +19,12 @@ from butler_api.convert.queries import (
     record_query_from_proto,
     repository_of,
 )
+from butler_api.long_calls import LongCalls
 from butler_api.v1 import query_service_pb2 as pb
 from butler_api.v1.query_service_pb2_grpc import QueryServiceServicer
 from butler_model.cancellation import Cancellation
 from butler_model.query.spec import QuerySpec
 
-from .long_calls import LongCalls
 from .opened import OpenedRepositories
 
 _STREAMS = LongCalls("streams", 4)

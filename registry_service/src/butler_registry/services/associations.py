@@ -24,13 +24,13 @@ from butler_registry.storage.collection_store import CollectionRow
 from butler_registry.storage.database import Connection, Database
 from butler_registry.storage.dataset_store import DatasetStore
 from butler_registry.storage.dataset_type_store import DatasetTypeRow
-from butler_registry.storage.request_store import RequestStore
 from butler_registry.storage.summary_store import Holding
 
 from .collection_summaries import holdings_of
 from .data_id_rewriting import required_values
 from .definitions import Definitions, Snapshot
 from .limits import check_batch
+from .repeats import Repeats
 
 
 class AssociationService:
@@ -42,46 +42,52 @@ class AssociationService:
         definitions: Definitions,
         datasets: DatasetStore,
         associations: AssociationStore,
-        requests: RequestStore,
+        repeats: Repeats,
         limits: Limits,
     ) -> None:
         self._database = database
         self._definitions = definitions
         self._datasets = datasets
         self._associations = associations
-        self._requests = requests
+        self._repeats = repeats
         self._limits = limits
 
     def associate(self, collection: str, dataset_ids: Sequence[UUID], *, request_id: UUID) -> None:
         ids = self._checked(dataset_ids)
-        with self._database.writing() as connection:
+        new: set[Holding] = set()
+
+        def effect() -> None:
             snapshot = self._definitions.snapshot(connection)
             into = _collection(snapshot, collection, CollectionType.TAGGED)
             by_type = self._by_type(snapshot, ids)
-            new = self._record(connection, into, by_type)
+            new.update(self._record(connection, into, by_type))
             for row, some in by_type:
                 self._associations.associate(connection, row, into, some)
+
+        with self._database.writing() as connection:
+            self._repeats.once(connection, request_id, ("associate", collection, _names(ids)), effect)
         self._definitions.summaries.learn(new)
 
     def disassociate(self, collection: str, dataset_ids: Sequence[UUID], *, request_id: UUID) -> None:
         ids = self._checked(dataset_ids)
-        with self._database.writing() as connection:
+
+        def effect() -> None:
             snapshot = self._definitions.snapshot(connection)
             out_of = _collection(snapshot, collection, CollectionType.TAGGED)
-            for row, some in self._by_type(snapshot, ids, all_exist=False):
+            for row, some in self._by_type(snapshot, ids, removing=True):
                 self._associations.disassociate(connection, row, out_of.id, some)
+
+        with self._database.writing() as connection:
+            self._repeats.once(connection, request_id, ("disassociate", collection, _names(ids)), effect)
 
     def certify(
         self, collection: str, dataset_ids: Sequence[UUID], timespan: Timespan, *, request_id: UUID
     ) -> None:
         ids = self._checked(dataset_ids)
         _refuse_empty(timespan)
-        with self._database.writing() as connection:
-            if self._requests.is_repeat(
-                connection, request_id, "certify", collection, [i.hex for i in ids], timespan.nsec
-            ):
-                self._definitions.snapshot(connection)
-                return
+        new: set[Holding] = set()
+
+        def effect() -> None:
             snapshot = self._definitions.snapshot(connection)
             into = _collection(snapshot, collection, CollectionType.CALIBRATION)
             by_type = self._by_type(snapshot, ids)
@@ -89,9 +95,13 @@ class AssociationService:
                 _require_calibration_type(row)
             # Whoever writes ranges of this collection holds its row, so between check and insert nobody else does.
             self._definitions.collections.lock(connection, into.id)
-            new = self._record(connection, into, by_type)
+            new.update(self._record(connection, into, by_type))
             for row, some in by_type:
                 self._associations.certify(connection, row, into, some, timespan.nsec)
+
+        what = ("certify", collection, _names(ids), timespan.nsec)
+        with self._database.writing() as connection:
+            self._repeats.once(connection, request_id, what, effect)
         self._definitions.summaries.learn(new)
 
     def decertify(
@@ -105,7 +115,8 @@ class AssociationService:
     ) -> None:
         check_batch(len(data_ids or ()), self._limits, "data IDs")
         _refuse_empty(timespan)
-        with self._database.writing() as connection:
+
+        def effect() -> None:
             snapshot = self._definitions.snapshot(connection)
             out_of = _collection(snapshot, collection, CollectionType.CALIBRATION)
             row = snapshot.dataset_type(dataset_type)
@@ -120,16 +131,22 @@ class AssociationService:
             self._definitions.collections.lock(connection, out_of.id)
             self._associations.decertify(connection, row, out_of.id, timespan.nsec, keys)
 
+        given = None if data_ids is None else [sorted(each.items()) for each in data_ids]
+        what = ("decertify", collection, dataset_type, timespan.nsec, given)
+        with self._database.writing() as connection:
+            self._repeats.once(connection, request_id, what, effect)
+
     def _checked(self, dataset_ids: Sequence[UUID]) -> list[UUID]:
         check_batch(len(dataset_ids), self._limits, "datasets")
         return sorted(set(dataset_ids))
 
     def _by_type(
-        self, snapshot: Snapshot, ids: Sequence[UUID], *, all_exist: bool = True
+        self, snapshot: Snapshot, ids: Sequence[UUID], *, removing: bool = False
     ) -> list[tuple[DatasetTypeRow, list[UUID]]]:
-        types = self._datasets.type_ids(snapshot.connection, ids)
+        # First of all, since whoever prunes some of them locks the same rows in the same order.
+        types = self._datasets.keep(snapshot.connection, ids, alone=removing)
         missing = [dataset_id for dataset_id in ids if dataset_id not in types]
-        if missing and all_exist:
+        if missing and not removing:
             raise DatasetNotFoundError(
                 f"There is no dataset with the id {missing[0]}"
                 + (f", nor with {len(missing) - 1} others of these." if len(missing) > 1 else "."),
@@ -152,6 +169,10 @@ class AssociationService:
         new = self._definitions.summaries.unknown(new)
         self._definitions.summaries.record(connection, new)
         return new
+
+
+def _names(ids: Sequence[UUID]) -> list[str]:
+    return [dataset_id.hex for dataset_id in ids]
 
 
 def _collection(snapshot: Snapshot, name: str, wanted: CollectionType) -> CollectionRow:

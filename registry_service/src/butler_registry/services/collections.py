@@ -15,18 +15,18 @@ from butler_model.errors import (
     ConflictingDefinitionError,
     InvalidRequestError,
     LimitExceededError,
-    OrphanedRecordError,
     StaleEditError,
 )
 from butler_registry.storage.collection_store import CollectionRow
-from butler_registry.storage.database import Database
-from butler_registry.storage.request_store import RequestStore
-from butler_registry.storage.run_removal import RunRemoval
+from butler_registry.storage.database import Connection, Database
+from butler_registry.storage.dataset_removal import DatasetRemoval
 
+from .collection_removal import check_links, remove_collection
 from .collection_summaries import summarise
 from .definitions import Definitions, Snapshot
 from .limits import MAX_COLLECTIONS, check_patterns
 from .name_patterns import NamePatterns
+from .repeats import Repeats
 
 
 class CollectionService:
@@ -36,13 +36,13 @@ class CollectionService:
         self,
         database: Database,
         definitions: Definitions,
-        requests: RequestStore,
-        run_removal: RunRemoval,
+        repeats: Repeats,
+        removal: DatasetRemoval,
     ) -> None:
         self._database = database
         self._definitions = definitions
-        self._requests = requests
-        self._run_removal = run_removal
+        self._repeats = repeats
+        self._removal = removal
 
     def register(self, collection: Collection, *, request_id: UUID) -> bool:
         if collection.children:
@@ -50,11 +50,13 @@ class CollectionService:
                 f"Register the chain {collection.name!r} without members and edit it then.",
                 collection=collection.name,
             )
+        what = ("register collection", collection.name, collection.type.name)
         with self._database.writing() as connection:
             if self._definitions.collections.insert(connection, collection):
                 self._definitions.advance(connection)
-                return True
+                return self._repeats.noted(connection, request_id, what, changed=True)
             self._definitions.snapshot(connection)
+            repeated = self._repeats.noted(connection, request_id, what, changed=False)
             existing = self._definitions.collections.by_name(connection, [collection.name])[collection.name]
         if existing.collection.type is not collection.type:
             raise ConflictingDefinitionError(
@@ -62,7 +64,7 @@ class CollectionService:
                 f"{collection.type.name}.",
                 collection=collection.name,
             )
-        return False
+        return repeated
 
     def get(self, name: str) -> Collection:
         with self._database.reading() as connection:
@@ -78,65 +80,95 @@ class CollectionService:
             everything = self._definitions.collections.all(connection)
         return [c for c in everything if (types is None or c.type in types) and wanted.match(c.name)]
 
-    def remove(self, name: str, *, request_id: UUID) -> None:
-        with self._database.writing() as connection:
-            if self._requests.is_repeat(connection, request_id, "remove collection", name):
-                self._definitions.snapshot(connection)
-                return
-            row = self._definitions.lock(connection).collections([name])[0]
-            parents = self._definitions.collections.chains.parents(connection, row.id)
-            if parents:
-                raise OrphanedRecordError(
-                    f"Collection {name!r} is in the chain {', '.join(map(repr, parents))}; take it out first.",
-                    collection=name,
-                )
+    def remove(
+        self,
+        name: str,
+        *,
+        request_id: UUID,
+        unlink: Sequence[str] = (),
+        unlink_all: bool = False,
+        validate_only: bool = False,
+    ) -> None:
+        if validate_only:
+            with self._database.reading() as connection:
+                snapshot = self._definitions.snapshot(connection)
+                self._check_removable(snapshot, name, unlink, unlink_all, lock=False)
+            return
+
+        def effect() -> None:
+            snapshot = self._definitions.lock(connection)
+            row = self._check_removable(snapshot, name, unlink, unlink_all, lock=True)
             if row.collection.type is CollectionType.RUN:
-                self._run_removal.remove_datasets(connection, row)
-            self._definitions.collections.delete(connection, row.id)
-            self._definitions.advance(connection)
+                self._removal.delete_all_of_run(connection, row)
+            remove_collection(self._definitions, snapshot, row)
+
+        what = ("remove collection", name, sorted(unlink), unlink_all)
+        with self._database.writing() as connection:
+            self._repeats.once(connection, request_id, what, effect)
+
+    def _check_removable(
+        self, snapshot: Snapshot, name: str, unlink: Sequence[str], unlink_all: bool, *, lock: bool
+    ) -> CollectionRow:
+        row = snapshot.collections([name])[0]
+        store = self._definitions.collections
+        check_links(snapshot, store, row, unlink, unlink_all=unlink_all)
+        if row.collection.type is CollectionType.RUN:
+            if lock:
+                store.lock_for_removal(snapshot.connection, row.id)
+            self._removal.refuse_use(snapshot.connection, row)
+        return row
 
     def set_doc(self, name: str, doc: str, *, request_id: UUID) -> None:
         Collection(name, CollectionType.RUN, doc)  # raises if the text cannot be stored
+        what = ("set doc", name, doc)
         with self._database.writing() as connection:
-            row = self._definitions.lock(connection).collections([name])[0]
-            self._definitions.collections.set_doc(connection, row.id, doc)
-            self._definitions.advance(connection)
+            self._repeats.once(connection, request_id, what, lambda: self._set_doc(connection, name, doc))
+
+    def _set_doc(self, connection: Connection, name: str, doc: str) -> None:
+        row = self._definitions.lock(connection).collections([name])[0]
+        self._definitions.collections.set_doc(connection, row.id, doc)
+        self._definitions.advance(connection)
 
     def edit_chain(
         self, name: str, edit: ChainEdit, children: Sequence[str], *, request_id: UUID, etag: str = ""
     ) -> Collection:
+        what = ("edit chain", name, edit.value, tuple(children), etag)
         with self._database.writing() as connection:
-            repeated = self._requests.is_repeat(
-                connection, request_id, "edit chain", name, edit.value, tuple(children), etag
+            doc, *members = self._repeats.once(
+                connection, request_id, what, lambda: self._edit_chain(connection, name, edit, children, etag)
             )
-            # Of two edits one waits for the other, so together they can make no cycle and lose nothing.
-            snapshot = self._definitions.lock(connection)
-            chain = snapshot.collections([name])[0]
-            if repeated:
-                return chain.collection
-            if chain.collection.type is not CollectionType.CHAINED:
-                raise CollectionTypeError(
-                    f"{name!r} is a {chain.collection.type.name} collection; only CHAINED ones have members.",
-                    collection=name,
-                )
-            if etag and etag != chain.collection.etag:
-                raise StaleEditError(
-                    f"The members of {name!r} have changed since they were read: they are now "
-                    f"{', '.join(chain.collection.children) or 'none'}. Read them again and repeat the edit.",
-                    collection=name,
-                )
-            members = _edited(chain.collection.children, edit, children)
-            if len(members) > MAX_COLLECTIONS:
-                raise LimitExceededError(
-                    f"A chain has at most {MAX_COLLECTIONS} members, not {len(members)}; chain chains.",
-                    limit=str(MAX_COLLECTIONS),
-                )
-            rows = snapshot.collections(members)
-            _refuse_cycle(snapshot, chain, rows)
-            if members != chain.collection.children:
-                self._definitions.collections.chains.replace(connection, chain.id, [row.id for row in rows])
-                self._definitions.advance(connection)
-            return Collection(name, CollectionType.CHAINED, chain.collection.doc, members)
+        return Collection(name, CollectionType.CHAINED, doc, tuple(members))
+
+    def _edit_chain(
+        self, connection: Connection, name: str, edit: ChainEdit, children: Sequence[str], etag: str
+    ) -> list[str]:
+        """Return the chain's description and then its members."""
+        # Of two edits one waits for the other, so together they can make no cycle and lose nothing.
+        snapshot = self._definitions.lock(connection)
+        chain = snapshot.collections([name])[0]
+        if chain.collection.type is not CollectionType.CHAINED:
+            raise CollectionTypeError(
+                f"{name!r} is a {chain.collection.type.name} collection; only CHAINED ones have members.",
+                collection=name,
+            )
+        if etag and etag != chain.collection.etag:
+            raise StaleEditError(
+                f"The members of {name!r} have changed since they were read: they are now "
+                f"{', '.join(chain.collection.children) or 'none'}. Read them again and repeat the edit.",
+                collection=name,
+            )
+        members = _edited(chain.collection.children, edit, children)
+        if len(members) > MAX_COLLECTIONS:
+            raise LimitExceededError(
+                f"A chain has at most {MAX_COLLECTIONS} members, not {len(members)}; chain chains.",
+                limit=str(MAX_COLLECTIONS),
+            )
+        rows = snapshot.collections(members)
+        _refuse_cycle(snapshot, chain, rows)
+        if members != chain.collection.children:
+            self._definitions.collections.chains.replace(connection, chain.id, [row.id for row in rows])
+            self._definitions.advance(connection)
+        return [chain.collection.doc, *members]
 
     def parents(self, name: str) -> list[str]:
         with self._database.reading() as connection:

@@ -10,18 +10,20 @@ from uuid import UUID
 
 from butler_model.dataset import DatasetType
 from butler_model.errors import ConflictingDefinitionError, InvalidRequestError, OrphanedRecordError
-from butler_registry.storage.database import Database
+from butler_registry.storage.database import Connection, Database
 
 from .definitions import Definitions
 from .limits import check_patterns
 from .name_patterns import NamePatterns
+from .repeats import Repeats
 
 
 class DatasetTypeService:
     """Registers and lists dataset types."""
 
-    def __init__(self, database: Database, definitions: Definitions) -> None:
+    def __init__(self, database: Database, definitions: Definitions, repeats: Repeats) -> None:
         self._database = database
+        self._repeats = repeats
         self._definitions = definitions
 
     def register(self, dataset_type: DatasetType, *, request_id: UUID) -> bool:
@@ -32,18 +34,20 @@ class DatasetTypeService:
                 dataset_type=dataset_type.name,
             )
         store = self._definitions.dataset_types
+        what = ("register dataset type", dataset_type.name)
         with self._database.writing() as connection:
             if store.insert(connection, dataset_type):
                 self._definitions.advance(connection)
-                return True
+                return self._repeats.noted(connection, request_id, what, changed=True)
             self._definitions.snapshot(connection)
+            repeated = self._repeats.noted(connection, request_id, what, changed=False)
             existing = store.by_name(connection, [dataset_type.name])[dataset_type.name].dataset_type
         if existing != dataset_type:
             raise ConflictingDefinitionError(
                 f"Dataset type {dataset_type.name!r} is registered as {existing}, which differs from {dataset_type}.",
                 dataset_type=dataset_type.name,
             )
-        return False
+        return repeated
 
     def get(self, name: str) -> DatasetType:
         with self._database.reading() as connection:
@@ -60,19 +64,23 @@ class DatasetTypeService:
     def remove(self, patterns: Sequence[str], *, request_id: UUID) -> list[str]:
         check_patterns(patterns)
         wanted = NamePatterns(patterns)
-        store = self._definitions.dataset_types
+        what = ("remove dataset types", tuple(patterns))
         with self._database.writing() as connection:
-            self._definitions.lock(connection)
-            rows = store.by_name(connection, [t.name for t in store.all(connection) if wanted.match(t.name)])
-            used = store.used(connection, rows.values())
-            if used:
-                names = sorted(name for name, row in rows.items() if row.id in used)
-                raise OrphanedRecordError(
-                    f"There are datasets of type {', '.join(map(repr, names[:5]))}, or puts under way; remove "
-                    "them first.",
-                    dataset_type=names[0],
-                )
-            if rows:
-                store.delete(connection, [row.id for row in rows.values()])
-                self._definitions.advance(connection)
+            return self._repeats.once(connection, request_id, what, lambda: self._remove(connection, wanted))
+
+    def _remove(self, connection: Connection, wanted: NamePatterns) -> list[str]:
+        store = self._definitions.dataset_types
+        self._definitions.lock(connection)
+        rows = store.by_name(connection, [t.name for t in store.all(connection) if wanted.match(t.name)])
+        used = store.used(connection, rows.values())
+        if used:
+            names = sorted(name for name, row in rows.items() if row.id in used)
+            raise OrphanedRecordError(
+                f"There are datasets of type {', '.join(map(repr, names[:5]))}, or puts under way; remove "
+                "them first.",
+                dataset_type=names[0],
+            )
+        if rows:
+            store.delete(connection, [row.id for row in rows.values()])
+            self._definitions.advance(connection)
         return sorted(rows)

@@ -15,22 +15,29 @@ from butler_model.errors import ConflictingDefinitionError, InvalidRequestError,
 from butler_model.records import DimensionRecord
 from butler_model.repository import Limits
 from butler_model.universe import DimensionGroup
-from butler_registry.storage.database import Database
+from butler_registry.storage.database import Connection, Database
 from butler_registry.storage.statistics import Statistics
 
 from .data_id_expansion import expand
 from .data_id_rewriting import required_values
 from .definitions import Definitions
 from .limits import check_batch
+from .repeats import Repeats
 
 
 class DimensionRecordService:
     """Inserts records and expands data IDs."""
 
     def __init__(
-        self, database: Database, definitions: Definitions, statistics: Statistics, limits: Limits
+        self,
+        database: Database,
+        definitions: Definitions,
+        repeats: Repeats,
+        statistics: Statistics,
+        limits: Limits,
     ) -> None:
         self._database = database
+        self._repeats = repeats
         self._statistics = statistics
         self._definitions = definitions
         self._limits = limits
@@ -51,22 +58,40 @@ class DimensionRecordService:
         for record in records:
             if record.definition is not definition:
                 raise InvalidRequestError(f"A record of {record.definition} was given as one of {element!r}.")
+        what = ("insert records", element, [record.key for record in records], skip_existing, replace)
         with self._database.writing() as connection:
-            self._definitions.snapshot(connection)
-            store = self._definitions.dimensions
-            if replace:
-                existing = store.fetch(connection, definition, [record.key for record in records])
-                store.replace(connection, definition, records)
-                inserted = len({record.key for record in records} - existing.keys())
-            else:
-                inserted = store.insert(connection, definition, records, skip_existing)
-            if inserted or (replace and records):
-                self._definitions.advance(connection)
-        self._statistics.wrote(store.tables_of(definition), inserted)
+            inserted = self._repeats.once(
+                connection,
+                request_id,
+                what,
+                lambda: self._insert(connection, definition, records, skip_existing, replace),
+            )
+        self._statistics.wrote(self._definitions.dimensions.tables_of(definition), inserted)
+        return inserted
+
+    def _insert(
+        self,
+        connection: Connection,
+        definition: DimensionElement,
+        records: Sequence[DimensionRecord],
+        skip_existing: bool,
+        replace: bool,
+    ) -> int:
+        self._definitions.snapshot(connection)
+        store = self._definitions.dimensions
+        if replace:
+            existing = store.fetch(connection, definition, [record.key for record in records])
+            store.replace(connection, definition, records)
+            inserted = len({record.key for record in records} - existing.keys())
+        else:
+            inserted = store.insert(connection, definition, records, skip_existing)
+        if inserted or (replace and records):
+            self._definitions.advance(connection)
         return inserted
 
     def sync(self, record: DimensionRecord, *, request_id: UUID, update: bool = False) -> bool:
         definition = self._stored_element(record.definition.name)
+        what = ("sync record", definition.name, record.key, update)
         with self._database.writing() as connection:
             self._definitions.snapshot(connection)
             inserted = self._definitions.dimensions.insert(
@@ -74,14 +99,15 @@ class DimensionRecordService:
             )
             if inserted:
                 self._definitions.advance(connection)
-                return True
+                return self._repeats.noted(connection, request_id, what, changed=True)
             existing = self._definitions.dimensions.fetch(connection, definition, [record.key])[record.key]
             differences = record.differences(existing)
             if differences and update:
                 self._definitions.dimensions.replace(connection, definition, [record])
                 self._definitions.advance(connection)
-                return True
-        if differences:
+                return self._repeats.noted(connection, request_id, what, changed=True)
+            repeated = self._repeats.noted(connection, request_id, what, changed=False)
+        if differences and not repeated:
             shown = ", ".join(
                 f"{name} is {theirs!r:.100}, not {mine!r:.100}"
                 for name, (mine, theirs) in differences.items()
@@ -90,7 +116,7 @@ class DimensionRecordService:
                 f"The record of {definition} {record.dataId.required} exists already and differs: {shown}.",
                 element=definition.name,
             )
-        return False
+        return repeated
 
     def expand(
         self, dimensions: DimensionGroup, data_ids: Sequence[Mapping[str, Any]]

@@ -23,7 +23,7 @@ from butler_model.errors import (
 )
 from butler_model.failpoints import reach
 from butler_model.placement import Placement
-from butler_model.ports import BeginPut, PutIntent, WriteGrant
+from butler_model.ports import BeginPut, Placing, PutIntent, WriteGrant
 from butler_model.repository import Limits
 from butler_registry.storage.database import Connection, Database
 from butler_registry.storage.dataset_store import DatasetStore, NewDataset
@@ -42,6 +42,7 @@ from .grant_office import GrantOffice
 from .limits import check_batch
 from .proofs import Proofs, check_whole_groups
 from .put_planning import PlannedPut, PutPlanner, check_ids, conflict
+from .trash_guard import TrashGuard
 
 _MAX_LEASE_SECONDS = 86_400
 _MAX_BEGUN = 10_000
@@ -70,6 +71,7 @@ class PutService:
         outbox: OutboxStore,
         statistics: Statistics,
         grants: GrantOffice,
+        trash: TrashGuard,
         placement: Placement,
         limits: Limits,
     ) -> None:
@@ -82,6 +84,7 @@ class PutService:
         self._outbox = outbox
         self._statistics = statistics
         self._grants = grants
+        self._trash = trash
         self._planner = PutPlanner(datasets, placement)
         self._begun: OrderedDict[UUID, IntentRow] = OrderedDict()
         self._limits = limits
@@ -103,6 +106,8 @@ class PutService:
         """Begin the put of one dataset with one statement; `None` if more has to be looked at or said."""
         single = [len(batch.data_ids) for batch in request.batches] == [1]
         if not single or not self._database.is_postgresql or request.validate_only:
+            return None
+        if request.batches[0].placing is Placing.IN_STORE:
             return None
         with self._database.single_statement() as connection:
             # What is cached is mostly still true, and the statement does nothing if it is not.
@@ -128,8 +133,10 @@ class PutService:
             planned = self._planner.plan(snapshot, request)
             committed = self._planner.refuse_existing(snapshot, request, planned)
             new = [row for row, _ in planned if row.dataset_id not in committed]
+            self._trash.check_adopted(connection, new)
             if not request.validate_only and not self._intents.upsert(connection, new, request.lease_seconds):
                 self._refuse_taken_ids(connection, new)
+                self._trash.refuse_trashed_ids(connection, new)
                 raise self._others_intent(connection, new)
             reach("put.begin_before_commit")
         return planned

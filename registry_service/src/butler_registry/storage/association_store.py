@@ -68,6 +68,16 @@ class AssociationStore:
             )
         )
 
+    def members(
+        self, connection: Connection, row: DatasetTypeRow, collection_ids: Sequence[int], ids: Sequence[UUID]
+    ) -> set[UUID]:
+        """Return which datasets of one type are in any of some TAGGED collections."""
+        tags = row.tags
+        query = select(tags.c.dataset_id).where(
+            tags.c.collection_id.in_(collection_ids), among(tags.c.dataset_id, ids, connection)
+        )
+        return set(connection.execute(query).scalars())
+
     def certify(
         self,
         connection: Connection,

@@ -45,6 +45,10 @@ class ChainStore:
         )
         return list(rows.scalars())
 
+    def take_out(self, connection: Connection, child_id: int) -> None:
+        """Take a collection out of every chain that it is in."""
+        connection.execute(self._chain.delete().where(self._chain.c.child_id == child_id))
+
     def replace(self, connection: Connection, parent_id: int, child_ids: Sequence[int]) -> None:
         """Make these the members of a chain."""
         connection.execute(self._chain.delete().where(self._chain.c.parent_id == parent_id))

@@ -74,6 +74,11 @@ class CollectionStore:
         query = select(self._table.c.id).where(self._table.c.id == collection_id)
         connection.execute(query.with_for_update(key_share=True)).all()
 
+    def lock_for_removal(self, connection: Connection, collection_id: int) -> None:
+        """Wait until nobody puts into this collection, and keep everybody from it until the transaction ends."""
+        query = select(self._table.c.id).where(self._table.c.id == collection_id)
+        connection.execute(query.with_for_update()).all()
+
     def set_doc(self, connection: Connection, collection_id: int, doc: str) -> None:
         """Set the description of a collection."""
         connection.execute(self._table.update().where(self._table.c.id == collection_id).values(doc=doc))

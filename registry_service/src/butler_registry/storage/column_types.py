@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-__all__ = ["RegionBytes", "UuidBytes", "database_time", "name_column_type"]
+__all__ = ["RegionBytes", "UuidBytes", "database_time", "key_column_type", "name_column_type"]
 
 from typing import Any
 from uuid import UUID
 
 import lsst.sphgeom
-from sqlalchemy import BigInteger, LargeBinary, String
+from sqlalchemy import BigInteger, LargeBinary, String, Text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -55,6 +55,11 @@ class RegionBytes(TypeDecorator[lsst.sphgeom.Region]):
 def name_column_type(length: int) -> String:
     """Return the type of a string that is compared and sorted: by code point on both databases."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+def key_column_type() -> Text:
+    """Return the type of an artifact's key, which is sorted by code point on both databases."""
+    return Text().with_variant(Text(collation="C"), "postgresql")
 
 
 class database_time(FunctionElement[int]):

@@ -205,6 +205,10 @@ def _translated(error: DBAPIError) -> ButlerError:
         )
     if isinstance(error, DataError):
         return InvalidRequestError("A value of the request is one that the registry's database cannot hold.")
+    if "readonly database" in text or state == "25006":
+        return ServiceUnavailableError(
+            "The registry's database is read-only now; nothing can be changed. Try later."
+        )
     if "locked" in text or state in ("40001", "40P01", "55P03"):
         return ServiceUnavailableError("The registry's database is busy with other writers; try again.")
     if isinstance(error, OperationalError | InterfaceError):

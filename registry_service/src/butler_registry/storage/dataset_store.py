@@ -165,6 +165,21 @@ class DatasetStore:
         rows = connection.execute(self._type_ids, {"ids": list(dataset_ids)})
         return {row.id: row.dataset_type_id for row in rows}
 
+    def keep(self, connection: Connection, dataset_ids: Sequence[UUID], *, alone: bool) -> dict[UUID, int]:
+        """Return the dataset type of each dataset that exists, and keep it from being removed by others.
+
+        Rows are locked in one order, so that of two transactions one waits for the other, and not both.
+
+        Parameters
+        ----------
+        alone
+            Whether to keep others from tagging it, too.
+        """
+        query = self._type_ids.order_by(self._datasets.c.id)
+        query = query.with_for_update() if alone else query.with_for_update(read=True, key_share=True)
+        rows = connection.execute(query, {"ids": list(dataset_ids)})
+        return {row.id: row.dataset_type_id for row in rows}
+
     def get(
         self,
         connection: Connection,

@@ -90,7 +90,7 @@ class IntentStore:
         """Write intents; one that is there already from the same request gets a new lease.
 
         Returns whether all could be written; false if one is there from another request, or was given up, or if
-        there is a dataset with its id.
+        there is a dataset, or something in the trash, with its id.
         """
         statement = self._upserts[connection.dialect.name]
         rows = [intent_values(intent, lease_seconds) for intent in intents]
@@ -123,14 +123,18 @@ def upsert_statement(
 ) -> _AnyInsert:
     """Return the statement that writes an intent unless there is a dataset, or a different intent, with its id.
 
-    It writes nothing either unless the conditions hold. Its parameters are those of `intent_values`.
+    What is in the trash keeps its id taken: the keys of its artifacts end in digits of it. It writes nothing either
+    unless the conditions hold. Its parameters are those of `intent_values`.
     """
-    table, datasets = tables.put_intent, tables.dataset
+    table, datasets, trash = tables.put_intent, tables.dataset, tables.artifact_trash
     given: dict[str, ColumnElement[Any]] = {
         c.name: bindparam(c.name, type_=c.type) for c in table.c if c.name != "lease_expires_nsec"
     }
     lease = database_time() + bindparam("lease_nsec", type_=BigInteger)
-    free = ~exists().where(datasets.c.id == given["dataset_id"])
+    free = and_(
+        ~exists().where(datasets.c.id == given["dataset_id"]),
+        ~exists().where(trash.c.dataset_id == given["dataset_id"]),
+    )
     # The casts tell PostgreSQL the types, which it does not take from the columns of an INSERT from SELECT.
     values = [cast(value, value.type).label(name) for name, value in given.items()]
     source = select(*values, lease.label("lease_expires_nsec")).where(free, *conditions)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["SCHEMA_REVISION", "DeletionReason", "EventKind", "IntentState", "StaticTables"]
+__all__ = ["SCHEMA_REVISION", "DeletionReason", "EventKind", "IntentState", "StaticTables", "TrashRowState"]
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-from .column_types import UuidBytes, name_column_type
+from .column_types import UuidBytes, key_column_type, name_column_type
 
 SCHEMA_REVISION = "0003"
 """The Alembic revision that this software works with; a test compares it with the newest migration."""
@@ -50,6 +50,14 @@ class IntentState(IntEnum):
 
     ACTIVE = 1
     ABORTED = 2
+
+
+class TrashRowState(IntEnum):
+    """How far the deletion of an artifact is; see `butler_model.trash.TrashState`."""
+
+    TRASHED = 1
+    PURGING = 2
+    FAILED = 3
 
 
 class DeletionReason(IntEnum):
@@ -213,7 +221,7 @@ def _artifact_columns() -> list[Column[Any]]:
     return [
         Column("component", String(128), primary_key=True),
         Column("store", String(64), primary_key=True),
-        Column("key", Text, nullable=False),
+        Column("key", key_column_type(), nullable=False),
         Column("formatter", String(64), nullable=False),
         Column("extension", String(64), nullable=False),
         Column("storage_class", String(128), nullable=False),
@@ -245,6 +253,7 @@ def _artifact_trash_table(metadata: MetaData) -> Table:
         Column("last_error", Text, nullable=True),
         Index(None, "due_nsec"),
         Index(None, "trash_id"),
+        Index(None, "claim_id"),
         Index(None, "store", "key"),
     )
 

@@ -32,7 +32,7 @@ class SingleBegin:
         """Write an intent, or give its repeat a new lease; return whether that was done.
 
         It is not if the definitions are at another revision, if the run has a dataset of that type and data ID, or if
-        the id is taken by a dataset or by another put.
+        the id is taken by a dataset, by another put, or in the trash. Nor is one that adopts.
         """
         statement = self._statements.get(row.tags.name)
         if statement is None:

@@ -23,6 +23,10 @@ def _name(length: int) -> sa.String:
     return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
 
 
+def _key() -> sa.Text:
+    return sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
 def _uuid() -> sa.LargeBinary:
     return sa.LargeBinary(16).with_variant(postgresql.UUID(), "postgresql")
 
@@ -41,6 +45,13 @@ def upgrade() -> None:
         schema=_schema(),
     )
     _free_intents()
+    _sort_keys("C")
+
+
+def _sort_keys(collation: str) -> None:
+    """Sort the keys of artifacts as stores list them; SQLite always does."""
+    if op.get_context().dialect.name == "postgresql":
+        op.alter_column("artifact_record", "key", type_=sa.Text(collation=collation), schema=_schema())
 
 
 def _create_trash() -> None:
@@ -49,7 +60,7 @@ def _create_trash() -> None:
         sa.Column("dataset_id", _uuid(), nullable=False),
         sa.Column("component", sa.String(128), nullable=False),
         sa.Column("store", sa.String(64), nullable=False),
-        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("key", _key(), nullable=False),
         sa.Column("formatter", sa.String(64), nullable=False),
         sa.Column("extension", sa.String(64), nullable=False),
         sa.Column("storage_class", sa.String(128), nullable=False),
@@ -71,7 +82,7 @@ def _create_trash() -> None:
         sa.PrimaryKeyConstraint("dataset_id", "component", "store", name="pk_artifact_trash"),
         schema=_schema(),
     )
-    for columns in (["due_nsec"], ["trash_id"], ["store", "key"]):
+    for columns in (["due_nsec"], ["trash_id"], ["claim_id"], ["store", "key"]):
         op.create_index(f"ix_artifact_trash_{'_'.join(columns)}", "artifact_trash", columns, schema=_schema())
 
 
@@ -120,6 +131,7 @@ def _free_intents() -> None:
 
 def downgrade() -> None:
     """Undo `upgrade`; what is in the trash then belongs to nobody."""
+    _sort_keys("default")
     op.drop_index("ix_put_intent_adopts", "put_intent", schema=_schema())
     with op.batch_alter_table("put_intent", schema=_schema()) as table:
         table.drop_column("adopts")

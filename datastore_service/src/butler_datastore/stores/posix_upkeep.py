@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The upkeep of a store in a directory: what is done to many of its files at a time."""
+
+from __future__ import annotations
+
+__all__ = ["PosixUpkeep", "sweep_files"]
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from uuid import uuid4
+
+from butler_model.errors import InvalidNameError, ServiceUnavailableError
+from butler_model.path_template import check_key
+
+from .directories import DirectoryTree
+from .places import by_directory, if_there, place_of
+from .store import Listed
+
+_STAGING = (".tmp",)
+# No key begins with a dot, so nothing in here can be taken for an artifact.
+_QUARANTINE = ".quarantine"
+
+
+class PosixUpkeep:
+    """Works on the files below a root.
+
+    Parameters
+    ----------
+    size
+        Gives the length of the artifact that has a key, through a link if need be.
+    """
+
+    def __init__(self, tree: DirectoryTree, size: Callable[[str], int | None], *, durable: bool) -> None:
+        self._tree = tree
+        self._size = size
+        self._durable = durable
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
+        """Remove files, those of one directory together; see `Store.delete_many`."""
+        if not os.path.isdir(self._tree.root):
+            missing = ServiceUnavailableError(
+                f"There is no directory {self._tree.root!r}; is its disk mounted? Nothing was deleted."
+            )
+            return dict.fromkeys(keys, missing)
+        places = list(map(place_of, keys))
+        failed: dict[str, Exception] = {}
+        for group in by_directory(places):
+            some = [places[number] for number in group]
+            try:
+                with if_there(), self._tree.opened(some[0].directory) as directory:
+                    for place in some:
+                        try:
+                            with if_there():
+                                os.unlink(place.name, dir_fd=directory)
+                        except OSError as error:
+                            failed[place.key] = error
+                    if self._durable:
+                        os.fsync(directory)
+            except OSError as error:
+                # Whether the disk has it is unknown, so all of them are tried again.
+                failed.update({place.key: error for place in some})
+        return failed
+
+    def listing(self) -> Iterator[Listed]:
+        """Yield all files, and links to files that readers would follow; see `Store.listing`."""
+        with if_there():
+            yield from self._below((), self._now())
+
+    def _below(self, path: tuple[str, ...], now: float) -> Iterator[Listed]:
+        with if_there(), self._tree.opened(path) as descriptor:
+            entries = [
+                (name, os.stat(name, dir_fd=descriptor, follow_symlinks=False))
+                for name in os.listdir(descriptor)
+            ]
+        # So that "a.b" comes before what is in a directory "a", as it does among keys.
+        entries.sort(key=lambda entry: entry[0] + "/" * stat.S_ISDIR(entry[1].st_mode))
+        for name, status in entries:
+            if not _is_plain(name):
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                yield from self._below((*path, name), now)
+                continue
+            key = "/".join((*path, name))
+            size = status.st_size if stat.S_ISREG(status.st_mode) else self._size(key)
+            if size is not None:
+                # The time of the last change of the entry, not of the content: a file may be linked to its key when
+                # it is old.
+                yield Listed(key, size, now - status.st_ctime)
+
+    def quarantine(self, key: str) -> bool:
+        """Move a file below ``.quarantine``, where it keeps its path; see `Store.quarantine`."""
+        place = place_of(key)
+        with (
+            if_there(),
+            self._tree.opened(place.directory) as source,
+            self._tree.made((_QUARANTINE, *place.directory)) as target,
+        ):
+            name = place.name
+            if _exists(target, name):
+                name = f"{name}.{uuid4().hex}"
+            os.rename(place.name, name, src_dir_fd=source, dst_dir_fd=target)
+            if self._durable:
+                os.fsync(target)
+                os.fsync(source)
+            return True
+        return False
+
+    def sweep(self, age_seconds: float) -> int:
+        """Remove temporary files that nobody has written to for so long, by the clock of the file system."""
+        with if_there(), self._tree.opened(_STAGING) as staging:
+            return sweep_files(staging, age_seconds)
+        return 0
+
+    def _now(self) -> float:
+        """Return the time of the file system; of this machine if nothing can be written there."""
+        with suppress(OSError), self._tree.opened(_STAGING) as staging:
+            os.utime(staging)
+            return os.fstat(staging).st_mtime
+        return time.time()
+
+
+def sweep_files(directory: int, age_seconds: float) -> int:
+    """Remove the files of a directory that are so old; return how many."""
+    os.utime(directory)
+    oldest = os.fstat(directory).st_mtime - age_seconds
+    removed = 0
+    for name in os.listdir(directory):
+        with suppress(FileNotFoundError):
+            if os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime < oldest:
+                os.unlink(name, dir_fd=directory)
+                removed += 1
+    return removed
+
+
+def _is_plain(name: str) -> bool:
+    try:
+        check_key(name)
+    except InvalidNameError:
+        return False
+    return True
+
+
+def _exists(directory: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True

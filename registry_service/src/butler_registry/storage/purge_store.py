@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Claims of the trash, and what becomes of them."""
+
+from __future__ import annotations
+
+__all__ = ["ClaimedRow", "PurgeStore", "RowKey", "row_key"]
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, exists, func, select
+
+from butler_model.trash import PurgeTask, TrashSelection
+
+from .column_types import database_time
+from .database import execute_many
+from .schema import DeletionReason, StaticTables, TrashRowState
+
+RowKey = tuple[UUID, str, str]
+"""Primary key of a row: dataset, component, store."""
+
+_NSEC_PER_SECOND = 10**9
+_MOST_ERROR_CHARACTERS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRow:
+    """An artifact in the trash that a claim has, and who else has it.
+
+    Attributes
+    ----------
+    is_live
+        A dataset has it.
+    in_trash
+        How many rows of the trash have it, those of the claim among them.
+    elsewhere
+        Whether a row has it that is not of the claim.
+    """
+
+    row_key: RowKey
+    key: str
+    size: int
+    trashed_by: str
+    attempts: int
+    is_live: bool
+    in_trash: int
+    elsewhere: bool
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Store and key."""
+        return self.row_key[2], self.key
+
+
+class PurgeStore:
+    """The rows of the trash, as those see them who delete what they stand for."""
+
+    def __init__(self, tables: StaticTables) -> None:
+        self._trash = trash = tables.artifact_trash
+        self._log = tables.deletion_log
+        records, other = tables.artifact_record, trash.alias("other")
+        same = (other.c.store == trash.c.store, other.c.key == trash.c.key)
+        claim = bindparam("claim", type_=trash.c.claim_id.type)
+        live = exists().where(records.c.store == trash.c.store, records.c.key == trash.c.key)
+        # All in one statement, so that what moves to the trash meanwhile is seen here or there.
+        self._select = (
+            select(
+                trash.c.dataset_id,
+                trash.c.component,
+                trash.c.store,
+                trash.c.key,
+                trash.c.size,
+                trash.c.trashed_by,
+                trash.c.attempts,
+                live.label("is_live"),
+                select(func.count()).select_from(other).where(*same).scalar_subquery().label("in_trash"),
+                exists().where(*same, other.c.claim_id.is_distinct_from(claim)).label("elsewhere"),
+            )
+            .where(trash.c.claim_id == claim)
+            .order_by(trash.c.dataset_id, trash.c.component, trash.c.store)
+            .with_for_update(of=trash)
+        )
+        row = tuple(
+            trash.c[name] == bindparam(f"row_{name}") for name in ("dataset_id", "component", "store")
+        )
+        self._delete = trash.delete().where(*row, trash.c.claim_id == claim)
+        self._take = (
+            trash.update()
+            .where(*row)
+            .values(
+                state=int(TrashRowState.PURGING),
+                claim_id=claim,
+                attempts=trash.c.attempts + 1,
+                due_nsec=database_time() + bindparam("lease_nsec", type_=BigInteger),
+            )
+        )
+        self._put_back = (
+            trash.update()
+            .where(*row, trash.c.claim_id == claim)
+            .values(
+                state=bindparam("new_state"),
+                claim_id=None,
+                due_nsec=database_time() + bindparam("delay_nsec", type_=BigInteger),
+                last_error=bindparam("new_error"),
+            )
+        )
+
+    def count_due(self, connection: Connection, selection: TrashSelection) -> int:
+        """Return how many rows could be claimed."""
+        query = select(func.count()).select_from(self._trash).where(*self._due(selection))
+        return connection.execute(query).scalar_one()
+
+    def claim(
+        self,
+        connection: Connection,
+        selection: TrashSelection,
+        claim_id: UUID,
+        *,
+        limit: int,
+        lease_seconds: int,
+    ) -> bool:
+        """Claim rows in the order in which they are due; return whether one was of a claim that has ended."""
+        c = self._trash.c
+        query = (
+            select(c.dataset_id, c.component, c.store, c.state)
+            .where(*self._due(selection))
+            .order_by(c.due_nsec, c.dataset_id, c.component, c.store)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        found = connection.execute(query).all()
+        values = {"claim": claim_id, "lease_nsec": lease_seconds * _NSEC_PER_SECOND}
+        rows = [{**_row(row.dataset_id, row.component, row.store), **values} for row in found]
+        execute_many(connection, self._take, rows)
+        return any(row.state == TrashRowState.PURGING for row in found)
+
+    def claimed(self, connection: Connection, claim_id: UUID) -> dict[RowKey, ClaimedRow]:
+        """Return the rows of a claim, and keep others from them."""
+        rows = connection.execute(self._select, {"claim": claim_id})
+        made = (
+            ClaimedRow(
+                (row.dataset_id, row.component, row.store),
+                row.key,
+                row.size,
+                row.trashed_by,
+                row.attempts,
+                bool(row.is_live),
+                row.in_trash,
+                bool(row.elsewhere),
+            )
+            for row in rows
+        )
+        return {row.row_key: row for row in made}
+
+    def delete(self, connection: Connection, claim_id: UUID, rows: Sequence[ClaimedRow]) -> None:
+        """Take rows out of the trash."""
+        execute_many(connection, self._delete, [{**_row(*row.row_key), "claim": claim_id} for row in rows])
+
+    def log(self, connection: Connection, rows: Sequence[ClaimedRow]) -> None:
+        """Note that the artifacts of rows were deleted."""
+        statement = self._log.insert().values(time_nsec=database_time(), reason=int(DeletionReason.PURGED))
+        lines = [
+            {
+                "dataset_id": row.row_key[0],
+                "store": row.row_key[2],
+                "key": row.key,
+                "requested_by": row.trashed_by,
+            }
+            for row in rows
+        ]
+        execute_many(connection, statement, lines)
+
+    def put_back(
+        self,
+        connection: Connection,
+        claim_id: UUID,
+        rows: Collection[ClaimedRow],
+        state: TrashRowState,
+        *,
+        delays: Mapping[RowKey, int],
+        errors: Mapping[RowKey, str],
+    ) -> None:
+        """End the claim of rows, which can be claimed again after a delay in seconds, each its own."""
+        values = [
+            {
+                **_row(*row.row_key),
+                "claim": claim_id,
+                "new_state": int(state),
+                "delay_nsec": delays.get(row.row_key, 0) * _NSEC_PER_SECOND,
+                "new_error": errors.get(row.row_key, "")[:_MOST_ERROR_CHARACTERS] or None,
+            }
+            for row in rows
+        ]
+        execute_many(connection, self._put_back, values)
+
+    def claimed_places(
+        self, connection: Connection, places: Collection[tuple[str, str]]
+    ) -> set[tuple[str, str]]:
+        """Return which places, given as (store, key), may be deleted at any moment, or are already."""
+        c = self._trash.c
+        by_store: dict[str, list[str]] = {}
+        for store, key in places:
+            by_store.setdefault(store, []).append(key)
+        begun = c.state != int(TrashRowState.TRASHED)
+        found: set[tuple[str, str]] = set()
+        for store, keys in by_store.items():
+            query = select(c.key).where(c.store == store, c.key.in_(keys), begun)
+            found |= {(store, key) for key in connection.execute(query).scalars()}
+        return found
+
+    def trashed_ids(self, connection: Connection, dataset_ids: Collection[UUID]) -> set[UUID]:
+        """Return which datasets have an artifact in the trash."""
+        c = self._trash.c
+        query = select(c.dataset_id).where(c.dataset_id.in_(list(dataset_ids)))
+        return set(connection.execute(query).scalars())
+
+    def _due(self, selection: TrashSelection) -> list[ColumnElement[bool]]:
+        c = self._trash.c
+        # A subquery is evaluated once, so that an index can be used.
+        conditions = [c.due_nsec <= select(database_time()).scalar_subquery()]
+        if selection.trash_ids:
+            conditions.append(c.trash_id.in_(selection.trash_ids))
+        if selection.dataset_ids:
+            conditions.append(c.dataset_id.in_(selection.dataset_ids))
+        if selection.stores:
+            conditions.append(c.store.in_(selection.stores))
+        if selection.states:
+            conditions.append(c.state.in_([int(TrashRowState[state.name]) for state in selection.states]))
+        return conditions
+
+
+def _row(dataset_id: UUID, component: str, store: str) -> dict[str, Any]:
+    return {"row_dataset_id": dataset_id, "row_component": component, "row_store": store}
+
+
+def row_key(task: PurgeTask) -> RowKey:
+    """Return the primary key of the row that a task is for."""
+    return task.dataset_id, task.component, task.store
