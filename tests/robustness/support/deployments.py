@@ -7,6 +7,7 @@ __all__ = [
     "DATABASES",
     "EMBEDDED",
     "KINDS",
+    "REPOSITORY",
     "SERVICES",
     "STORES",
     "Deployment",
@@ -249,6 +250,9 @@ def _with_services(
             "SIGNING_KEYS": keys,
             "STORES": json.dumps({"main": store}),
             "INGEST_ROOTS": json.dumps([str(folder / "drop")]),
+            "REGISTRY": addresses["registry"],
+            # Housekeeping is done when a test says so.
+            "HOUSEKEEPING_SECONDS": "0",
         },
         "registry": {
             "SIGNING_KEYS": keys,

@@ -6,7 +6,7 @@ from __future__ import annotations
 __all__ = ["UNKNOWN_OUTCOMES", "Contents", "History", "Outcome", "Put"]
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -32,12 +32,29 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Datasets that are there all or none."""
+    """Datasets that are put all or none, and later perhaps removed all or none.
+
+    Attributes
+    ----------
+    ids
+        As the put gave them, if that is known.
+    removal
+        What is known of their removal; `None` if it was not tried.
+    purge
+        Whether the removal was to purge them, and not only their artifacts.
+    """
 
     run: str
     contents: Contents
     outcome: Outcome
     ids: tuple[UUID, ...] = ()
+    removal: Outcome | None = None
+    purge: bool = True
+
+    @property
+    def certain(self) -> bool:
+        """Whether the datasets must be there, with their artifacts."""
+        return self.outcome is Outcome.DONE and self.removal in (None, Outcome.REFUSED)
 
 
 @dataclass(slots=True)
@@ -68,12 +85,29 @@ class History:
             entries = [entry for entry in journal if entry["step"] == number]
             if not entries:
                 break
+            if step["do"] in _REMOVALS:
+                self._remove(step, outcome_of(entries))
+                continue
             ids = next((entry["done"] for entry in entries if "done" in entry), None) or ()
             for run, contents in _contents(step).items():
                 mine = tuple(map(UUID, ids)) if step["do"] != "import" else ()
                 added.append(Put(run, contents, outcome_of(entries), mine))
         self.puts += added
         return added
+
+    def _remove(self, step: Mapping[str, Any], outcome: Outcome) -> None:
+        ids = set(map(UUID, step.get("ids", ())))
+        runs = set(step.get("names", ()))
+        for number, put in enumerate(self.puts):
+            if put.run in runs or ids & set(put.ids):
+                if put.removal is Outcome.DONE or outcome is Outcome.REFUSED:
+                    continue
+                self.puts[number] = replace(put, removal=outcome, purge=step.get("purge", True))
+                if outcome is Outcome.DONE:
+                    (self.purged if step.get("purge", True) else self.trashed).update(put.ids)
+
+
+_REMOVALS = ("prune", "remove_runs")
 
 
 def outcome_of(entries: Sequence[Mapping[str, Any]]) -> Outcome:

@@ -17,7 +17,7 @@ I10   summaries equal a recount
 
 from __future__ import annotations
 
-__all__ = ["Violation", "check", "check_quiet", "check_settled"]
+__all__ = ["Violation", "check", "check_quiet", "check_settled", "settle"]
 
 import time
 from collections import Counter
@@ -27,13 +27,14 @@ from dataclasses import dataclass
 from butler import Butler
 from butler_model.artifact import DIRECT_STORE, sha256
 from butler_model.collection import CollectionType
-from butler_model.errors import ButlerError
+from butler_model.errors import ButlerError, MissingCollectionError
 
-from .deployments import Deployment
+from .deployments import REPOSITORY, Deployment
 from .history import History, Outcome, Put
 from .snapshot import Snapshot
 
 _PURGING = 2
+_AGES_NSEC = 10 * 86_400 * 10**9
 _LOOKS = 5
 _PAUSE_SECONDS = 0.2
 
@@ -63,7 +64,7 @@ def check(deployment: Deployment, history: History, *, checksums: str = "new") -
             *_artifacts_exist(deployment, snapshot, history, everything=checksums == "all"),
             *_artifacts_are_owned(snapshot),
             *_puts_are_whole(snapshot, history),
-            *_acknowledged_puts_are_there(butler, history),
+            *_acknowledged_puts_are_there(snapshot, butler, history),
             *_rows_are_whole(snapshot),
             *_places_are_unique(snapshot),
             *_purged_stay_away(snapshot, history, butler),
@@ -85,8 +86,24 @@ def check_quiet(deployment: Deployment, history: History) -> list[Violation]:
     return found
 
 
-def check_settled(deployment: Deployment) -> list[Violation]:
-    """Return what is left to do after restart, one emptyTrash and one reap, when all leases have ended: I8, I7."""
+def settle(deployment: Deployment) -> None:
+    """Let all leases and delays end, and do what is left: start what ended, empty the trash once, reap once."""
+    deployment.restart_dead()
+    deployment.rows.execute(
+        "UPDATE put_intent SET lease_expires_nsec = lease_expires_nsec - ?", (_AGES_NSEC,)
+    )
+    deployment.rows.execute("UPDATE artifact_trash SET due_nsec = 0")
+    with deployment.butler() as butler:
+        butler.trash.empty()
+        butler._connection.datastore.housekeeping.reap(REPOSITORY)
+
+
+def check_settled(deployment: Deployment, history: History) -> list[Violation]:
+    """Return what is wrong, or left to do, after `settle`."""
+    return [*_left(deployment), *check(deployment, history)]
+
+
+def _left(deployment: Deployment) -> list[Violation]:
     snapshot = Snapshot.take(deployment)
     found = [Violation("I8", f"there is an intent for {dataset_id}") for dataset_id in snapshot.intents]
     for dataset_id, state in snapshot.trash_states.items():
@@ -134,7 +151,16 @@ def _puts_are_whole(snapshot: Snapshot, history: History) -> Iterator[Violation]
     for put in history.puts:
         there = snapshot.in_run(put.run)
         detectors = {d for d in put.contents if ("Cam1", d) in there}
-        if put.outcome is Outcome.DONE:
+        if put.removal is Outcome.DONE:
+            if put.purge and not _others(history, put):
+                for detector in detectors:
+                    yield Violation("I6", f"detector {detector} in {put.run} was purged and is there")
+        elif put.removal is Outcome.UNKNOWN:
+            if detectors and detectors != put.contents.keys():
+                yield Violation(
+                    "I4", f"of {sorted(put.contents)} a removal left {sorted(detectors)} in {put.run}"
+                )
+        elif put.certain:
             for detector in put.contents.keys() - detectors:
                 yield Violation("I3", f"detector {detector} in {put.run} was acknowledged and is gone")
             for dataset_id in set(put.ids) - set(there.values()):
@@ -155,8 +181,11 @@ def _others(history: History, put: Put) -> bool:
     )
 
 
-def _acknowledged_puts_are_there(butler: Butler, history: History) -> Iterator[Violation]:
+def _acknowledged_puts_are_there(snapshot: Snapshot, butler: Butler, history: History) -> Iterator[Violation]:
+    there = {name for _, (name, _) in snapshot.collections.items()}
     for put in history.puts:
+        if put.run not in there and not put.certain:
+            continue
         for detector, content in put.contents.items():
             where = f"detector {detector} in {put.run}"
             possible = {
@@ -167,10 +196,10 @@ def _acknowledged_puts_are_there(butler: Butler, history: History) -> Iterator[V
             try:
                 got = butler.get("blob", instrument="Cam1", detector=detector, collections=put.run)
             except ButlerError as error:
-                if put.outcome is Outcome.DONE:
+                if put.certain:
                     yield Violation("I3", f"{where} was acknowledged and cannot be got: {error}")
                 continue
-            if put.outcome is Outcome.DONE and got != content:
+            if put.certain and got != content:
                 yield Violation("I3", f"{where} has other bytes than were put")
             elif got not in possible:
                 yield Violation("I4", f"{where} has bytes that nobody put")
@@ -238,7 +267,11 @@ def _summaries_are_right(snapshot: Snapshot, history: History, butler: Butler) -
     for collection_id, (name, kind) in snapshot.collections.items():
         if kind is CollectionType.CHAINED or name not in mine:
             continue
-        told = butler.registry.getCollectionSummary(name).dataset_types
+        try:
+            told = butler.registry.getCollectionSummary(name).dataset_types
+        except MissingCollectionError:
+            yield Violation("I10", f"{name} has a row and is not there")
+            continue
         counted = sorted(snapshot.types[type_id] for type_id in held.get(collection_id, ()))
         if list(told) != counted:
             yield Violation("I10", f"the summary of {name} tells {list(told)}, there are {counted}")

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from butler import Butler, DatasetRef, FileDataset
 from butler_model.errors import ButlerError
@@ -113,6 +114,27 @@ def _import(
     return list(ids.values())
 
 
+def _prune(
+    butler: Butler, ids: list[str], purge: bool = True, tags: Sequence[str] = (), purge_after: int = 0
+) -> None:
+    found = butler._connection.registry.datasets.get([UUID(each) for each in ids])
+    refs = [each.ref for each in found if each is not None]
+    disassociate = purge or bool(tags)
+    butler.pruneDatasets(
+        refs, disassociate=disassociate, unstore=True, purge=purge, tags=tags, purge_after=purge_after
+    )
+
+
+def _remove_runs(butler: Butler, names: list[str]) -> None:
+    there = butler.registry.queryCollections(names)
+    butler.removeRuns([name for name in names if name in there], unlink_from_chains=True)
+
+
+def _empty_trash(butler: Butler) -> int:
+    progress = butler.trash.empty()
+    return progress.deleted + progress.kept
+
+
 def _meet(butler: Butler, file: str) -> None:
     """Wait until a file is there."""
     while not os.path.exists(file):
@@ -124,5 +146,8 @@ _STEPS: dict[str, Callable[..., Any]] = {
     "put_many": _put_many,
     "ingest": _ingest,
     "import": _import,
+    "prune": _prune,
+    "remove_runs": _remove_runs,
+    "empty_trash": _empty_trash,
     "meet": _meet,
 }
