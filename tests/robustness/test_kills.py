@@ -20,6 +20,6 @@ def chosen() -> list[Cell]:
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("cell", chosen(), ids=str)
 def test_nothing_is_lost_when_a_process_is_killed(deployments: Deployments, cell: Cell) -> None:
-    # D1, D2, D3, D79
+    # D28, D79
     for _ in range(SIZES.kill_seeds):
         assert kill_in(deployments[cell.kind], cell) == []

@@ -42,7 +42,7 @@ class Cell:
     scenario: Scenario
 
     def __str__(self) -> str:
-        return f"{self.kind}-{self.point}-in-{self.owner}{self.scenario.__name__}-kill-{self.victim}"
+        return f"{self.kind}-{self.point}-in-{self.owner}-{self.scenario.__name__}-kill-{self.victim}"
 
 
 def cells() -> Iterator[Cell]:

@@ -34,31 +34,31 @@ Scenario: TypeAlias = Callable[[Deployment, str], Plan]
 """Prepares a case in a run that is there; its name begins the names of all else."""
 
 
-def _single(deployment: Deployment, run: str) -> Plan:
+def single(deployment: Deployment, run: str) -> Plan:
     return Plan([{"do": "put", "run": run, "detector": 1, "token": run, "size": 64}])
 
 
-def _many(deployment: Deployment, run: str) -> Plan:
+def many(deployment: Deployment, run: str) -> Plan:
     return Plan([{"do": "put_many", "run": run, "detectors": [1, 2, 3], "token": run, "size": 64}])
 
 
-def _large(deployment: Deployment, run: str) -> Plan:
+def large(deployment: Deployment, run: str) -> Plan:
     return Plan([{"do": "put", "run": run, "detector": 1, "token": run, "size": _LARGE}])
 
 
-def _in_parts(deployment: Deployment, run: str) -> Plan:
+def in_parts(deployment: Deployment, run: str) -> Plan:
     size = _PARTS if deployment.kind.store == "s3" else _LARGE
     return Plan([{"do": "put", "run": run, "detector": 1, "token": run, "size": size}])
 
 
-def _refused(deployment: Deployment, run: str) -> Plan:
+def refused(deployment: Deployment, run: str) -> Plan:
     """Put what is there already, after the first has looked: it is refused at its commit."""
     step = {"do": "put_many", "run": run, "detectors": [1, 2], "size": 64}
     both = [{**step, "token": f"{run}-{lane}", "lane": lane} for lane in range(8)]
     return Plan(both)
 
 
-def _ingest(deployment: Deployment, run: str) -> Plan:
+def ingest(deployment: Deployment, run: str) -> Plan:
     files = [str(deployment.drop / f"{run}-{number}.bin") for number in range(2)]
     tokens = [f"{run}-{number}" for number in range(2)]
     # The first file is that of two datasets.
@@ -66,7 +66,7 @@ def _ingest(deployment: Deployment, run: str) -> Plan:
     return Plan([{**step, "tokens": tokens}])
 
 
-def _import(deployment: Deployment, run: str) -> Plan:
+def import_(deployment: Deployment, run: str) -> Plan:
     folder = deployment.folder / f"{run}-export"
     folder.mkdir()
     contents = {f"{run}{part}": {"1": f"{run}{part}1", "2": f"{run}{part}2"} for part in "ab"}
@@ -74,8 +74,8 @@ def _import(deployment: Deployment, run: str) -> Plan:
     return Plan([{"do": "import", "folder": str(folder), "contents": contents, "ids": ids}])
 
 
-def _import_twice(deployment: Deployment, run: str) -> Plan:
-    return Plan(_import(deployment, run).steps * 2)
+def import_twice(deployment: Deployment, run: str) -> Plan:
+    return Plan(import_(deployment, run).steps * 2)
 
 
 def _stored(deployment: Deployment, run: str) -> History:
@@ -102,14 +102,14 @@ def _ids(history: History, *puts: int) -> list[str]:
     return [str(each) for number in puts for each in history.puts[number].ids]
 
 
-def _prune(deployment: Deployment, run: str) -> Plan:
+def prune(deployment: Deployment, run: str) -> Plan:
     """Purge three datasets; then one of the two that share a file."""
     history = _stored(deployment, run)
     steps = [{"do": "prune", "ids": _ids(history, 0)}, {"do": "prune", "ids": _ids(history, 1)}]
     return Plan(steps, history)
 
 
-def _unstore(deployment: Deployment, run: str) -> Plan:
+def unstore(deployment: Deployment, run: str) -> Plan:
     """Give up the artifacts of three datasets, and take them out of a tag."""
     history = _stored(deployment, run)
     tag = f"{run}-tag"
@@ -120,7 +120,7 @@ def _unstore(deployment: Deployment, run: str) -> Plan:
     return Plan([{"do": "prune", "ids": _ids(history, 0), "purge": False, "tags": [tag]}], history)
 
 
-def _remove_run(deployment: Deployment, run: str) -> Plan:
+def remove_run(deployment: Deployment, run: str) -> Plan:
     """Remove a run that is in a chain."""
     history = _stored(deployment, run)
     with deployment.butler() as butler:
@@ -129,7 +129,7 @@ def _remove_run(deployment: Deployment, run: str) -> Plan:
     return Plan([{"do": "remove_runs", "names": [run]}], history)
 
 
-def _empty_trash(deployment: Deployment, run: str) -> Plan:
+def empty_trash(deployment: Deployment, run: str) -> Plan:
     """Empty the trash of three datasets, and of one of two that share a file."""
     history = _stored(deployment, run)
     removed = [{"do": "prune", "ids": _ids(history, number), "purge_after": 60} for number in (0, 1)]
@@ -140,62 +140,62 @@ def _empty_trash(deployment: Deployment, run: str) -> Plan:
     return Plan([{"do": "empty_trash"}], history)
 
 
-def _take_over(deployment: Deployment, run: str) -> Plan:
+def take_over(deployment: Deployment, run: str) -> Plan:
     """Empty trash that somebody claimed whose lease has ended."""
-    plan = _empty_trash(deployment, run)
+    plan = empty_trash(deployment, run)
     deployment.rows.execute("UPDATE artifact_trash SET state = 2, claim_id = ?, attempts = 1", (uuid4(),))
     return plan
 
 
 PURGE_POINTS: Mapping[str, tuple[tuple[str, Scenario], ...]] = {
-    "empty_trash.before_claim": (("datastore", _empty_trash),),
-    "empty_trash.after_claim_commit": (("datastore", _empty_trash),),
-    "empty_trash.before_first_delete": (("datastore", _empty_trash),),
-    "empty_trash.after_k_deletes": (("datastore", _empty_trash),),
-    "empty_trash.after_last_delete_before_confirm_txn": (("datastore", _empty_trash),),
-    "empty_trash.in_confirm_after_shared_check": (("registry", _empty_trash),),
-    "empty_trash.in_confirm_after_rows": (("registry", _empty_trash),),
-    "empty_trash.before_commit": (("registry", _empty_trash),),
-    "empty_trash.after_commit": (("registry", _empty_trash),),
-    "empty_trash.lease_expired_while_deleting": (("datastore", _empty_trash),),
-    "empty_trash.second_worker_takes_over": (("registry", _take_over),),
-    "empty_trash.delete_error_permission": (("datastore", _empty_trash),),
-    "empty_trash.delete_error_503": (("datastore", _empty_trash),),
-    "empty_trash.delete_error_timeout_but_deleted": (("datastore", _empty_trash),),
+    "empty_trash.before_claim": (("datastore", empty_trash),),
+    "empty_trash.after_claim_commit": (("datastore", empty_trash),),
+    "empty_trash.before_first_delete": (("datastore", empty_trash),),
+    "empty_trash.after_k_deletes": (("datastore", empty_trash),),
+    "empty_trash.after_last_delete_before_confirm_txn": (("datastore", empty_trash),),
+    "empty_trash.in_confirm_after_shared_check": (("registry", empty_trash),),
+    "empty_trash.in_confirm_after_rows": (("registry", empty_trash),),
+    "empty_trash.before_commit": (("registry", empty_trash),),
+    "empty_trash.after_commit": (("registry", empty_trash),),
+    "empty_trash.lease_expired_while_deleting": (("datastore", empty_trash),),
+    "empty_trash.second_worker_takes_over": (("registry", take_over),),
+    "empty_trash.delete_error_permission": (("datastore", empty_trash),),
+    "empty_trash.delete_error_503": (("datastore", empty_trash),),
+    "empty_trash.delete_error_timeout_but_deleted": (("datastore", empty_trash),),
 }
 
 POINTS: Mapping[str, tuple[tuple[str, Scenario], ...]] = {
-    "put.begin_before_commit": (("registry", _many),),
-    "put.begin_after_commit_before_reply": (("registry", _single),),
-    "put.upload_0": (("client", _many), ("datastore", _many)),
-    "put.upload_half": (("client", _large), ("datastore", _large)),
-    "put.upload_all_before_fsync": (("datastore", _single),),
-    "put.after_fsync_before_rename": (("datastore", _in_parts),),
-    "put.after_rename_before_dirsync": (("datastore", _many),),
-    "put.datastore_ack_before_reply": (("datastore", _large),),
-    "put.commit_before_txn": (("registry", _single),),
-    "put.in_txn_after_dataset": (("registry", _many),),
-    "put.in_txn_after_tags": (("registry", _many),),
-    "put.in_txn_after_records": (("registry", _many),),
-    "put.before_commit": (("registry", _many),),
-    "put.after_commit_before_reply": (("registry", _single), ("registry", _many)),
-    "put.client_before_cleanup": (("client", _refused),),
-    "prune.before_txn": (("registry", _prune),),
-    "prune.after_select_refs": (("registry", _prune),),
-    "prune.after_move_to_trash": (("registry", _unstore),),
-    "prune.after_disassociate": (("registry", _unstore),),
-    "prune.after_chain_edit": (("registry", _remove_run),),
-    "prune.before_commit": (("registry", _remove_run),),
-    "prune.after_commit_before_reply": (("registry", _prune),),
-    "prune.between_chunks": (("client", _prune),),
-    "prune.client_between_trash_and_empty": (("client", _prune),),
+    "put.begin_before_commit": (("registry", many),),
+    "put.begin_after_commit_before_reply": (("registry", single),),
+    "put.upload_0": (("client", many), ("datastore", many)),
+    "put.upload_half": (("client", large), ("datastore", large)),
+    "put.upload_all_before_fsync": (("datastore", single),),
+    "put.after_fsync_before_rename": (("datastore", in_parts),),
+    "put.after_rename_before_dirsync": (("datastore", many),),
+    "put.datastore_ack_before_reply": (("datastore", large),),
+    "put.commit_before_txn": (("registry", single),),
+    "put.in_txn_after_dataset": (("registry", many),),
+    "put.in_txn_after_tags": (("registry", many),),
+    "put.in_txn_after_records": (("registry", many),),
+    "put.before_commit": (("registry", many),),
+    "put.after_commit_before_reply": (("registry", single), ("registry", many)),
+    "put.client_before_cleanup": (("client", refused),),
+    "prune.before_txn": (("registry", prune),),
+    "prune.after_select_refs": (("registry", prune),),
+    "prune.after_move_to_trash": (("registry", unstore),),
+    "prune.after_disassociate": (("registry", unstore),),
+    "prune.after_chain_edit": (("registry", remove_run),),
+    "prune.before_commit": (("registry", remove_run),),
+    "prune.after_commit_before_reply": (("registry", prune),),
+    "prune.between_chunks": (("client", prune),),
+    "prune.client_between_trash_and_empty": (("client", prune),),
     **PURGE_POINTS,
-    "ingest.before_copy": (("datastore", _ingest),),
-    "ingest.between_files": (("datastore", _ingest),),
-    "ingest.after_copy": (("datastore", _ingest),),
-    "ingest.before_registration": (("client", _ingest),),
-    "ingest.after_registration": (("client", _ingest),),
-    "import.between_batches": (("client", _import),),
-    "import.resume": (("client", _import_twice),),
+    "ingest.before_copy": (("datastore", ingest),),
+    "ingest.between_files": (("datastore", ingest),),
+    "ingest.after_copy": (("datastore", ingest),),
+    "ingest.before_registration": (("client", ingest),),
+    "ingest.after_registration": (("client", ingest),),
+    "import.between_batches": (("client", import_),),
+    "import.resume": (("client", import_twice),),
 }
 """For each step, in which process it is reached and by doing what."""
