@@ -7,12 +7,14 @@ __all__ = ["DatabaseRows"]
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import psycopg
+import psycopg.sql
 
 _ANSWER_SECONDS = 30.0
 
@@ -60,6 +62,27 @@ class DatabaseRows:
             connection.commit()
         finally:
             connection.close()
+
+    @contextmanager
+    def connected(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        """Give a connection to PostgreSQL in a transaction, which ends with the block."""
+        with self._postgresql() as server:
+            yield server
+
+    def configure(self, what: str) -> None:
+        """Change a setting of the PostgreSQL database, whatever it is set to; new connections see it."""
+        with self._postgresql() as server:
+            server.execute("SET default_transaction_read_only = off")
+            server.commit()
+            name = psycopg.sql.Identifier(server.info.dbname)
+            server.execute(psycopg.sql.SQL("ALTER DATABASE {} " + what).format(name))
+
+    def throw_out(self) -> None:
+        """Terminate all other connections to this database."""
+        self.select(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
     def tables(self, prefix: str) -> list[str]:
         """Return the names of the tables that begin so."""
