@@ -161,8 +161,9 @@ def _usage_line(error: click.ClickException) -> str:
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="REPO is the directory of a repository, the path of its butler.yaml, or grpc://HOST:PORT/REPOSITORY. "
-    "With --json a command prints one JSON object per line; times are TAI. Exit codes: 1 something found, "
-    "2 malformed command line, 3 not found, 4 conflict, 5 invalid input, 6 unavailable, 7 damaged data, 8 forbidden, 70 error of the program.",
+    "With --json a command prints one JSON object per line; times are TAI. Exit codes: 1 something found, 2 malformed "
+    "command line, 3 not found, 4 conflict, 5 invalid input, 6 unavailable, 7 damaged data, 8 forbidden, 70 error of "
+    "the program.",
 )
 @click.option(
     "--debug", is_flag=True, envvar="BUTLER_DEBUG", help="Show where an error came from.", show_envvar=True
