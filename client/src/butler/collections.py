@@ -132,7 +132,9 @@ class ButlerCollections(Sequence[str]):
         """Register a collection; return whether it is new."""
         return self._registry.registerCollection(name, type, doc or "")
 
-    def remove(self, names: str | Iterable[str], *, unlink_from_chains: bool = False) -> None:
+    def remove(
+        self, names: str | Iterable[str], *, unlink_from_chains: bool = False, dry_run: bool = False
+    ) -> None:
         """Remove collections, one after the other; of RUNs, which must have no stored artifacts, also their datasets.
 
         If one cannot be removed, none is. A chain may be removed together with its members.
@@ -141,6 +143,8 @@ class ButlerCollections(Sequence[str]):
         ----------
         unlink_from_chains
             Whether they are taken out of all chains; else none may be in a chain that is not removed.
+        dry_run
+            Whether only to check that they can be removed.
 
         Raises
         ------
@@ -151,7 +155,7 @@ class ButlerCollections(Sequence[str]):
         """
         removed = check_collections(names)
         check_writeable(self._registry.isWriteable(), f"remove {', '.join(map(repr, removed)):.300}")
-        for validate_only in (True, False):
+        for validate_only in (True,) if dry_run else (True, False):
             for name in removed:
                 parents = self._port.parents(name)
                 self._port.remove(

@@ -57,6 +57,20 @@ COMMANDS = {
     "query-dimension-records": CommandSummary("queries:query_dimension_records", "List dimension records."),
     "fsck": CommandSummary("inspection:fsck", "Compare what the registry knows with what the stores hold."),
     "verify": CommandSummary("inspection:verify", "Read every artifact, and compare it with its record."),
+    "prune-datasets": CommandSummary(
+        "removal:prune_datasets", "Remove datasets, their artifacts, or their tags."
+    ),
+    "prune-collection": CommandSummary(
+        "removal:prune_collection", "Remove a collection, and artifacts of datasets in it."
+    ),
+    "remove-runs": CommandSummary("removal:remove_runs", "Remove RUN collections with all their datasets."),
+    "remove-collections": CommandSummary(
+        "removal:remove_collections", "Remove collections; datasets stay in their runs."
+    ),
+    "trash": CommandSummary(
+        "trash:trash", "Look at what was removed and is not deleted yet, and restore it."
+    ),
+    "empty-trash": CommandSummary("trash:empty_trash", "Delete what is in the trash and due, for good."),
     "cache": CommandSummary("cache:cache", "Look at and empty the cache of artifacts on this machine."),
     "serve": CommandSummary("serve:serve", "Run both services in one process, for development."),
     "ping": CommandSummary("repository:ping", "Measure how fast a repository answers."),
