@@ -7,7 +7,7 @@ __all__ = ["RegistryApplication", "RepositoryRegistry"]
 
 import json
 from dataclasses import replace
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from uuid import UUID
 
 from butler_model.composites import NOTHING_DISASSEMBLED, Composites
@@ -18,6 +18,7 @@ from butler_model.repository import Limits, RepositoryInfo, Store, check_reposit
 from butler_model.universe import DimensionUniverse
 
 from .services.associations import AssociationService
+from .services.begun_puts import BegunPuts
 from .services.collections import CollectionService
 from .services.dataset_types import DatasetTypeService
 from .services.datasets import DatasetService
@@ -29,6 +30,7 @@ from .services.page_tokens import PageTokens
 from .services.puts import PutService
 from .services.queries import QueryService
 from .services.repository_creation import create_repository, read_attributes
+from .services.transactions import TransactionService
 from .storage.association_store import AssociationStore
 from .storage.attribute_store import AttributeStore
 from .storage.calibration_search import CalibrationSearch
@@ -40,6 +42,7 @@ from .storage.dimension_store import DimensionStore
 from .storage.dimension_tables import DimensionTables
 from .storage.intent_store import IntentStore
 from .storage.outbox_store import OutboxStore
+from .storage.pinned_database import PinnedDatabase
 from .storage.repositories import open_databases
 from .storage.request_store import RequestStore
 from .storage.run_removal import RunRemoval
@@ -50,61 +53,124 @@ from .storage.statistics import Statistics
 from .storage.summary_store import SummaryStore
 
 
-class RepositoryRegistry:
-    """The registry of one repository; implements `butler_model.ports.Registry`."""
+class _Stores:
+    """What the services of one repository share with those of its transactions: statements, but nothing that was read.
+
+    The statements are made once, so that a transaction is cheap to begin.
+    """
+
+    def __init__(self, info: RepositoryInfo, schema: str | None, signer: TokenSigner) -> None:
+        self.info = info
+        self.static = static = StaticTables.declare(schema)
+        self.dimension_tables = DimensionTables(static.metadata, info.universe)
+        self.attributes = AttributeStore(static)
+        self.collections = CollectionStore(static)
+        self.dataset_types = DatasetTypeStore(static, info.universe)
+        self.dimensions = DimensionStore(self.dimension_tables)
+        self.datasets = DatasetStore(static)
+        self.associations = AssociationStore(static)
+        self.calibrations = CalibrationSearch(self.datasets)
+        self.intents = IntentStore(static)
+        self.single_begin = SingleBegin(static)
+        self.single_commit = SingleCommit(static)
+        self.outbox = OutboxStore(static)
+        self.requests = RequestStore(static)
+        self.run_removal = RunRemoval(static, self.outbox)
+        self.grants = GrantOffice(signer, info.name)
+        self.placement = Placement(info.stores, info.universe)
+        self.tokens = PageTokens(signer)
+
+
+class _Services:
+    """Services with caches of their own over one database, or over that of a transaction.
+
+    Parameters
+    ----------
+    intents_database
+        Where intents are written, apart from a transaction where the database can do that.
+    begun
+        Takes note of the puts of a transaction.
+    """
 
     def __init__(
-        self, info: RepositoryInfo, database: Database, schema: str | None, signer: TokenSigner
+        self, stores: _Stores, database: Database, intents_database: Database, begun: BegunPuts | None = None
     ) -> None:
-        static = StaticTables.declare(schema)
-        dimension_tables = DimensionTables(static.metadata, info.universe)
-        datasets = DatasetStore(static)
-        grants = GrantOffice(signer, info.name)
-        self._info = info
-        self._database = database
-        self._definitions = definitions = Definitions(
-            info.universe,
-            AttributeStore(static),
-            CollectionStore(static),
-            DatasetTypeStore(static, info.universe),
-            DimensionStore(dimension_tables),
-            SummaryStore(static),
+        limits = stores.info.limits
+        self.definitions = definitions = Definitions(
+            stores.info.universe,
+            stores.attributes,
+            stores.collections,
+            stores.dataset_types,
+            stores.dimensions,
+            SummaryStore(stores.static),
         )
-        requests, outbox, statistics = RequestStore(static), OutboxStore(static), Statistics(database)
-        self.dimension_records = DimensionRecordService(database, definitions, statistics, info.limits)
-        self.collections = CollectionService(database, definitions, requests, RunRemoval(static, outbox))
+        statistics = Statistics(database)
+        self.dimension_records = DimensionRecordService(database, definitions, statistics, limits)
+        self.collections = CollectionService(database, definitions, stores.requests, stores.run_removal)
         self.associations = AssociationService(
-            database, definitions, datasets, AssociationStore(static), requests, info.limits
+            database, definitions, stores.datasets, stores.associations, stores.requests, limits
         )
         self.dataset_types = DatasetTypeService(database, definitions)
         self.datasets = DatasetService(
-            database, definitions, datasets, CalibrationSearch(datasets), grants, info.limits
+            database, definitions, stores.datasets, stores.calibrations, stores.grants, limits
         )
         self.puts = PutService(
             database,
+            intents_database,
+            begun,
             definitions,
-            datasets,
-            IntentStore(static),
-            SingleBegin(static),
-            SingleCommit(static),
-            outbox,
+            stores.datasets,
+            stores.intents,
+            stores.single_begin,
+            stores.single_commit,
+            stores.outbox,
             statistics,
-            grants,
-            Placement(info.stores, info.universe),
-            info.limits,
+            stores.grants,
+            stores.placement,
+            limits,
         )
-        tokens = PageTokens(signer)
-        self.queries = QueryService(database, definitions, static, dimension_tables, tokens, info.limits)
-        self.events = EventService(database, outbox, tokens)
+        self.queries = QueryService(
+            database, definitions, stores.static, stores.dimension_tables, stores.tokens, limits
+        )
+
+
+class RepositoryRegistry(_Services):
+    """The registry of one repository; implements `butler_model.ports.Registry`.
+
+    Parameters
+    ----------
+    room
+        Has a place for each transaction that may be open.
+    """
+
+    def __init__(
+        self,
+        info: RepositoryInfo,
+        database: Database,
+        schema: str | None,
+        signer: TokenSigner,
+        room: BoundedSemaphore,
+    ) -> None:
+        stores = _Stores(info, schema, signer)
+        super().__init__(stores, database, database)
+        self._info = info
+        self._database = database
+        self.events = EventService(database, stores.outbox, stores.tokens)
+
+        def within(pinned: PinnedDatabase, begun: BegunPuts) -> _Services:
+            # SQLite has one writer, and that is the transaction.
+            return _Services(stores, pinned, database if database.is_postgresql else pinned, begun)
+
+        self.transactions = TransactionService(database, stores.requests, self.events, info, room, within)
 
     @property
     def info(self) -> RepositoryInfo:
         with self._database.reading() as connection:
-            return replace(self._info, revision=self._definitions.snapshot(connection).revision)
+            return replace(self._info, revision=self.definitions.snapshot(connection).revision)
 
     @property
     def revision(self) -> int:
-        return self._definitions.observed_revision
+        return self.definitions.observed_revision
 
     def close(self) -> None:
         """Do nothing: connections belong to the application, which others use too."""
@@ -145,6 +211,7 @@ class RegistryApplication:
         self._stores = stores
         self._composites = composites
         self._limits = limits
+        self._room = BoundedSemaphore(limits.transactions)
         self._datastore_endpoint = datastore_endpoint
         self._open: dict[str, RepositoryRegistry] = {}
         self._lock = Lock()
@@ -196,7 +263,7 @@ class RegistryApplication:
             name, universe, stores, self._limits, self._datastore_endpoint, composites=composites
         )
         database, schema = self._databases.open(name)
-        return RepositoryRegistry(info, database, schema, self._signer)
+        return RepositoryRegistry(info, database, schema, self._signer, self._room)
 
     def names(self) -> list[str]:
         return self._databases.names()

@@ -62,6 +62,7 @@ __all__ = [
     "StorageClassError",
     "StorageClassTypeError",
     "StoreFullError",
+    "TransactionError",
     "TrashClaimedError",
     "TruncatedUploadError",
     "UnknownNameError",
@@ -130,6 +131,7 @@ from .repositories import (
     RepositoryExistsError,
     RepositoryNotFoundError,
     ServiceUnavailableError,
+    TransactionError,
     UnsupportedOperationError,
 )
 
