@@ -87,8 +87,8 @@ class RegistryTransaction(Registry, Protocol):
     def rollback_to(self) -> list[UUID]:
         """Undo what followed the latest savepoint, which is gone then, too.
 
-        Returns the ids of datasets whose put was begun since. They are given up, and remain to be taken back by `Puts.abort`
-        of the transaction, which gives grants to discard what they wrote, and `Puts.finish_abort`.
+        Returns the ids of datasets whose put was begun since. They are given up, and remain to be taken back: by
+        `Puts.abort` of the transaction, which gives grants to discard what they wrote, and `Puts.finish_abort`.
         """
         ...
 

@@ -36,8 +36,8 @@ from butler_registry.storage.single_commit import SingleCommit
 from butler_registry.storage.statistics import Statistics
 from butler_registry.storage.summary_store import Holding
 
-from .collection_summaries import holdings_of
 from .begun_puts import BegunPuts
+from .collection_summaries import holdings_of
 from .definitions import Definitions, Snapshot
 from .grant_office import GrantOffice
 from .limits import check_batch
@@ -45,6 +45,8 @@ from .proofs import Proofs, check_whole_groups
 from .put_planning import PlannedPut, PutPlanner, check_ids, conflict
 
 _MAX_LEASE_SECONDS = 86_400
+_GIVEN_UP_SECONDS = 3600
+"""For so long, a write may still be under way of which nobody knows the outcome."""
 _MAX_BEGUN = 10_000
 """Puts begun here of which the intent is remembered; others are committed as well, with more statements."""
 
@@ -358,7 +360,9 @@ class PutService:
     def give_up(self, intents: Sequence[IntentRow]) -> None:
         """Mark intents aborted, and write those that were undone anew, since something may have been written."""
         with self._intents_database.writing() as connection:
-            self._intents.upsert(connection, [replace(i, state=IntentState.ABORTED) for i in intents], 1)
+            self._intents.upsert(
+                connection, [replace(i, state=IntentState.ABORTED) for i in intents], _GIVEN_UP_SECONDS
+            )
             self._intents.mark_aborted(connection, [intent.dataset_id for intent in intents])
 
     def finish_abort(self, dataset_ids: Sequence[UUID], *, request_id: UUID) -> None:

@@ -113,7 +113,9 @@ class TransactionService:
         with database.writing() as connection:
             noted, is_new = self._requests.note(connection, transaction_id, _COMMITTED)
         if noted != _COMMITTED or not is_new:
-            raise TransactionError(f"The id {transaction_id} is that of a transaction that is over; use a new one.")
+            raise TransactionError(
+                f"The id {transaction_id} is that of a transaction that is over; use a new one."
+            )
 
     def end(self) -> None:
         """Give a place back."""
@@ -123,7 +125,9 @@ class TransactionService:
 class RepositoryTransaction:
     """One transaction; implements `butler_model.ports.RegistryTransaction`."""
 
-    def __init__(self, transaction_id: UUID, transactions: TransactionService, database: PinnedDatabase) -> None:
+    def __init__(
+        self, transaction_id: UUID, transactions: TransactionService, database: PinnedDatabase
+    ) -> None:
         self.id = transaction_id
         self.transactions = transactions
         self.events = transactions.events
@@ -148,9 +152,7 @@ class RepositoryTransaction:
     @property
     def info(self) -> RepositoryInfo:
         with self._database.reading() as connection:
-            return replace(
-                self.transactions.info, revision=self._definitions.snapshot(connection).revision
-            )
+            return replace(self.transactions.info, revision=self._definitions.snapshot(connection).revision)
 
     @property
     def revision(self) -> int:

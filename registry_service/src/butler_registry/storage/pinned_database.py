@@ -123,7 +123,9 @@ class PinnedDatabase(Database):
 
     def _latest_savepoint(self) -> NestedTransaction:
         if not self.depth:
-            raise TransactionError("The transaction has no savepoint that could be released or rolled back to.")
+            raise TransactionError(
+                "The transaction has no savepoint that could be released or rolled back to."
+            )
         return self._savepoints.pop()
 
     def undo(self) -> None:
