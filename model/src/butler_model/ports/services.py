@@ -76,6 +76,10 @@ class RegistryTransaction(Registry, Protocol):
         """Number of savepoints."""
         ...
 
+    def check(self) -> None:
+        """Raise `TransactionError` if it is over."""
+        ...
+
     def savepoint(self) -> None:
         """Begin a part that can be undone by itself."""
         ...

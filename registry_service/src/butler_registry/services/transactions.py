@@ -162,10 +162,8 @@ class RepositoryTransaction:
     def depth(self) -> int:
         return self._database.depth
 
-    @property
-    def is_over(self) -> bool:
-        """Whether it was committed or rolled back."""
-        return self._ended.is_set()
+    def check(self) -> None:
+        self._database.check()
 
     def savepoint(self) -> None:
         with self._database.alone():

@@ -56,10 +56,10 @@ class PinnedDatabase(Database):
         """Number of savepoints that were asked for and are not over."""
         return max(len(self._savepoints) - 1, 0)
 
-    @property
-    def is_over(self) -> bool:
-        """Whether it was ended."""
-        return bool(self._why_over)
+    def check(self) -> None:
+        """Raise `TransactionError` if it was ended; nobody waits for a block that goes on."""
+        if self._why_over:
+            raise TransactionError(self._why_over)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -70,8 +70,7 @@ class PinnedDatabase(Database):
     @contextmanager
     def _in_use(self) -> Iterator[Connection]:
         with self._lock:
-            if self._why_over:
-                raise TransactionError(self._why_over)
+            self.check()
             if self._connection.invalidated:
                 raise TransactionError(
                     "The transaction is rolled back: the registry lost its database. Begin it again."
