@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -391,3 +394,47 @@ def test_no_more_transactions_are_open_than_may_be(repository: Repository, butle
             each.result()
     with butler.transaction():
         put(butler, 1)
+
+
+_CLIENT = """
+import sys, time
+from butler import Butler
+with Butler(sys.argv[1], run="run1") as butler, butler.transaction():
+    butler.registry.registerRun("run2")
+    for run in "run1", "run2":
+        butler.put({"number": 1}, "note", instrument="Cam1", detector=1, run=run)
+    print("in the middle", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_client_that_is_killed_leaves_no_rows_and_its_files_have_owners(
+    repository: Repository, butler: Butler
+) -> None:
+    before = {**repository.rows(), "put_intent": 2}
+    command = [sys.executable, "-c", _CLIENT, repository.address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline() == "in the middle\n"
+        assert len(repository.files()) == 2
+        client.kill()
+    # Both wait for what the transaction holds.
+    began = time.monotonic()
+    butler.registry.registerRun("run3")
+    put(butler, 1)
+    assert time.monotonic() - began < 10
+    after = repository.rows()
+    if repository.deployment.root.startswith("grpc://") or "postgresql" in repository.deployment.database:
+        assert after.pop("put_intent") == before.pop("put_intent")
+    else:
+        # In one process with SQLite nobody is left who could write intents: fsck finds the files.
+        assert after.pop("put_intent") == 0
+        before.pop("put_intent")
+    assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {
+        "artifact_record": 1,
+        "collection": 1,
+        "collection_summary": 1,
+        "dataset": 1,
+        "dataset_tags_1": 1,
+        "outbox": 1,
+    }

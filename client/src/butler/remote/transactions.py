@@ -45,7 +45,7 @@ class RemoteTransactions:
         self.session = session
         self.events = events
 
-    def begin(self, transaction_id: UUID) -> RemoteTransaction:
+    def begin(self, transaction_id: UUID, *, cancellation: Cancellation | None = None) -> RemoteTransaction:
         limits = self.session.info.limits
         stream = TransactionStream(self.session.connection, limits.transaction_seconds)
         begin = pb.BeginTransaction(repository=self.session.repository, transaction_id=transaction_id.bytes)
@@ -89,7 +89,7 @@ class RemoteTransaction(RemoteServices):
         session = RepositorySession(connection, outside.repository, outside.info)
         session.see(revision)
         super().__init__(session)
-        self.puts = _NotedPuts(session, self._begun)
+        self.puts = _NotedPuts(session, self.check, self._begun)
         self.queries = _PagedQueries(session)
         self._session = session
 
@@ -158,6 +158,7 @@ class RemoteTransaction(RemoteServices):
         finally:
             self._stream.close()
         self._over = "The transaction is committed; begin another one."
+        self._begun = [set()]
         self.transactions.session.see(response.revision)
 
     def rollback(self) -> list[UUID]:
@@ -183,11 +184,13 @@ class RemoteTransaction(RemoteServices):
 class _NotedPuts(RemotePuts):
     """Remembers what was begun, for when the registry cannot be asked any more."""
 
-    def __init__(self, session: RepositorySession, begun: list[set[UUID]]) -> None:
+    def __init__(self, session: RepositorySession, check: Callable[[], None], begun: list[set[UUID]]) -> None:
         super().__init__(session)
+        self._check = check
         self._begun = begun
 
     def begin(self, request: BeginPut) -> list[PutIntent]:
+        self._check()
         if not request.validate_only:
             self._begun[-1].update(each for batch in request.batches for each in batch.dataset_ids)
         return super().begin(request)

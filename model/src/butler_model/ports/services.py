@@ -10,6 +10,7 @@ from typing import Protocol
 from uuid import UUID
 
 from butler_model.artifact import ArtifactUrl, FileToIngest, SignedReceipt
+from butler_model.cancellation import Cancellation
 from butler_model.composites import Composites
 from butler_model.repository import RepositoryInfo
 from butler_model.universe import DimensionUniverse
@@ -108,7 +109,7 @@ class RegistryTransaction(Registry, Protocol):
         """Undo all of it, unless it is undone already; nothing that can fail stops that.
 
         Returns the ids of datasets whose put was begun in it, which remain to be taken back by `Puts.abort` of the
-        repository itself. It may be called after the end.
+        repository itself. It may be called after the end; after a commit there are none.
         """
         ...
 
@@ -116,8 +117,10 @@ class RegistryTransaction(Registry, Protocol):
 class Transactions(Protocol):
     """Doing several things as one."""
 
-    def begin(self, transaction_id: UUID) -> RegistryTransaction:
+    def begin(self, transaction_id: UUID, *, cancellation: Cancellation | None = None) -> RegistryTransaction:
         """Begin a transaction, under a new id.
+
+        A ``cancellation`` ends a call in it for which nobody waits any more; it is to be rolled back then.
 
         Raises `OverloadedError` if there are too many. On SQLite it waits until no other is open.
         """

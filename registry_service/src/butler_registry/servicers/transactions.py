@@ -22,7 +22,7 @@ from butler_api.v1.transaction_service_pb2_grpc import TransactionServiceService
 from butler_model.errors import InvalidRequestError, TransactionError
 from butler_model.ports import RegistryTransaction
 
-from .long_calls import LongCalls
+from .long_calls import LongCalls, cancelled_with
 from .opened import OpenedInTransaction, OpenedRepositories
 
 _STREAMS = LongCalls("transactions", 64)
@@ -68,7 +68,7 @@ class TransactionServicer(TransactionServiceServicer):
         name = first.begin.repository
         opened = self._repositories.open(name)
         transaction_id = uuid_from_proto(first.begin.transaction_id, "transaction_id")
-        transaction = opened.registry.transactions.begin(transaction_id)
+        transaction = opened.registry.transactions.begin(transaction_id, cancellation=cancelled_with(context))
         try:
             within = OpenedInTransaction(name, replace(opened, registry=transaction))
             calls = _Calls(transaction, self._services(within), context)

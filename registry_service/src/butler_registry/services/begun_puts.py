@@ -45,6 +45,11 @@ class BegunPuts:
             for level in self._levels:
                 level.pop(dataset_id, None)
 
+    def clear(self) -> None:
+        """Forget all of them: they are committed for good."""
+        self._levels = [{}]
+        self._under_way.clear()
+
     def savepoint(self) -> None:
         """Begin a level."""
         self._levels.append({})

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
+from butler_model.cancellation import Cancellation
 from butler_model.errors import ButlerError, OverloadedError, TransactionError
 from butler_model.ports import (
     Associations,
@@ -91,13 +92,15 @@ class TransactionService:
         self._room = room
         self.make_services = make_services
 
-    def begin(self, transaction_id: UUID) -> RepositoryTransaction:
+    def begin(
+        self, transaction_id: UUID, *, cancellation: Cancellation | None = None
+    ) -> RepositoryTransaction:
         if not self._room.acquire(blocking=False):
             raise OverloadedError(
                 f"{self.info.limits.transactions} transactions are open already; try again when one is over."
             )
         try:
-            return RepositoryTransaction(transaction_id, self, PinnedDatabase(self._database))
+            return RepositoryTransaction(transaction_id, self, PinnedDatabase(self._database, cancellation))
         except BaseException:
             self._room.release()
             raise
@@ -194,6 +197,7 @@ class RepositoryTransaction:
                 raise
             try:
                 self._database.commit()
+                self._begun.clear()
             finally:
                 self._end("The transaction is committed; begin another one.")
 

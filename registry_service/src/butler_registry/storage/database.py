@@ -11,6 +11,7 @@ __all__ = [
     "connect_postgresql",
     "connect_sqlite",
     "execute_many",
+    "interrupt",
 ]
 
 import logging
@@ -157,7 +158,7 @@ class Database:
                 yield connection
                 return
             try:
-                with cancellation.stopping(lambda: _interrupt(connection)):
+                with cancellation.stopping(lambda: interrupt(connection)):
                     yield connection
             finally:
                 if cancellation.requested:
@@ -187,7 +188,7 @@ class Database:
         self.engine.dispose()
 
 
-def _interrupt(connection: Connection) -> None:
+def interrupt(connection: Connection) -> None:
     """Stop the statement that runs on a connection, from another thread; if that fails, it is tried again."""
     driver: Any = connection.connection.driver_connection
     dbapi: Any = connection.dialect.dbapi

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from sqlalchemy import Connection, NestedTransaction
+from sqlalchemy.exc import InvalidRequestError, StatementError
 
 from butler_model.cancellation import Cancellation
 from butler_model.errors import ButlerError, TransactionError
 
-from .database import Database, catalogued
+from .database import Database, catalogued, interrupt
 
 
 class PinnedDatabase(Database):
@@ -29,6 +30,8 @@ class PinnedDatabase(Database):
     ----------
     database
         Gives the connection. On SQLite this waits until no other transaction writes.
+    cancellation
+        Ends the statement that runs when it is requested; then only `undo`, and what follows it, can be done.
 
     Attributes
     ----------
@@ -36,10 +39,12 @@ class PinnedDatabase(Database):
         When the latest block ended, by the monotonic clock, in seconds.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cancellation: Cancellation | None) -> None:
         super().__init__(database.engine)
         self._lock = threading.RLock()
         self._why_over = ""
+        self._cancellation = cancellation or Cancellation()
+        self._stopping = self._cancellation
         self._held = ExitStack()
         self._connection = self._held.enter_context(database.beginning())
         # By the first, all can be undone without giving up SQLite's lock.
@@ -75,9 +80,14 @@ class PinnedDatabase(Database):
                 raise TransactionError(
                     "The transaction is rolled back: the registry lost its database. Begin it again."
                 )
+            connection = self._connection
             try:
-                with catalogued():
-                    yield self._connection
+                with catalogued(), self._stopping.stopping(lambda: interrupt(connection)):
+                    yield connection
+            except (InvalidRequestError, StatementError) as error:
+                raise TransactionError(
+                    "The transaction is rolled back, since its database connection broke. Begin it again."
+                ) from error
             finally:
                 self.last_used = time.monotonic()
 
@@ -129,6 +139,7 @@ class PinnedDatabase(Database):
 
     def undo(self) -> None:
         """Undo everything; the transaction goes on."""
+        self._stopping = Cancellation()
         with self._in_use() as connection:
             while self._savepoints:
                 self._savepoints.pop().rollback()
@@ -152,4 +163,7 @@ class PinnedDatabase(Database):
         with self._lock:
             self._why_over = self._why_over or why
             with suppress(ButlerError):
+                if self._cancellation.requested:
+                    # The database may hear of it late, and must not stop what somebody else does on the connection.
+                    self._connection.invalidate()
                 self._held.close()
