@@ -37,7 +37,8 @@ def serve_command(config: Path | None) -> None:
         composites=Composites(settings.composites),
         limits=limits,
         datastore_endpoint=settings.datastore_endpoint,
-        pool_size=settings.workers,
+        # A transaction keeps one for itself.
+        pool_size=settings.workers + limits.transactions,
     )
     try:
         services = registry_services(repositories, limits)

@@ -38,7 +38,8 @@ class RegistrySettings(ServiceSettings):
         What new repositories store as separate components, unless their maker says; see `butler_model.composites`.
         A table ``[composites]`` with ``default`` and ``[composites.disassembled]``, in the environment JSON.
     transactions
-        Transactions that may be open at once; a quarter of ``workers`` if not given. Each has a database connection.
+        Transactions that may be open at once; a quarter of ``workers`` if not given. Each has a
+        database connection, beside the one for each worker.
     transaction_idle_seconds, transaction_seconds
         How long one may wait for its next call, and last.
     """
