@@ -18,7 +18,7 @@ from typing import Protocol
 from uuid import UUID
 
 from butler_model.cancellation import Cancellation
-from butler_model.errors import ButlerError, OverloadedError, TransactionError
+from butler_model.errors import ButlerError, InvalidRequestError, OverloadedError, TransactionError
 from butler_model.ports import (
     Associations,
     Collections,
@@ -38,7 +38,8 @@ from .definitions import Definitions
 from .puts import PutService
 
 _LOGGER = logging.getLogger(__name__)
-_COMMITTED, _ROLLED_BACK = "transaction committed", "transaction rolled back"
+_COMMITTED, _ROLLED_BACK = ("transaction", "committed"), ("transaction", "rolled back")
+"""What is noted under the id of a transaction: whichever is first stands, and who comes second waits to see it."""
 _ROLLED_BACK_MESSAGE = "The transaction was rolled back; begin another one."
 
 
@@ -106,16 +107,21 @@ class TransactionService:
             raise
 
     def was_committed(self, transaction_id: UUID) -> bool:
-        # Whichever of the two is noted first stands; the other waits for it.
-        with self._database.writing() as connection:
-            noted, _ = self._requests.note(connection, transaction_id, _ROLLED_BACK)
-        return noted == _COMMITTED
+        try:
+            with self._database.writing() as connection:
+                self._requests.is_repeat(connection, transaction_id, *_ROLLED_BACK)
+        except InvalidRequestError:
+            return True
+        return False
 
     def note_commit(self, transaction_id: UUID, database: PinnedDatabase) -> None:
         """Note in a transaction that it is committed; `TransactionError` if somebody was told that it never will."""
-        with database.writing() as connection:
-            noted, is_new = self._requests.note(connection, transaction_id, _COMMITTED)
-        if noted != _COMMITTED or not is_new:
+        try:
+            with database.writing() as connection:
+                is_over = self._requests.is_repeat(connection, transaction_id, *_COMMITTED)
+        except InvalidRequestError:
+            is_over = True
+        if is_over:
             raise TransactionError(
                 f"The id {transaction_id} is that of a transaction that is over; use a new one."
             )

@@ -30,19 +30,6 @@ class RequestStore:
         id.
         """
         digest = hashlib.sha256(repr(what).encode()).hexdigest()
-        noted, first = self.note(connection, request_id, digest)
-        if noted != digest:
-            raise InvalidRequestError(
-                f"The request_id {request_id} belongs to another request; make a new one for each.",
-                request_id=str(request_id),
-            )
-        return not first
-
-    def note(self, connection: Connection, request_id: UUID, digest: str) -> tuple[str, bool]:
-        """Note a digest under an id unless there is one; return what stands there, and whether it is new.
-
-        Waits for a transaction that is noting something under the id.
-        """
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         insert = (
             dialect.insert(self._table)
@@ -51,6 +38,11 @@ class RequestStore:
             .returning(self._table.c.request_id)
         )
         if connection.execute(insert).first() is not None:
-            return digest, True
+            return False
         known = select(self._table.c.digest).where(self._table.c.request_id == request_id)
-        return connection.execute(known).scalar_one(), False
+        if connection.execute(known).scalar_one() != digest:
+            raise InvalidRequestError(
+                f"The request_id {request_id} belongs to another request; make a new one for each.",
+                request_id=str(request_id),
+            )
+        return True
