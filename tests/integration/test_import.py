@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from butler.loading import ImportCount, ImportSummary, import_export
+from butler.transactions import CurrentRegistry
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.config import PosixStoreConfig
 from butler_model.artifact import SignedReceipt
@@ -73,7 +74,8 @@ class Repository:
             if isinstance(text, str)
             else text
         )
-        return import_export(self.registry, self.datastore, source, **options)  # type: ignore[arg-type]
+        registry = CurrentRegistry(self.registry, self.datastore, Limits())
+        return import_export(registry, self.datastore, source, **options)  # type: ignore[arg-type]
 
     def find(self, dataset_type: str, run: str, *data_ids: DataId) -> list[FoundDataset | None]:
         lookup = DatasetLookup(dataset_type, data_ids, (run,), want_artifacts=True)

@@ -31,6 +31,7 @@ from butler_api.v1 import (
     query_service_pb2,
     removal_service_pb2,
     repository_service_pb2,
+    transaction_service_pb2,
 )
 from butler_api.v1.collection_service_pb2_grpc import CollectionServiceStub
 from butler_api.v1.dataset_service_pb2_grpc import DatasetServiceStub
@@ -80,6 +81,7 @@ SERVICES = [
         query_service_pb2,
         removal_service_pb2,
         repository_service_pb2,
+        transaction_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 ]

@@ -9,6 +9,7 @@ import html
 import os
 import weakref
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from types import EllipsisType, TracebackType
 from typing import IO, Any, Self
 
@@ -215,6 +216,30 @@ class Butler(DatasetLocating, DatasetWriting, DatasetRemoving, DatasetQuerying, 
             {**self._defaults.given, **kwargs},
         )
         return clone
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Return a context manager: what this thread does in it with the repository is done together, or not at all.
+
+        An exception leaves no dimension record, dataset, collection, edit of one, or file. Within, the thread sees what
+        it did, and nobody else does. One transaction in another is a part of it that can fail by itself: catch its
+        exception around the inner ``with``, and go on. A call that fails leaves nothing, so its exception can
+        be caught as well.
+
+        It belongs to the thread, for this butler and all its clones; other threads are not in it, nor are butlers that
+        were opened by themselves, those unpickled among them. On SQLite nobody else can write until it ends.
+
+        Raises
+        ------
+        ReadOnlyError
+            Raised if the butler is not writeable.
+        OverloadedError
+            Raised if there are too many transactions; the repository's limits have how many may be.
+        TransactionError
+            Raised, by whatever is called next, if it was rolled back because it lasted or waited too long, or because a
+            connection broke; nothing of it is done then, and it can be begun again.
+        """
+        check_writeable(self._writeable, "change it in a transaction")
+        return self._connection.registry.transaction()
 
     def import_(
         self,

@@ -17,13 +17,14 @@ from typing import Any
 from butler_model.artifact import DIRECT_STORE, ArtifactRecord
 from butler_model.composites import Composites
 from butler_model.errors import ConfigurationError, InvalidRequestError
-from butler_model.ports import Datastore, Registry
+from butler_model.ports import Datastore
 from butler_model.repository import RepositoryInfo, check_repository_name
 
 from .cache import ArtifactCache
 from .cache_settings import CacheSettings
 from .configuration import RepositoryConfiguration, load_universe
 from .predictions import PredictedIds
+from .transactions import CurrentRegistry
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 
@@ -58,6 +59,8 @@ class Connection:
     ----------
     address
         What it was opened with, from which it can be opened again.
+    registry
+        In a thread that has begun a transaction, that of the transaction.
     locate
         Gives the URI of an artifact.
     predicted
@@ -71,7 +74,7 @@ class Connection:
     """
 
     address: str
-    registry: Registry
+    registry: CurrentRegistry
     datastore: Datastore
     locate: Callable[[ArtifactRecord], str]
     close: Callable[[], None]
@@ -130,7 +133,7 @@ def connect(config: str | os.PathLike[str]) -> Connection:
     embedded = EmbeddedRepository(configuration)
     return Connection(
         os.path.abspath(text),
-        embedded.registry,
+        CurrentRegistry(embedded.registry, embedded.datastore, embedded.registry.info.limits),
         embedded.datastore,
         embedded.locate,
         embedded.close,
@@ -197,7 +200,8 @@ def _connect_remote(text: str, address: RemoteAddress) -> Connection:
         registry.close()
         datastore.close()
 
-    return Connection(text, registry, datastore, _uri_of, close, cache)
+    current = CurrentRegistry(registry, datastore, registry.info.limits)
+    return Connection(text, current, datastore, _uri_of, close, cache)
 
 
 def _uri_of(record: ArtifactRecord) -> str:

@@ -15,11 +15,12 @@ from butler_model.artifact import ArtifactLayout
 from butler_model.data_id import DataCoordinate
 from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import ConflictingDefinitionError
-from butler_model.ports import Datastore, Registry
+from butler_model.ports import Datastore
 from butler_model.repository import Limits
 
 from .export_datasets import DatasetBatch, PlannedDataset
 from .putting import PutProtocol, chunks_of_file
+from .transactions import CurrentRegistry
 
 _NAMESPACE = UUID("5b8f7d1c-3c0e-4f6e-9f3b-6f1d0c9b7a52")
 
@@ -50,7 +51,7 @@ class _DatasetOfFile:
 class ExportPuts:
     """Puts batches so that each is there wholly or not at all, and so that all can be repeated."""
 
-    registry: Registry
+    registry: CurrentRegistry
     datastore: Datastore
     limits: Limits
 

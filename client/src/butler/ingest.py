@@ -138,7 +138,8 @@ class FileIngest:
             return self._storing.store(stored, protocol)
 
         begun = protocol.carry_out([put.begin for put in puts], store)
-        self._storing.remove_sources([file for files in stored for file in files])
+        files_stored = [file for part in stored for file in part]
+        self._connection.registry.after_commit(lambda: self._storing.remove_sources(files_stored))
         for put, intents in zip(puts, begun, strict=True):
             _resolve(put, intents)
         for i, found in there.items():

@@ -28,7 +28,7 @@ from uuid import uuid4
 
 from butler_model.dataset import DatasetType
 from butler_model.errors import InvalidRequestError, UnsupportedOperationError
-from butler_model.ports import Datastore, Registry
+from butler_model.ports import Datastore
 from butler_model.records import DimensionRecord
 from butler_model.repository import Limits
 
@@ -37,6 +37,7 @@ from .export_datasets import DatasetBatch, plan_datasets
 from .export_file import CollectionBlock, ExportFile, read_export
 from .export_puts import ExportPuts
 from .ingest_files import Progress
+from .transactions import CurrentRegistry
 from .universe_upgrade import upgrade_export
 
 _COPYING = (None, "auto", "copy")
@@ -80,7 +81,7 @@ class ImportSummary:
 
 
 def import_export(
-    registry: Registry,
+    registry: CurrentRegistry,
     datastore: Datastore,
     source: str | os.PathLike[str] | IO[bytes] | IO[str],
     *,
@@ -163,7 +164,7 @@ def _check_transfer(transfer: str | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Loader:
-    registry: Registry
+    registry: CurrentRegistry
     datastore: Datastore
     limits: Limits
     progress: Progress

@@ -133,8 +133,9 @@ class ArtifactRetrieval:
         limits = replace(limits, batch_items=min(limits.batch_items, _BATCH_FILES))
         batches = in_batches(missing, lambda target: target.size, limits)
         done = 0
+        fetch = self._connection.registry.carried(self._fetch)
         with ThreadPoolExecutor(_PARALLEL, "butler-retrieve") as pool:
-            under_way = [pool.submit(self._fetch, batch) for batch in batches]
+            under_way = [pool.submit(fetch, batch) for batch in batches]
             try:
                 for future in as_completed(under_way):
                     done += future.result()

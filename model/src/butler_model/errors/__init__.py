@@ -63,6 +63,7 @@ __all__ = [
     "StorageClassError",
     "StorageClassTypeError",
     "StoreFullError",
+    "TransactionError",
     "TrashClaimedError",
     "TruncatedUploadError",
     "UnknownNameError",
@@ -132,6 +133,7 @@ from .repositories import (
     RepositoryExistsError,
     RepositoryNotFoundError,
     ServiceUnavailableError,
+    TransactionError,
     UnsupportedOperationError,
 )
 

@@ -14,6 +14,7 @@ __all__ = [
     "RepositoryExistsError",
     "RepositoryNotFoundError",
     "ServiceUnavailableError",
+    "TransactionError",
     "UnsupportedOperationError",
 ]
 
@@ -81,6 +82,13 @@ class ServiceUnavailableError(ButlerError, ConnectionError):
 
     reason = "SERVICE_UNAVAILABLE"
     status = Status.UNAVAILABLE
+
+
+class TransactionError(ButlerError, RuntimeError):
+    """A transaction is over, or what was asked does not fit how far it is; what it did is undone as a whole."""
+
+    reason = "TRANSACTION"
+    status = Status.ABORTED
 
 
 class DeadlineExceededError(ButlerError, TimeoutError):

@@ -76,6 +76,9 @@ class QueryService:
         self, spec: QuerySpec, page_rows: int = 0, *, cancellation: Cancellation | None = None
     ) -> Iterator[ResultPage]:
         wanted = self._page_rows(page_rows)
+        if not self._database.has_cursors:
+            yield from self._pages(spec, wanted)
+            return
         with self._database.reading_one_state(cancellation) as connection:
             snapshot = self._definitions.snapshot(connection)
             plan = self._plan(snapshot, spec)
@@ -87,6 +90,15 @@ class QueryService:
                     yield ResultPage(columns, rows, b"", snapshot.revision)
             finally:
                 result.close()
+
+    def _pages(self, spec: QuerySpec, rows: int) -> Iterator[ResultPage]:
+        token = b""
+        while True:
+            page = self.page(spec, PageRequest(rows, token))
+            token = page.next_token
+            yield replace(page, next_token=b"")
+            if not token:
+                return
 
     def count(self, spec: QuerySpec, *, exact: bool = True) -> int:
         with self._database.reading_one_state() as connection:
