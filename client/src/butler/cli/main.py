@@ -69,6 +69,8 @@ COMMANDS = {
         "trash:trash", "Look at what was removed and is not deleted yet, and restore it."
     ),
     "empty-trash": CommandSummary("trash:empty_trash", "Delete what is in the trash and due, for good."),
+    "fsck": CommandSummary("inspection:fsck", "Compare what the registry knows with what the stores hold."),
+    "verify": CommandSummary("inspection:verify", "Read every artifact, and compare it with its record."),
     "cache": CommandSummary("cache:cache", "Look at and empty the cache of artifacts on this machine."),
     "serve": CommandSummary("serve:serve", "Run both services in one process, for development."),
     "ping": CommandSummary("repository:ping", "Measure how fast a repository answers."),
@@ -173,8 +175,9 @@ def _usage_line(error: click.ClickException) -> str:
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="REPO is the directory of a repository, the path of its butler.yaml, or grpc://HOST:PORT/REPOSITORY. "
-    "With --json a command prints one JSON object per line; times are TAI. Exit codes: 2 malformed command line, "
-    "3 not found, 4 conflict, 5 invalid input, 6 unavailable, 7 damaged data, 8 forbidden, 70 error of the program.",
+    "With --json a command prints one JSON object per line; times are TAI. Exit codes: 1 something found, 2 malformed "
+    "command line, 3 not found, 4 conflict, 5 invalid input, 6 unavailable, 7 damaged data, 8 forbidden, 70 error of "
+    "the program.",
 )
 @click.option(
     "--debug", is_flag=True, envvar="BUTLER_DEBUG", help="Show where an error came from.", show_envvar=True
