@@ -55,8 +55,6 @@ COMMANDS = {
     "query-datasets": CommandSummary("queries:query_datasets", "List datasets."),
     "query-data-ids": CommandSummary("queries:query_data_ids", "List data IDs."),
     "query-dimension-records": CommandSummary("queries:query_dimension_records", "List dimension records."),
-    "fsck": CommandSummary("inspection:fsck", "Compare what the registry knows with what the stores hold."),
-    "verify": CommandSummary("inspection:verify", "Read every artifact, and compare it with its record."),
     "prune-datasets": CommandSummary(
         "removal:prune_datasets", "Remove datasets, their artifacts, or their tags."
     ),
@@ -71,6 +69,8 @@ COMMANDS = {
         "trash:trash", "Look at what was removed and is not deleted yet, and restore it."
     ),
     "empty-trash": CommandSummary("trash:empty_trash", "Delete what is in the trash and due, for good."),
+    "fsck": CommandSummary("inspection:fsck", "Compare what the registry knows with what the stores hold."),
+    "verify": CommandSummary("inspection:verify", "Read every artifact, and compare it with its record."),
     "cache": CommandSummary("cache:cache", "Look at and empty the cache of artifacts on this machine."),
     "serve": CommandSummary("serve:serve", "Run both services in one process, for development."),
     "ping": CommandSummary("repository:ping", "Measure how fast a repository answers."),
