@@ -502,7 +502,7 @@ class LostAnswers:
 
 @pytest.fixture
 def lossy(butler: Butler, monkeypatch: pytest.MonkeyPatch) -> LostAnswers:
-    registry = butler._connection.registry
+    registry = butler._connection.registry.repository
     puts = LostAnswers(registry.puts, 1)
     monkeypatch.setattr(registry, "puts", puts)
     return puts

@@ -62,10 +62,15 @@ class CurrentRegistry:
     """The registry of a repository, or in a thread that has begun a transaction the one of that.
 
     Implements `butler_model.ports.Registry`. A transaction belongs to the thread that began it; `carried` lends it.
+
+    Attributes
+    ----------
+    repository
+        The registry outside of any transaction.
     """
 
     def __init__(self, repository: Registry, datastore: Datastore, limits: Limits) -> None:
-        self._repository = repository
+        self.repository = repository
         self._datastore = datastore
         self._limits = limits
         self._thread = threading.local()
@@ -77,7 +82,7 @@ class CurrentRegistry:
     @property
     def _registry(self) -> Registry:
         current = self._open
-        return self._repository if current is None else current.transaction
+        return self.repository if current is None else current.transaction
 
     @property
     def in_transaction(self) -> bool:
@@ -95,7 +100,7 @@ class CurrentRegistry:
             with self._part(current):
                 yield
             return
-        transaction = self._repository.transactions.begin(uuid4())
+        transaction = self.repository.transactions.begin(uuid4())
         current = self._thread.open = _Open(transaction)
         try:
             yield
@@ -149,7 +154,7 @@ class CurrentRegistry:
         """Ask for an outcome that is not known; the error given if nobody answers. Then nothing may be discarded."""
         for pause in _PAUSES:
             try:
-                return self._repository.transactions.was_committed(transaction_id)
+                return self.repository.transactions.was_committed(transaction_id)
             except _UNKNOWN:
                 time.sleep(pause)
         raise error
@@ -234,15 +239,15 @@ class CurrentRegistry:
 
     @property
     def events(self) -> Events:
-        return self._repository.events
+        return self.repository.events
 
     @property
     def transactions(self) -> Transactions:
-        return self._repository.transactions
+        return self.repository.transactions
 
     def close(self) -> None:
         """Give back connections."""
-        self._repository.close()
+        self.repository.close()
 
 
 def take_back(puts: Puts, datastore: Datastore, dataset_ids: Sequence[UUID]) -> None:

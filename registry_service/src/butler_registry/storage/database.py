@@ -71,9 +71,10 @@ def connect_postgresql(url: str, pool_size: int) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
+        commits = connection.autocommit
         connection.autocommit = True  # else it would be undone with the first transaction
         connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT_SECONDS}s'")
-        connection.autocommit = False
+        connection.autocommit = commits
 
     return engine
 
