@@ -21,7 +21,6 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Insert,
     Integer,
     Select,
     Table,
@@ -37,8 +36,8 @@ from butler_model.artifact import ArtifactLayout, ArtifactRecord
 from butler_model.errors import ConflictingDefinitionError
 
 from .bound_rows import among, bound_rows
+from .bulk_insert import BulkInsert
 from .column_types import database_time
-from .database import execute_many
 from .dataset_type_store import DatasetTypeRow
 from .prepared import PreparedStatement
 from .schema import StaticTables
@@ -83,13 +82,11 @@ class DatasetStore:
         self.tables = (tables.dataset, tables.artifact_record)
         self._datasets = datasets = tables.dataset
         self._artifacts = tables.artifact_record
-        self._insert_dataset = datasets.insert().values(ingest_nsec=ingest_time())
-        self._type_ids = select(datasets.c.id, datasets.c.dataset_type_id).where(
-            datasets.c.id.in_(bindparam("ids", expanding=True))
-        )
+        self._insert_datasets = BulkInsert(datasets, {"ingest_nsec": ingest_time()})
+        self._type_ids = select(datasets.c.id, datasets.c.dataset_type_id)
         self._revision = select(tables.revision.c.value).scalar_subquery().label("revision")
-        self._insert_artifact = tables.artifact_record.insert()
-        self._insert_places: dict[Table, Insert] = {}
+        self._insert_artifacts = BulkInsert(tables.artifact_record)
+        self._insert_places: dict[Table, BulkInsert] = {}
         self._searches_of_many: dict[tuple[Table, bool], Select[Any]] = {}
         self._searches: dict[tuple[Table, bool, bool], PreparedStatement] = {}
 
@@ -103,17 +100,17 @@ class DatasetStore:
         datasets = sorted(datasets, key=lambda d: (d.run_id, d.data_id))
         ids = [{"id": d.dataset_id, "dataset_type_id": row.id, "run_id": d.run_id} for d in datasets]
         try:
-            execute_many(connection, self._insert_dataset, ids)
-            execute_many(connection, self._insert_place(row.tags), [place_values(row, d) for d in datasets])
+            self._insert_datasets.execute(connection, ids)
+            self._insert_place(row.tags).execute(connection, [place_values(row, d) for d in datasets])
         except IntegrityError as error:
             raise already_there(row) from error
         artifacts = [artifact_values(a) for d in datasets for a in d.artifacts]
-        execute_many(connection, self._insert_artifact, artifacts)
+        self._insert_artifacts.execute(connection, artifacts)
 
-    def _insert_place(self, tags: Table) -> Insert:
+    def _insert_place(self, tags: Table) -> BulkInsert:
         statement = self._insert_places.get(tags)
         if statement is None:
-            statement = self._insert_places[tags] = tags.insert()
+            statement = self._insert_places[tags] = BulkInsert(tags)
         return statement
 
     def find(
@@ -180,7 +177,7 @@ class DatasetStore:
 
     def type_ids(self, connection: Connection, dataset_ids: Sequence[UUID]) -> dict[UUID, int]:
         """Return the dataset type of each dataset that exists."""
-        rows = connection.execute(self._type_ids, {"ids": list(dataset_ids)})
+        rows = connection.execute(self._type_ids.where(among(self._datasets.c.id, dataset_ids, connection)))
         return {row.id: row.dataset_type_id for row in rows}
 
     def get(
