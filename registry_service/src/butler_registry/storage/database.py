@@ -16,7 +16,7 @@ __all__ = [
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -200,7 +200,7 @@ def interrupt(connection: Connection) -> None:
             driver.interrupt()
 
 
-def execute_many(connection: Connection, statement: Executable, rows: Sequence[dict[str, Any]]) -> int:
+def execute_many(connection: Connection, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> int:
     """Execute a statement once per row; return how many rows of the database it touched.
 
     A single row is sent as one statement: the driver's way for many begins with another round trip.
