@@ -98,8 +98,7 @@ def import_file(
     began = time.monotonic()
     with closing(connect(repository)) as connection, output.progress() as progress:
         summary = import_export(
-            connection.registry,
-            connection.datastore,
+            connection,
             file,
             directory=directory or Path(file).parent,
             transfer=transfer,
