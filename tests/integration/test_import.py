@@ -74,7 +74,9 @@ class Repository:
             if isinstance(text, str)
             else text
         )
-        connection = Connection("test", self.registry, self.datastore, lambda record: record.key, lambda: None)
+        connection = Connection(
+            "test", self.registry, self.datastore, lambda record: record.key, lambda: None
+        )
         return import_export(connection, source, **options)  # type: ignore[arg-type]
 
     def find(self, dataset_type: str, run: str, *data_ids: DataId) -> list[FoundDataset | None]:
@@ -253,7 +255,10 @@ def test_datasets_with_integer_ids_get_uuids_and_can_be_imported_again(
     repository.load(shared_data / "base.yaml")
     repository.load(shared_data / "datasets.yaml")
     (bias,) = repository.find("bias", "imported_g", {"instrument": "Cam1", "detector": 1})
-    assert repository.load(shared_data / "datasets.yaml").datasets == {"bias": counts(6, 0), "flat": counts(7, 0)}
+    assert repository.load(shared_data / "datasets.yaml").datasets == {
+        "bias": counts(6, 0),
+        "flat": counts(7, 0),
+    }
     assert repository.find("bias", "imported_g", {"instrument": "Cam1", "detector": 1}) == [bias]
 
 
@@ -270,9 +275,7 @@ def test_datasets_with_uuids_keep_them_and_can_be_imported_again(repository: Rep
 
 def test_an_id_that_belongs_to_another_dataset_is_refused(repository: Repository) -> None:
     repository.load(CAMERA + datasets(record(0, 1)))
-    with pytest.raises(
-        ConflictingDefinitionError, match=f"{IDS[0]}.*this id belongs to note@.*2"
-    ):
+    with pytest.raises(ConflictingDefinitionError, match=f"{IDS[0]}.*this id belongs to note@.*2"):
         repository.load(CAMERA + datasets(record(0, 2)))
 
 

@@ -261,7 +261,9 @@ def _files(reader: _Reader, i: int, entry: Mapping[str, Any]) -> Iterator[FileEn
     components: set[str] = set()
     for part in reader.field(entry, "components", list, i) if "components" in entry else ():
         if type(part) is not dict or entry.get("path") is not None:
-            raise reader.refuse("has a file of its own, or something else than a mapping, among components.", i)
+            raise reader.refuse(
+                "has a file of its own, or something else than a mapping, among components.", i
+            )
         file = _file(reader, i, part)
         name, storage_class = (reader.field(part, key, str, i) for key in ("component", "storage_class"))
         if name in components:

@@ -7,8 +7,6 @@ __all__ = ["KNOWN_LABELS", "extension_of", "foreign_name", "label_of"]
 
 from pathlib import PurePosixPath
 
-from butler_model.artifact import ArtifactLayout
-
 from .export_blocks import FileEntry
 
 _PACKAGE = "lsst.daf.butler.formatters"
@@ -44,14 +42,14 @@ _EXTENSIONS = {
 }
 
 
-def foreign_name(layout: ArtifactLayout) -> str | None:
-    """Return the dotted name under which the older library knows what reads an artifact, `None` if it has nothing.
+def foreign_name(label: str, storage_class: str) -> str | None:
+    """Return the dotted name under which the older library knows what reads a file, `None` if it has nothing.
 
-    It refuses a whole export for a name that it cannot import, so none is better than ours.
+    It refuses a whole export for a name that it cannot import, so no name is better than one of ours.
     """
-    if layout.formatter == "fits" and layout.storage_class.startswith("Exposure"):
+    if label == "fits" and storage_class.startswith("Exposure"):
         return _EXPOSURE
-    return _FOREIGN.get(layout.formatter)
+    return _FOREIGN.get(label)
 
 
 def label_of(file: FileEntry) -> str | None:

@@ -127,7 +127,8 @@ class GroupPuts:
                 else:
                     _check_same(batch, data_id, there.ref)
             if absent:
-                ids, data_ids = (tuple(all_[i] for i in absent) for all_ in (group.ids, group.data_ids))
+                ids = tuple(group.ids[i] for i in absent)
+                data_ids = tuple(group.data_ids[i] for i in absent)
                 groups.append(replace(group, ids=ids, data_ids=data_ids))
         return groups
 
@@ -166,7 +167,7 @@ class GroupPuts:
             contents: list[tuple[bytes, Content]] = []
             intents = iter(begun[0])
             for group in ordered:
-                first = [next(intents) for _ in group.ids][0]
+                first, *_ = (next(intents) for _ in group.ids)
                 tokens = {grant.component: grant.token for grant in first.grants}
                 for artifact in group.artifacts:
                     component = artifact.layout.component

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Exports: what is written, and that an import of it gives the same repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from butler import Butler, CollectionType
+from butler.export_context import RepositoryExport
+from tests.support.butlers import Deployment, Repository
+from tests.support.contents import contents_of, second_repository
+from tests.support.observed import observe
+
+
+def save_all(butler: Butler, export: RepositoryExport) -> None:
+    """Export everything that a repository holds."""
+    for element in butler.dimensions:
+        if element.has_table:
+            export.saveDimensionData(element, butler.registry.queryDimensionRecords(element.name))
+    for name in butler.registry.queryCollections():
+        export.saveCollection(name)
+    export.saveDatasets(butler.query_all_datasets("*", find_first=False, limit=None, explain=False))
+
+
+def content_of(path: Path) -> dict[str, Any]:
+    """Return an export as plain values."""
+    loader = type("Loader", (yaml.SafeLoader,), {})
+    loader.add_multi_constructor("", lambda loader, suffix, node: (suffix, str(node.value)))
+    content: dict[str, Any] = yaml.load(path.read_text(), Loader=loader)  # noqa: S506
+    return content
+
+
+def blocks_of(path: Path, kind: str) -> list[dict[str, Any]]:
+    return [block for block in content_of(path)["data"] if block["type"] == kind]
+
+
+@pytest.fixture
+def embedded(place: Deployment) -> bool:
+    return not place.root.startswith("grpc://")
+
+
+@pytest.fixture
+def observed_butler(repository: Repository) -> Butler:
+    butler = repository.butler(writeable=True)
+    observe(butler)
+    return butler
+
+
+def test_everything_comes_back_by_an_import_also_twice(
+    observed_butler: Butler, place: Deployment, tmp_path: Path
+) -> None:
+    # D70, D71
+    butler = observed_butler
+    butler.collections.register("outer", CollectionType.CHAINED, doc="Über allem;\n'zwei' Zeilen")
+    butler.collections.redefine_chain("outer", ["chain", "tag"])
+    expected = contents_of(butler)
+    with butler.export(directory=tmp_path / "out", format="yaml", transfer="copy") as export:
+        save_all(butler, export)
+    with second_repository(place) as second:
+        for new in (True, False):
+            summary = second.import_(directory=tmp_path / "out", transfer="copy")
+            assert any(count.new for count in summary.datasets.values()) is new
+            assert contents_of(second) == expected
