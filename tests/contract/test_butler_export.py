@@ -26,11 +26,16 @@ def save_all(butler: Butler, export: RepositoryExport) -> None:
     export.saveDatasets(butler.query_all_datasets("*", find_first=False, limit=None, explain=False))
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads an export as plain values, tags as pairs of tag and content."""
+
+
+_Loader.add_multi_constructor("", lambda loader, tag, node: (tag, node.value))
+
+
 def content_of(path: Path) -> dict[str, Any]:
     """Return an export as plain values."""
-    loader = type("Loader", (yaml.SafeLoader,), {})
-    loader.add_multi_constructor("", lambda loader, suffix, node: (suffix, str(node.value)))
-    content: dict[str, Any] = yaml.load(path.read_text(), Loader=loader)  # noqa: S506
+    content: dict[str, Any] = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506
     return content
 
 

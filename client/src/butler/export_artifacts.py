@@ -12,7 +12,7 @@ from pathlib import Path
 from butler_model.artifact import DIRECT_STORE, ArtifactRecord
 from butler_model.dataset import DatasetRef
 from butler_model.errors import UnsupportedOperationError
-from butler_model.file_uri import path_of_file_uri
+from butler_model.file_uri import file_uri
 from butler_model.placement import Placement
 from butler_model.ports import FoundDataset
 
@@ -78,7 +78,10 @@ class ExportArtifacts:
         if self._transfer is None:
             return [[artifact.record.key for artifact in found.artifacts] for found in datasets]
         if self._transfer == "direct":
-            return [[self._uri_of(artifact.record) for artifact in found.artifacts] for found in datasets]
+            return [
+                [file_uri(self._path_of(artifact.record)) for artifact in found.artifacts]
+                for found in datasets
+            ]
         paths = self._paths(datasets)
         if self._transfer in _LINKING:
             self._link(datasets, paths)
@@ -127,7 +130,7 @@ class ExportArtifacts:
     def _link(self, datasets: Sequence[FoundDataset], paths: dict[ArtifactRecord, str]) -> None:
         assert self._directory is not None
         for record, path in paths.items():
-            source = os.path.realpath(path_of_file_uri(self._uri_of(record)))
+            source = os.path.realpath(self._path_of(record))
             target = self._directory.absolute() / path
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -151,12 +154,12 @@ class ExportArtifacts:
                     raise
         os.symlink(source, target)
 
-    def _uri_of(self, record: ArtifactRecord) -> str:
-        uri = self._connection.locate(record)
-        if not uri.startswith("file://"):
+    def _path_of(self, record: ArtifactRecord) -> str:
+        path = self._connection.file_of(record)
+        if path is None:
             raise UnsupportedOperationError(
-                f"{uri!r:.300} is no file that can be seen from here, so it cannot be exported with transfer="
-                f"{self._transfer!r}; use 'copy'.",
+                f"{self._connection.locate(record)!r:.300} is no file that can be seen from here, so it cannot be "
+                f"exported with transfer={self._transfer!r}; use 'copy'.",
                 transfer=str(self._transfer),
             )
-        return uri
+        return path

@@ -7,7 +7,7 @@ __all__ = ["DatasetGroup", "GroupBatch", "GroupPuts", "SourceArtifact", "cut_gro
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 from butler_model.artifact import ArtifactLayout
 from butler_model.data_id import DataCoordinate, DataIdValue
@@ -36,11 +36,14 @@ class SourceArtifact:
         The way of a file into the datastore, or bytes to be uploaded.
     size
         Their number; 0 if it is not known.
+    checksum
+        What a file must have, if it is known.
     """
 
     layout: ArtifactLayout
     source: Route | Content
     size: int
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +156,17 @@ class GroupPuts:
                 missing = rest
         return []
 
+    def check(self, batch: GroupBatch) -> None:
+        """Raise what beginning to put a batch would; nothing is begun."""
+        batches = tuple(_put_batch(batch, members) for members in _by_kind(batch.groups))
+        self._registry.puts.begin(BeginPut(uuid4(), batch.run, batches, validate_only=True))
+
     def _put(self, batch: GroupBatch, groups: Sequence[DatasetGroup]) -> None:
-        kinds: dict[tuple[object, ...], list[DatasetGroup]] = {}
-        for group in groups:
-            kinds.setdefault(_kind(group), []).append(group)
-        ordered = [group for members in kinds.values() for group in members]
+        kinds = _by_kind(groups)
+        ordered = [group for members in kinds for group in members]
         # The same batch is always the same request, so what was killed can be taken up again.
         request_id = uuid5(_NAMESPACE, " ".join(map(str, batch.ids)))
-        begin = BeginPut(request_id, batch.run, tuple(_put_batch(batch, m) for m in kinds.values()))
+        begin = BeginPut(request_id, batch.run, tuple(_put_batch(batch, m) for m in kinds))
         files: list[StoredFile] = []
 
         def store(begun: Sequence[Sequence[PutIntent]]) -> list[list[bytes]]:
@@ -172,7 +178,9 @@ class GroupPuts:
                 for artifact in group.artifacts:
                     component = artifact.layout.component
                     if isinstance(artifact.source, Route):
-                        file = StoredFile(artifact.source, tokens[component], first.dataset_id, component)
+                        file = StoredFile(
+                            artifact.source, tokens[component], first.dataset_id, component, artifact.checksum
+                        )
                         files.append(file)
                     else:
                         contents.append((tokens[component], artifact.source))
@@ -180,6 +188,13 @@ class GroupPuts:
 
         self._protocol.carry_out([begin], store)
         self._storing.remove_sources(files)
+
+
+def _by_kind(groups: Iterable[DatasetGroup]) -> list[list[DatasetGroup]]:
+    kinds: dict[tuple[object, ...], list[DatasetGroup]] = {}
+    for group in groups:
+        kinds.setdefault(_kind(group), []).append(group)
+    return list(kinds.values())
 
 
 def _kind(group: DatasetGroup) -> tuple[object, ...]:

@@ -14,7 +14,12 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from butler_model.artifact import FileToIngest, SignedReceipt, TransferMode
-from butler_model.errors import ArtifactNotFoundError, ButlerError, IngestPathError
+from butler_model.errors import (
+    ArtifactIntegrityError,
+    ArtifactNotFoundError,
+    ButlerError,
+    IngestPathError,
+)
 from butler_model.ports import Placing
 
 from .connect import Connection
@@ -45,12 +50,15 @@ class StoredFile:
         Token of the grant to store it.
     dataset_id, component
         The first of its datasets, and the component that it holds, if it is one.
+    checksum
+        What it must have, if that is known.
     """
 
     route: Route
     grant: bytes
     dataset_id: UUID
     component: str = ""
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +145,15 @@ class FileStoring:
         return receipts
 
     def _store(self, files: Sequence[StoredFile], protocol: PutProtocol) -> list[bytes]:
-        adopted = [file.grant for file in files if file.route.placing is not Placing.TEMPLATE]
+        adopted = [file for file in files if file.route.placing is not Placing.TEMPLATE]
         receipts: list[SignedReceipt] = []
         if adopted:
-            receipts += self._datastore.adopt(adopted)
-        taken = [
-            FileToIngest(file.grant, file.route.path, file.route.mode, _visible_size(file))
-            for file in files
-            if file.route.mode is not None
-        ]
+            receipts += self._datastore.adopt([file.grant for file in adopted])
+        taken = [file for file in files if file.route.mode is not None]
         if taken:
-            receipts += self._datastore.ingest(taken)
+            receipts += self._datastore.ingest(list(map(_to_ingest, taken)))
+        for file, receipt in zip((*adopted, *taken), receipts, strict=True):
+            _check(file, receipt)
         uploaded = [f for f in files if f.route.placing is Placing.TEMPLATE and f.route.mode is None]
         local = {file.grant: LocalFile.at(file.route.path) for file in uploaded}
         self._uploaded |= local
@@ -212,6 +218,22 @@ def cut(items: Iterable[_T], most: int, *weights: tuple[Callable[[_T], int], int
         sums = [s + n for s, n in zip(sums, new, strict=True)]
     if part:
         yield part
+
+
+def _to_ingest(file: StoredFile) -> FileToIngest:
+    assert file.route.mode is not None
+    return FileToIngest(file.grant, file.route.path, file.route.mode, _visible_size(file))
+
+
+def _check(file: StoredFile, receipt: SignedReceipt) -> None:
+    found = receipt.receipt.checksum
+    if file.checksum not in ("", found):
+        raise ArtifactIntegrityError(
+            f"{file.route.path!r:.300} has the checksum {found}, not {file.checksum}, with which it was stored; "
+            "restore it.",
+            path=file.route.path[:300],
+            dataset_id=str(file.dataset_id),
+        )
 
 
 def _visible_size(file: StoredFile) -> int | None:

@@ -15,12 +15,20 @@ already are left alone. Integer ids become UUIDs, of a dataset always the same.
 
 from __future__ import annotations
 
-__all__ = ["EXPORT_FORMAT", "ImportCount", "ImportSummary", "Progress", "check_format", "import_export"]
+__all__ = [
+    "EXPORT_FORMAT",
+    "ImportCount",
+    "ImportSummary",
+    "Progress",
+    "check_format",
+    "import_export",
+    "insert_records",
+]
 
 import os
 from collections import Counter
 from collections.abc import Collection as AnyCollection
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -145,12 +153,33 @@ def import_export(
     associations.check()
     loader = _Loader(connection, progress or _ignore)
     return ImportSummary(
-        loader.insert_records(records),
+        insert_records(connection, records, loader.progress),
         loader.register_collections(export),
         loader.register_dataset_types(upgraded.dataset_types),
         *loader.put_datasets(plan.batches),
         loader.associate(associations),
     )
+
+
+def insert_records(
+    connection: Connection, records: Mapping[str, Sequence[DimensionRecord]], progress: Progress
+) -> dict[str, ImportCount]:
+    """Insert records, given by element in the order of the universe; those that are there stay as they are."""
+    phase, done, total = "dimension records", 0, sum(map(len, records.values()))
+    step = connection.info.limits.batch_items
+    counts = {}
+    progress(phase, done, total)
+    for element, found in records.items():
+        new = 0
+        for i in range(0, len(found), step):
+            batch = found[i : i + step]
+            new += connection.registry.dimension_records.insert(
+                element, batch, request_id=uuid4(), skip_existing=True
+            )
+            done += len(batch)
+            progress(phase, done, total)
+        counts[element] = ImportCount(len(found), new)
+    return counts
 
 
 def check_format(format: str) -> None:
@@ -171,23 +200,6 @@ class _Loader:
     @property
     def registry(self) -> Registry:
         return self.connection.registry
-
-    def insert_records(self, records: Mapping[str, tuple[DimensionRecord, ...]]) -> dict[str, ImportCount]:
-        phase, done, total = "dimension records", 0, sum(map(len, records.values()))
-        step = self.connection.info.limits.batch_items
-        counts = {}
-        self.progress(phase, done, total)
-        for element, found in records.items():
-            new = 0
-            for i in range(0, len(found), step):
-                batch = found[i : i + step]
-                new += self.registry.dimension_records.insert(
-                    element, batch, request_id=uuid4(), skip_existing=True
-                )
-                done += len(batch)
-                self.progress(phase, done, total)
-            counts[element] = ImportCount(len(found), new)
-        return counts
 
     def register_collections(self, export: ExportFile) -> dict[str, ImportCount]:
         collections = [block.collection for block in export.blocks if isinstance(block, CollectionBlock)]

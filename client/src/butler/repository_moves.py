@@ -6,11 +6,15 @@ from __future__ import annotations
 __all__ = ["RepositoryMoving"]
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from butler_model.data_id import DataCoordinate
+from butler_model.dataset import DatasetRef
+
+from .dataset_transfers import DatasetTransfer
 from .export_artifacts import ExportArtifacts, check_export_transfer
 from .export_context import RepositoryExport
 from .export_writing import appearing_when_whole
@@ -129,4 +133,101 @@ class RepositoryMoving(DatasetAccess):
             skip_dimensions=skip_dimensions,
             without_datastore=without_datastore,
             progress=progress,
+        )
+
+    def transfer_from(
+        self,
+        source_butler: DatasetAccess,
+        source_refs: Iterable[DatasetRef],
+        *,
+        transfer: str = "auto",
+        skip_missing: bool = True,
+        register_dataset_types: bool = False,
+        transfer_dimensions: bool = False,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> list[DatasetRef]:
+        """Take datasets over from another repository, with their ids, data IDs and runs; runs are registered.
+
+        Each batch is there wholly or not at all, and what is there already is left alone: a transfer that was broken
+        off can be repeated. Tags, chains and ranges of validity are not taken over; an export takes those along.
+
+        Parameters
+        ----------
+        source_butler
+            A butler of the other repository, embedded or of a service.
+        source_refs
+            Resolved refs of it; that of a component stands for the whole.
+        transfer
+            ``copy``; ``hardlink``, ``symlink``, ``relsymlink``, ``link`` or ``direct``, as for `ingest`, if the
+            artifacts of the source are files that can be seen from here; ``auto``, which is ``link`` where that can be,
+            else ``copy``.
+        skip_missing
+            Whether to leave out datasets of which nothing is stored; else they are registered.
+        register_dataset_types
+            Whether to register dataset types that are not there.
+        transfer_dimensions
+            Whether to take over dimension records that are not there; else a missing one is an error.
+        dry_run
+            Whether only to look.
+        progress
+            Called with a phase, what of it is done, and its total.
+
+        Returns
+        -------
+        refs
+            Those datasets that are new here, or would be.
+
+        Raises
+        ------
+        ConflictingDefinitionError
+            Raised if another dataset has the type and data ID of one in its run, or a dataset type is not the same.
+        MissingDatasetTypeError, CollectionTypeError
+            Raised if there is no such dataset type; if there is a collection of another type by the name of a run.
+        DataIdValueError, InconsistentDataIdError
+            Raised if there are no dimension records, or others.
+        AmbiguousDatasetError, DatasetNotFoundError
+            Raised if a ref is not resolved, or is none of the source.
+        IncompatibleVersionError
+            Raised if the repositories have different dimension universes.
+        InvalidRequestError, UnsupportedOperationError
+            Raised if there is no such ``transfer``, or the artifacts cannot be transferred so.
+        ArtifactNotFoundError, ArtifactIntegrityError
+            Raised if an artifact of the source is gone, or is not what was stored.
+        """
+        check_writeable(self._writeable, "transfer datasets into it")
+        work = DatasetTransfer(
+            source_butler._connection,
+            self._connection,
+            transfer=transfer,
+            skip_missing=skip_missing,
+            register_dataset_types=register_dataset_types,
+            dry_run=dry_run,
+        )
+        refs = list(source_refs)
+        if transfer_dimensions:
+            work.transfer_records(ref.dataId for ref in refs)
+        return work.transfer(refs, progress).refs
+
+    def transfer_dimension_records_from(
+        self, source_butler: DatasetAccess, source_refs: Iterable[DatasetRef | DataCoordinate]
+    ) -> Mapping[str, int]:
+        """Take over from another repository the dimension records of datasets or data IDs; those that are there stay.
+
+        Returns
+        -------
+        counts
+            How many are new here, by element.
+
+        Raises
+        ------
+        DataIdValueError
+            Raised if a data ID has no records in the source.
+        IncompatibleVersionError
+            Raised if the repositories have different dimension universes.
+        """
+        check_writeable(self._writeable, "insert dimension records")
+        work = DatasetTransfer(source_butler._connection, self._connection)
+        return work.transfer_records(
+            each.dataId if isinstance(each, DatasetRef) else each for each in source_refs
         )
