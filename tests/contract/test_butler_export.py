@@ -10,20 +10,9 @@ import pytest
 import yaml
 
 from butler import Butler, CollectionType
-from butler.export_context import RepositoryExport
 from tests.support.butlers import Deployment, Repository
-from tests.support.contents import contents_of, second_repository
+from tests.support.contents import contents_of, save_all, second_repository
 from tests.support.observed import observe
-
-
-def save_all(butler: Butler, export: RepositoryExport) -> None:
-    """Export everything that a repository holds."""
-    for element in butler.dimensions:
-        if element.has_table:
-            export.saveDimensionData(element, butler.registry.queryDimensionRecords(element.name))
-    for name in butler.registry.queryCollections():
-        export.saveCollection(name)
-    export.saveDatasets(butler.query_all_datasets("*", find_first=False, limit=None, explain=False))
 
 
 class _Loader(yaml.SafeLoader):

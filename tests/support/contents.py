@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Contents", "contents_of", "second_repository"]
+__all__ = ["Contents", "contents_of", "save_all", "second_repository"]
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from butler import Butler, CollectionType, DatasetType
+from butler.export_context import RepositoryExport
 from tests.support.butlers import Deployment
 
 
@@ -77,6 +78,16 @@ def _facts(dataset_type: DatasetType) -> tuple[object, ...]:
         dataset_type.storageClass_name,
         dataset_type.isCalibration(),
     )
+
+
+def save_all(butler: Butler, export: RepositoryExport) -> None:
+    """Export everything that a repository holds."""
+    for element in butler.dimensions:
+        if element.has_table:
+            export.saveDimensionData(element, butler.registry.queryDimensionRecords(element.name))
+    for name in butler.registry.queryCollections():
+        export.saveCollection(name)
+    export.saveDatasets(butler.query_all_datasets("*", find_first=False, limit=None, explain=False))
 
 
 @contextmanager
