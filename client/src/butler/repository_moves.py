@@ -195,10 +195,8 @@ class RepositoryMoving(DatasetAccess):
         ArtifactNotFoundError, ArtifactIntegrityError
             Raised if an artifact of the source is gone, or is not what was stored.
         """
-        check_writeable(self._writeable, "transfer datasets into it")
-        work = DatasetTransfer(
-            source_butler._connection,
-            self._connection,
+        work = self.plan_transfer(
+            source_butler,
             transfer=transfer,
             skip_missing=skip_missing,
             register_dataset_types=register_dataset_types,
@@ -208,6 +206,26 @@ class RepositoryMoving(DatasetAccess):
         if transfer_dimensions:
             work.transfer_records(ref.dataId for ref in refs)
         return work.transfer(refs, progress).refs
+
+    def plan_transfer(
+        self,
+        source_butler: DatasetAccess,
+        *,
+        transfer: str = "auto",
+        skip_missing: bool = True,
+        register_dataset_types: bool = False,
+        dry_run: bool = False,
+    ) -> DatasetTransfer:
+        """Return what does a `transfer_from`, and tells more of it; takes and raises the same."""
+        check_writeable(self._writeable, "transfer datasets into it")
+        return DatasetTransfer(
+            source_butler._connection,
+            self._connection,
+            transfer=transfer,
+            skip_missing=skip_missing,
+            register_dataset_types=register_dataset_types,
+            dry_run=dry_run,
+        )
 
     def transfer_dimension_records_from(
         self, source_butler: DatasetAccess, source_refs: Iterable[DatasetRef | DataCoordinate]
