@@ -163,13 +163,15 @@ class DatasetTransfer:
         is_there = self._has_type(dataset_type) & self._has_run(run)
         refs = {each.ref.getCheckedId(): each.ref for each in found}
         stored = {each.ref.getCheckedId(): each.artifacts for each in found}
-        for batch in cut_groups(run, dataset_type, self._groups(found), self._batch):
+        contents = SourceContents(self._source)
+        for batch in cut_groups(run, dataset_type, self._groups(found, contents), self._batch):
             missing = self._puts.missing(batch)
             kept = self._kept(missing, stored) if self._skip_missing else missing
             summary.missing[name] += _datasets(missing) - _datasets(kept)
             if not kept:
                 continue
             rest = replace(batch, groups=tuple(kept))
+            contents.expect([artifact for group in kept for artifact in stored[group.ids[0]]])
             new = kept
             if not self._dry_run:
                 new = self._puts.put(rest)
@@ -177,8 +179,7 @@ class DatasetTransfer:
                 self._puts.check(rest)
             summary.add(name, new, refs)
 
-    def _groups(self, found: Sequence[FoundDataset]) -> Iterator[DatasetGroup]:
-        contents = SourceContents(self._source, [artifact for each in found for artifact in each.artifacts])
+    def _groups(self, found: Sequence[FoundDataset], contents: SourceContents) -> Iterator[DatasetGroup]:
         shared: dict[object, list[FoundDataset]] = {}
         for each in found:
             places = tuple((artifact.record.store, artifact.record.key) for artifact in each.artifacts)

@@ -15,25 +15,21 @@ from .connect import Connection
 
 
 class SourceContents:
-    """Reads artifacts that will be asked for about in their order: small ones many at a time.
+    """Reads artifacts, of those that it was told to expect the small ones many at a time."""
 
-    Parameters
-    ----------
-    artifacts
-        Those that will be asked for.
-    """
-
-    def __init__(self, connection: Connection, artifacts: Sequence[Artifact]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._datastore = connection.datastore
+        self._limits = connection.info.limits
         self._source = ArtifactSource(connection)
-        limits = connection.info.limits
-        self._batches = {
-            artifact.record: batch
-            for batch in in_batches(artifacts, lambda artifact: artifact.record.size, limits)
-            for artifact in batch
-            if artifact.record.size <= limits.inline_bytes
-        }
+        self._batches: dict[ArtifactRecord, list[Artifact]] = {}
         self._at_hand: dict[ArtifactRecord, bytes] = {}
+
+    def expect(self, artifacts: Sequence[Artifact]) -> None:
+        """Take note of artifacts that will be asked for next, about in this order."""
+        batches = in_batches(artifacts, lambda artifact: artifact.record.size, self._limits)
+        small = (batch for batch in batches if batch[0].record.size <= self._limits.inline_bytes)
+        self._batches = {artifact.record: batch for batch in small for artifact in batch}
+        self._at_hand = {}
 
     def content(self, artifact: Artifact) -> _SourceContent:
         """Return an artifact as a `butler.putting.Content`."""
