@@ -8,10 +8,10 @@ __all__ = ["Butler"]
 import html
 import os
 import weakref
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import EllipsisType, TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from butler_model.collection import CollectionType
 from butler_model.errors import CollectionTypeError, DataIdValueError, MissingCollectionError, ReadOnlyError
@@ -23,19 +23,26 @@ from .connect import Connection, connect, make_repository
 from .dataset_uris import DatasetLocating
 from .dataset_writing import DatasetWriting
 from .defaults import RegistryDefaults, plain_data_id
-from .loading import ImportSummary, Progress, import_export
 from .lookup import DatasetFinder, check_writeable
 from .query_arguments import check_collections
 from .querying import DatasetQuerying
 from .registry import ButlerRegistry
 from .removing import DatasetRemoving
+from .repository_moves import RepositoryMoving
 from .retrieving import ArtifactRetrieving
 from .trash import ButlerTrash
 
 _SHOWN = 5
 
 
-class Butler(DatasetLocating, DatasetWriting, DatasetRemoving, DatasetQuerying, ArtifactRetrieving):
+class Butler(
+    DatasetLocating,
+    DatasetWriting,
+    DatasetRemoving,
+    DatasetQuerying,
+    ArtifactRetrieving,
+    RepositoryMoving,
+):
     """Gives and takes datasets by what they are, wherever they are.
 
     Threads may share a butler. A pickled one opens the repository anew where it is unpickled. It is a context
@@ -240,44 +247,6 @@ class Butler(DatasetLocating, DatasetWriting, DatasetRemoving, DatasetQuerying, 
         """
         check_writeable(self._writeable, "change it in a transaction")
         return self._connection.registry.transaction()
-
-    def import_(
-        self,
-        *,
-        filename: str | os.PathLike[str] | IO[bytes] | IO[str] | None = None,
-        directory: str | os.PathLike[str] | None = None,
-        transfer: str | None = None,
-        skip_dimensions: Collection[str] = frozenset(),
-        progress: Progress | None = None,
-    ) -> ImportSummary:
-        """Put what an export holds into the repository; `butler.loading` tells the order and the errors.
-
-        Parameters
-        ----------
-        filename
-            The YAML file, by itself or in ``directory``, or an open stream; ``export.yaml`` if absent.
-        directory
-            Where the artifacts are that it names.
-        transfer
-            `None`, ``auto`` or ``copy``, which are the same.
-        skip_dimensions
-            Names of elements whose records are left out.
-        progress
-            Called with a phase, what of it is done, and its total.
-        """
-        check_writeable(self._writeable, "import into it")
-        source: Any = "export.yaml" if filename is None else filename
-        if directory is not None and isinstance(source, str | os.PathLike) and not os.path.exists(source):
-            source = os.path.join(directory, source)
-        return import_export(
-            self._connection.registry,
-            self._connection.datastore,
-            source,
-            directory=directory,
-            transfer=transfer,
-            skip_dimensions=skip_dimensions,
-            progress=progress,
-        )
 
     @property
     def run(self) -> str | None:

@@ -17,6 +17,7 @@ from typing import Any
 from butler_model.artifact import DIRECT_STORE, ArtifactRecord
 from butler_model.composites import Composites
 from butler_model.errors import ConfigurationError, InvalidRequestError
+from butler_model.file_uri import path_of_file_uri
 from butler_model.ports import Datastore
 from butler_model.repository import RepositoryInfo, check_repository_name
 
@@ -89,6 +90,13 @@ class Connection:
     def __post_init__(self) -> None:
         # Asked once: neither dimensions nor limits change while a repository is open.
         self.info = self.registry.info
+
+    def file_of(self, record: ArtifactRecord) -> str | None:
+        """Return the path of the file that holds an artifact; `None` if a service keeps it, or it is no file."""
+        if RemoteAddress.parse(self.address) is not None:
+            return None
+        uri = self.locate(record)
+        return path_of_file_uri(uri) if uri.startswith("file://") else None
 
     def share(self) -> Connection:
         """Return the connection for one more holder."""

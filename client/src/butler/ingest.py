@@ -259,7 +259,10 @@ def _by_file(put: _Put, intents: Sequence[PutIntent]) -> Iterator[tuple[_File, l
 
 def _stored(put: _Put, intents: Sequence[PutIntent]) -> list[StoredFile]:
     # The grant of the first of its datasets is enough.
-    return [StoredFile(file.route, of_file[0]) for file, of_file in _by_file(put, intents)]
+    return [
+        StoredFile(file.route, of_file[0].grants[0].token, of_file[0].dataset_id)
+        for file, of_file in _by_file(put, intents)
+    ]
 
 
 def _resolve(put: _Put, intents: Sequence[PutIntent]) -> None:

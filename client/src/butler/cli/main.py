@@ -45,6 +45,10 @@ class CommandSummary:
 COMMANDS = {
     "create": CommandSummary("repository:create", "Create an empty repository."),
     "import": CommandSummary("repository:import_file", "Import an export file."),
+    "export": CommandSummary("moves:export", "Write an export of datasets and collections."),
+    "transfer-datasets": CommandSummary(
+        "moves:transfer_datasets", "Take datasets from one repository into another."
+    ),
     "register-dataset-type": CommandSummary("dataset_types:register", "Register a dataset type."),
     "collections": CommandSummary("collections:collections", "List and register collections."),
     "put-file": CommandSummary("files:put_file", "Store what a file holds as a dataset."),

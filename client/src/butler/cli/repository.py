@@ -26,6 +26,7 @@ from .output import Output
 
 _DISTRIBUTIONS = ("butler-grpc-client", "butler-api", "butler-model", "butler-registry", "butler-datastore")
 _PINGS = 10
+_TRANSFERS = ("copy", "auto", "move", "link", "hardlink", "symlink", "relsymlink", "direct", "none")
 
 
 @click.command()
@@ -70,10 +71,13 @@ def create(
 @click.option(
     "-t",
     "--transfer",
-    type=click.Choice(["copy"]),
+    type=click.Choice(_TRANSFERS),
     default="copy",
     show_default=True,
-    help="How the files of datasets get into the repository.",
+    help="How the files of datasets get into the repository; 'none', if they are in its store already.",
+)
+@click.option(
+    "--without-datastore", is_flag=True, help="Leave the files out: register the datasets, and nothing else."
 )
 @click.option(
     "-s",
@@ -89,6 +93,7 @@ def import_file(
     directory: str | None,
     transfer: str,
     skip_dimensions: tuple[str, ...],
+    without_datastore: bool,
     output: Output,
 ) -> None:
     """Import an export file.
@@ -98,12 +103,12 @@ def import_file(
     began = time.monotonic()
     with closing(connect(repository)) as connection, output.progress() as progress:
         summary = import_export(
-            connection.registry,
-            connection.datastore,
+            connection,
             file,
             directory=directory or Path(file).parent,
-            transfer=transfer,
+            transfer=None if transfer == "none" else transfer,
             skip_dimensions=set(names(skip_dimensions)),
+            without_datastore=without_datastore,
             progress=progress,
         )
     output.records(
@@ -115,7 +120,7 @@ def import_file(
     )
     output.notice(
         f"Imported in {time.monotonic() - began:.1f} s; {summary.artifacts:,} files ({summary.artifact_bytes:,} bytes) "
-        "were copied."
+        "were taken."
     )
 
 
