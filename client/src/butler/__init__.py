@@ -10,7 +10,9 @@ from __future__ import annotations
 
 __all__ = [
     "Butler",
+    "ButlerConfig",
     "CollectionType",
+    "Config",
     "DataCoordinate",
     "DatasetRef",
     "DatasetType",
@@ -41,12 +43,15 @@ if TYPE_CHECKING:
 
     from . import errors
     from .butler import Butler
+    from .config import ButlerConfig, Config
     from .datasets import DeferredDatasetHandle
     from .ingest import FileDataset
 
 _HOMES = {
     "Butler": "butler.butler",
+    "ButlerConfig": "butler.config",
     "CollectionType": "butler_model.collection",
+    "Config": "butler.config",
     "DataCoordinate": "butler_model.data_id",
     "DatasetRef": "butler_model.dataset",
     "DatasetType": "butler_model.dataset",

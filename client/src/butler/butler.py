@@ -17,8 +17,8 @@ from butler_model.errors import CollectionTypeError, DataIdValueError, MissingCo
 from butler_model.universe import DimensionUniverse
 
 from .collections import ButlerCollections
-from .configuration import RepositoryConfiguration
-from .connect import Connection, connect, make_repository
+from .config import ButlerConfig, Config
+from .connect import Connection, connect
 from .dataset_uris import DatasetLocating
 from .dataset_writing import DatasetWriting
 from .defaults import RegistryDefaults, plain_data_id
@@ -27,6 +27,8 @@ from .lookup import DatasetFinder, check_writeable
 from .query_arguments import check_collections
 from .querying import DatasetQuerying
 from .registry import ButlerRegistry
+from .repository_index import RepositoryIndex
+from .repository_making import NewRepository, make_repository
 from .retrieving import ArtifactRetrieving
 
 _SHOWN = 5
@@ -41,11 +43,17 @@ class Butler(DatasetLocating, DatasetWriting, DatasetQuerying, ArtifactRetrievin
     Parameters
     ----------
     config
-        Directory of a repository, path of its ``butler.yaml``, or ``grpc://host:port/repository``.
+        Label of a repository, its directory, the path of its ``butler.yaml``, ``grpc://host:port/repository``, or its
+        configuration.
+    butler
+        A butler whose repository and connection this one is to share, instead of ``config``, ``searchPaths`` and
+        ``writeable``; nothing else is taken from it.
     collections
         Name or names of the collections to search, in order; ``run`` if absent. They need not exist yet.
     run
         Name of the RUN collection to put into; registered if it does not exist and the butler is writeable.
+    searchPaths
+        Directories with defaults of what the configuration does not say, the strongest first; see `ConfigSubset`.
     writeable
         Whether anything may be changed; by default, if there is a run.
     inferDefaults
@@ -63,8 +71,11 @@ class Butler(DatasetLocating, DatasetWriting, DatasetQuerying, ArtifactRetrievin
     DataIdValueError
         Raised if there is no record of a default value.
     TypeError
-        Raised for a keyword argument that is no governor dimension.
+        Raised for a keyword argument that is no governor dimension, and for ``butler`` along with what it replaces.
     """
+
+    GENERATION = 3
+    """Which generation of the field's butlers this one is like."""
 
     registry: ButlerRegistry
     """Definitions and queries."""
@@ -73,15 +84,23 @@ class Butler(DatasetLocating, DatasetWriting, DatasetQuerying, ArtifactRetrievin
 
     def __init__(
         self,
-        config: str | os.PathLike[str],
+        config: Mapping[Any, Any] | str | os.PathLike[str] | None = None,
         *,
+        butler: Butler | None = None,
         collections: str | Iterable[str] | None = None,
         run: str | None = None,
+        searchPaths: Iterable[str | os.PathLike[str]] | None = None,
         writeable: bool | None = None,
         inferDefaults: bool = True,
         **kwargs: Any,
     ) -> None:
-        self._open(connect(config), collections, run, writeable, inferDefaults, kwargs)
+        if butler is None:
+            connection = connect(config, searchPaths)
+        elif config is None and searchPaths is None and writeable is None:
+            connection, writeable = butler._connection.share(), butler._writeable
+        else:
+            raise TypeError("Butler() takes butler=, or config, searchPaths and writeable, not both.")
+        self._open(connection, collections, run, writeable, inferDefaults, kwargs)
 
     def _open(
         self,
@@ -140,50 +159,101 @@ class Butler(DatasetLocating, DatasetWriting, DatasetQuerying, ArtifactRetrievin
     @staticmethod
     def makeRepo(
         root: str | os.PathLike[str],
-        *,
+        config: Mapping[Any, Any] | str | os.PathLike[str] | None = None,
         dimensionConfig: Mapping[str, Any] | str | os.PathLike[str] | int | None = None,
+        standalone: bool = False,
+        searchPaths: Iterable[str | os.PathLike[str]] | None = None,
+        forceConfigRoot: bool = True,
+        outfile: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        *,
         database: str | None = None,
         stores: Mapping[str, Mapping[str, Any]] | None = None,
         composites: Mapping[str, Any] | None = None,
-        overwrite: bool = False,
-    ) -> RepositoryConfiguration | None:
+    ) -> Config:
         """Create an empty repository; if that fails, nothing that was made stays behind.
 
         Parameters
         ----------
         root
             Directory to make it in, or ``grpc://host:port/repository`` to have a service make it.
+        config
+            What ``butler.yaml`` is to say other than the defaults, and ``composites``: a mapping or a file.
         dimensionConfig
             The dimensions: a mapping, the path of a YAML or JSON file, or the version of one that is shipped.
-            Version 8 if absent.
+            If absent, ``dimensions.yaml`` of the search path, else version 8.
+        standalone
+            Whether ``butler.yaml`` is to say everything, so that later changes of defaults do not matter.
+        searchPaths
+            Directories with files of defaults, the strongest first; see `butler.config.ConfigSubset`.
+        forceConfigRoot
+            Whether everything has to be in the root: defaults that are not are left aside, and it is an error if
+            ``config`` names another place.
+        outfile
+            Where to write the configuration, if not to ``butler.yaml`` in the root: a file or directory.
+        overwrite
+            Whether a configuration that is there may be replaced. A registry never is.
         database
-            ``postgresql://USER@HOST/NAME`` to keep the registry there; a SQLite file in the directory if
-            absent.
+            ``postgresql://USER@HOST/NAME`` to keep the registry there; a SQLite file in the root if absent.
         stores
             For each store its name and where it is (``root`` and the other keys of the datastore's configuration;
             ``<butlerRoot>`` stands for the directory), how it names artifacts (``template``, and ``templates`` by
             dataset type, dimensions or storage class) and which it takes (``constraints`` with ``accept`` and
-            ``reject``); an artifact goes to the first that takes it. One in the directory if absent.
+            ``reject``); an artifact goes to the first that takes it. One in the root if absent.
         composites
             Which composite datasets are stored as separate components: ``{"default": False, "disassembled":
             {key: bool}}``, where a key is a dataset type, dimensions (``instrument+visit``) or a storage class.
             If absent, what the service is set up with, or nothing.
-        overwrite
-            Whether ``butler.yaml`` may be replaced. A registry never is.
 
         Returns
         -------
-        configuration
-            What ``butler.yaml`` says; `None` for a repository of a service.
+        config
+            What `Butler` can open: that of ``butler.yaml``, or the address of the service.
 
         Raises
         ------
         RepositoryExistsError
             Raised if there is one already.
         ConfigurationError, IncompatibleVersionError
-            Raised if the directory, database or dimensions cannot be used.
+            Raised if the directory, database, configuration or dimensions cannot be used.
         """
-        return make_repository(root, dimensionConfig, database, stores, composites, overwrite=overwrite)
+        return make_repository(
+            NewRepository(
+                root,
+                config,
+                dimensionConfig,
+                searchPaths,
+                standalone,
+                forceConfigRoot,
+                outfile,
+                overwrite,
+                database,
+                stores,
+                composites,
+            )
+        )
+
+    @staticmethod
+    def get_known_repos() -> set[str]:
+        """Return the labels of repositories that are known here; see `butler.repository_index`."""
+        return set(RepositoryIndex.from_environment().places)
+
+    @staticmethod
+    def get_repo_uri(label: str, return_label: bool = False) -> str:
+        """Return where the repository with a label is.
+
+        Parameters
+        ----------
+        return_label
+            Whether a label that is not known is returned as it is.
+
+        Raises
+        ------
+        RepositoryNotFoundError
+            Raised otherwise, with the nearest label and those that are known.
+        """
+        index = RepositoryIndex.from_environment()
+        return label if return_label and label not in index.places else index.place_of(label)
 
     def clone(
         self,
@@ -283,7 +353,7 @@ class Butler(DatasetLocating, DatasetWriting, DatasetQuerying, ArtifactRetrievin
             "inferDefaults": self._defaults.infer,
             **self._defaults.given,
         }
-        return (_reopen, (self._connection.address, arguments))
+        return (_reopen, (self._connection.source, arguments))
 
     def __str__(self) -> str:
         names = ", ".join(self.collections[:_SHOWN])
@@ -323,5 +393,5 @@ def _governor_values(connection: Connection, data_id: Mapping[str, Any]) -> dict
     return given
 
 
-def _reopen(address: str, arguments: dict[str, Any]) -> Butler:
-    return Butler(address, **arguments)
+def _reopen(source: str | ButlerConfig, arguments: dict[str, Any]) -> Butler:
+    return Butler(source, **arguments)

@@ -22,6 +22,8 @@ __all__ = [
     "CollectionCycleError",
     "CollectionTypeError",
     "ConfigurationError",
+    "ConfigurationKeyError",
+    "ConfigurationNotFoundError",
     "ConflictingDefinitionError",
     "DataIdValueError",
     "DatasetNotFoundError",
@@ -67,6 +69,7 @@ __all__ = [
     "UnknownNameError",
     "UnsupportedOperationError",
     "UploadConflictError",
+    "ValidationError",
 ]
 
 from .artifacts import (
@@ -121,6 +124,8 @@ from .queries import (
 )
 from .repositories import (
     ConfigurationError,
+    ConfigurationKeyError,
+    ConfigurationNotFoundError,
     DeadlineExceededError,
     IncompatibleVersionError,
     InternalError,
@@ -131,6 +136,7 @@ from .repositories import (
     RepositoryNotFoundError,
     ServiceUnavailableError,
     UnsupportedOperationError,
+    ValidationError,
 )
 
 CATALOGUE: dict[str, type[ButlerError]] = {error.reason: error for error in ButlerError.__subclasses__()}
