@@ -24,7 +24,7 @@ def path_of(key: Key) -> tuple[str | int, ...]:
     """Return the names and indexes of a key, from the top down.
 
     If a text begins with a character that is neither a letter, a digit nor ``_``, that is the delimiter in it; a
-    backslash before the delimiter makes it a part of the name.
+    backslash before the delimiter, or before a backslash, makes that a part of the name.
 
     Raises
     ------
@@ -45,7 +45,9 @@ def path_of(key: Key) -> tuple[str | int, ...]:
 
 def joined(path: Sequence[str], delimiter: str) -> str:
     """Return the text that `path_of` takes apart into a path."""
-    escaped = (name.replace(delimiter, _ESCAPE + delimiter) for name in path)
+    escaped = (
+        name.replace(_ESCAPE, 2 * _ESCAPE).replace(delimiter, _ESCAPE + delimiter) for name in path
+    )
     return "".join(f"{delimiter}{name}" for name in escaped)
 
 
@@ -104,7 +106,7 @@ def _split(text: str, delimiter: str) -> Iterator[str]:
             name = ""
         elif character == _ESCAPE:
             following = next(characters, "")
-            name += following if following == delimiter else character + following
+            name += following if following and following in delimiter + _ESCAPE else character + following
         else:
             name += character
     yield name
