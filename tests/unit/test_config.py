@@ -238,9 +238,7 @@ def test_what_cannot_be_included_is_named(tmp_path: Path) -> None:
         Config(write(tmp_path / "c.yaml", "a: !include [[x]]\n"))
 
 
-def test_include_configs_lays_a_mapping_over_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_include_configs_lays_a_mapping_over_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
     monkeypatch.chdir(tmp_path / "here")

@@ -92,5 +92,8 @@ def _checked(content: Any, where: str, folder: str | None) -> dict[str, str]:
                 f"{where}: the label {label!r:.80} is to stand for a directory, the path of a butler.yaml, or "
                 f"grpc://HOST:PORT/REPOSITORY, not for {place!r:.80}."
             )
-        places[label] = place if place.startswith(_ADDRESS) else location_of(place, folder)
+        try:
+            places[label] = place if place.startswith(_ADDRESS) else location_of(place, folder)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{where}, {label!r}: {error.message}", label=label) from None
     return places

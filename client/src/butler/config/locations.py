@@ -40,7 +40,7 @@ def location_of(text: str | os.PathLike[str], folder: str | None = None) -> str:
     place = os.path.expanduser(os.path.expandvars(os.fspath(text)))
     scheme = _SCHEME.match(place)
     if scheme is None:
-        if folder is not None and is_remote(folder):
+        if folder is not None and is_remote(folder) and not os.path.isabs(place):
             return urljoin(folder.rstrip("/") + "/", place)
         return os.path.abspath(os.path.join(folder or "", place))
     if scheme[1].lower() == "file":
