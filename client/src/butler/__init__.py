@@ -14,6 +14,7 @@ __all__ = [
     "CollectionType",
     "Config",
     "DataCoordinate",
+    "DatasetExistence",
     "DatasetRef",
     "DatasetType",
     "DeferredDatasetHandle",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from . import errors
     from .butler import Butler
     from .config import ButlerConfig, Config
+    from .dataset_existence import DatasetExistence
     from .datasets import DeferredDatasetHandle
     from .ingest import FileDataset
 
@@ -53,6 +55,7 @@ _HOMES = {
     "CollectionType": "butler_model.collection",
     "Config": "butler.config",
     "DataCoordinate": "butler_model.data_id",
+    "DatasetExistence": "butler.dataset_existence",
     "DatasetRef": "butler_model.dataset",
     "DatasetType": "butler_model.dataset",
     "DeferredDatasetHandle": "butler.datasets",

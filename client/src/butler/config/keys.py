@@ -45,9 +45,7 @@ def path_of(key: Key) -> tuple[str | int, ...]:
 
 def joined(path: Sequence[str], delimiter: str) -> str:
     """Return the text that `path_of` takes apart into a path."""
-    escaped = (
-        name.replace(_ESCAPE, 2 * _ESCAPE).replace(delimiter, _ESCAPE + delimiter) for name in path
-    )
+    escaped = (name.replace(_ESCAPE, 2 * _ESCAPE).replace(delimiter, _ESCAPE + delimiter) for name in path)
     return "".join(f"{delimiter}{name}" for name in escaped)
 
 
