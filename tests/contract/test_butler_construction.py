@@ -244,3 +244,19 @@ def test_user_and_password_of_a_database_come_from_a_file_of_their_own(
     credentials.chmod(0o644)
     with pytest.raises(errors.ConfigurationError, match="chmod 600"):
         Butler(tmp_path / "repo")
+
+
+def test_a_notebook_shows_what_the_default_collections_hold(repository: Repository) -> None:
+    writer = repository.surveyed("run1")
+    writer.put({}, "note", instrument="Cam1", detector=1)
+    shown = repository.butler(collections=["run1", "later"], instrument="Cam1")._repr_html_()
+    for part in ("<td>run1</td><td>RUN</td><td>note</td><td>instrument: Cam1</td>", "<td>later</td>"):
+        assert part in shown
+    assert "not registered yet" in shown
+    assert "instrument=Cam1" in shown
+    many = writer.clone(collections=[f"c{number}" for number in range(30)])
+    assert "… and 10 more" in many._repr_html_()
+    assert "<td>none</td>" in repository.butler()._repr_html_()
+    closed = repository.butler(collections="run1")
+    closed.close()
+    assert "run1" in closed._repr_html_()

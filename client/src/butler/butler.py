@@ -5,7 +5,6 @@ from __future__ import annotations
 
 __all__ = ["Butler"]
 
-import html
 import os
 import weakref
 from collections.abc import Collection, Iterable, Mapping
@@ -24,6 +23,7 @@ from .dataset_finding import DatasetFinding
 from .dataset_uris import DatasetLocating
 from .dataset_writing import DatasetWriting
 from .defaults import RegistryDefaults, plain_data_id
+from .html_view import butler_as_html
 from .loading import ImportSummary, Progress, import_export
 from .lookup import DatasetFinder, check_writeable
 from .query_arguments import check_collections
@@ -275,16 +275,7 @@ class Butler(
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = {
-            "repository": self._connection.address,
-            "collections": ", ".join(self.collections) or "none",
-            "run": self.run or "none",
-            "writeable": "yes" if self._writeable else "no",
-        }
-        cells = "".join(
-            f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in rows.items()
-        )
-        return f"<table><caption>Butler</caption>{cells}</table>"
+        return butler_as_html(self._connection, self._defaults, writeable=self._writeable)
 
 
 def _governor_values(connection: Connection, data_id: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,9 +114,10 @@ def _new_file(place: Place, *, overwrite: bool) -> Path:
     if file.is_dir() or not file.suffix:
         file /= CONFIGURATION_FILE
     if file.exists() and not overwrite:
+        there = str(file.parent if file.name == CONFIGURATION_FILE else file)
         raise RepositoryExistsError(
-            f"There is a repository at {str(file.parent)!r} already; open it with Butler({str(file.parent)!r}), or "
-            "make the new one elsewhere.",
+            f"There is a repository at {there!r} already; open it with Butler({there!r}), or make the new "
+            "one elsewhere.",
             path=str(file),
         )
     return file

@@ -22,6 +22,7 @@ BUTLER_ROOT = "<butlerRoot>"
 
 _KEYS = ("repository", "registry", "datastore", "root")
 _SERVICE = "service"
+_SERVICE_HINT = "give its address, grpc://HOST:PORT/REPOSITORY"
 _NAME = "main"
 
 
@@ -131,10 +132,14 @@ def _read(place: str | os.PathLike[str]) -> Config:
         if os.path.exists(file):
             raise  # it is there, what it includes is not
         raise RepositoryNotFoundError(
-            f"There is no repository at {text!r} (no file {file!r}); make one with Butler.makeRepo, or give the "
-            "address of a service, grpc://HOST:PORT/REPOSITORY.",
+            f"There is no repository at {text!r} (no file {file!r}); make one with Butler.makeRepo, or "
+            f"{_SERVICE_HINT}.",
             path=file,
         ) from error
+    except ConfigurationError as error:
+        if not is_remote(file):
+            raise
+        raise ConfigurationError(f"{error.message} To open a service, {_SERVICE_HINT}.", path=file) from error
 
 
 def _check_no_defaults_of_butlers(content: Mapping[Any, Any], where: str) -> None:
