@@ -159,3 +159,19 @@ def test_the_root_and_the_environment_are_filled_in_when_a_repository_is_opened(
         RepositoryConfiguration.from_config(config)
     with pytest.raises(ConfigurationError, match="<butlerRoot>"):
         RepositoryConfiguration.from_config(ButlerConfig())
+
+
+@pytest.mark.parametrize(
+    "place", ["me:tOpSeCrEt@host:port/x", "me:tOpSeCrEt@[::1/x", "me:tOpSeCrEt@host:99999/x"]
+)
+def test_a_malformed_database_is_refused_without_being_shown(place: str) -> None:
+    with pytest.raises(ConfigurationError, match="postgresql://USER") as caught:
+        RepositoryConfiguration.from_config(
+            ButlerConfig({**MINIMAL, "registry": {"database": f"postgresql://{place}"}})
+        )
+    assert "tOpSeCrEt" not in str(caught.value)
+
+
+def test_a_repository_of_a_service_is_not_embedded() -> None:
+    with pytest.raises(ConfigurationError, match="grpc://host:1/main"):
+        RepositoryConfiguration.from_config(ButlerConfig("grpc://host:1/main"))

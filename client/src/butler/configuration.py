@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -62,6 +63,8 @@ class RepositoryConfiguration:
             if the credentials of the database cannot be had.
         """
         where = config.configFile or "The configuration"
+        if config.service is not None:
+            raise ConfigurationError(f"{where} is of a repository of the service {config.service!r:.200}.")
         content = _replaced(config.toDict(), config.configDir, where)
         registry, datastore = content["registry"], content["datastore"]
         if not isinstance(datastore["stores"], dict) or not datastore["stores"]:
@@ -99,6 +102,14 @@ def database_url(url: str) -> str:
             f"{scheme!r:.40} is no kind of database that a registry can be in; give postgresql://USER@HOST/NAME, or "
             "none for a SQLite file in the repository."
         )
+    try:
+        urlsplit(url).port  # noqa: B018 - raises if it cannot be read
+    except ValueError:
+        # Not the URL itself, in which there may be a password.
+        raise ConfigurationError(
+            "The URL of the registry's database is malformed: its host or port cannot be read; give "
+            "postgresql://USER@HOST:PORT/NAME."
+        ) from None
     return url
 
 
