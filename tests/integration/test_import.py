@@ -76,7 +76,9 @@ class Repository:
             else text
         )
         registry = CurrentRegistry(self.registry, self.datastore, Limits())
-        connection = Connection("test", registry, self.datastore, lambda record: record.key, lambda: None)
+        connection = Connection(
+            "test", "test", registry, self.datastore, lambda record: record.key, lambda: None
+        )
         return import_export(connection, source, **options)  # type: ignore[arg-type]
 
     def find(self, dataset_type: str, run: str, *data_ids: DataId) -> list[FoundDataset | None]:

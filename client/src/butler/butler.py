@@ -5,7 +5,6 @@ from __future__ import annotations
 
 __all__ = ["Butler"]
 
-import html
 import os
 import weakref
 from collections.abc import Iterable, Mapping
@@ -18,30 +17,39 @@ from butler_model.errors import CollectionTypeError, DataIdValueError, MissingCo
 from butler_model.universe import DimensionUniverse
 
 from .collections import ButlerCollections
-from .configuration import RepositoryConfiguration
-from .connect import Connection, connect, make_repository
+from .config import ButlerConfig
+from .connect import Connection, connect
+from .dataset_existence import DatasetExisting
+from .dataset_finding import DatasetFinding
 from .dataset_uris import DatasetLocating
 from .dataset_writing import DatasetWriting
 from .defaults import RegistryDefaults, plain_data_id
+from .html_view import butler_as_html
 from .lookup import DatasetFinder, check_writeable
 from .query_arguments import check_collections
 from .querying import DatasetQuerying
 from .registry import ButlerRegistry
 from .removing import DatasetRemoving
+from .repositories import RepositoryKeeping
 from .repository_moves import RepositoryMoving
 from .retrieving import ArtifactRetrieving
 from .trash import ButlerTrash
+from .validation import ConfigurationValidating
 
 _SHOWN = 5
 
 
 class Butler(
     DatasetLocating,
+    DatasetExisting,
+    DatasetFinding,
     DatasetWriting,
     DatasetRemoving,
     DatasetQuerying,
     ArtifactRetrieving,
     RepositoryMoving,
+    ConfigurationValidating,
+    RepositoryKeeping,
 ):
     """Gives and takes datasets by what they are, wherever they are.
 
@@ -51,11 +59,17 @@ class Butler(
     Parameters
     ----------
     config
-        Directory of a repository, path of its ``butler.yaml``, or ``grpc://host:port/repository``.
+        Label of a repository, its directory, the path of its ``butler.yaml``, ``grpc://host:port/repository``, or its
+        configuration.
+    butler
+        A butler whose repository and connection this one is to share, instead of ``config``, ``searchPaths`` and
+        ``writeable``; nothing else is taken from it.
     collections
         Name or names of the collections to search, in order; ``run`` if absent. They need not exist yet.
     run
         Name of the RUN collection to put into; registered if it does not exist and the butler is writeable.
+    searchPaths
+        Directories with defaults of what the configuration does not say, the strongest first; see `ConfigSubset`.
     writeable
         Whether anything may be changed; by default, if there is a run.
     inferDefaults
@@ -73,8 +87,11 @@ class Butler(
     DataIdValueError
         Raised if there is no record of a default value.
     TypeError
-        Raised for a keyword argument that is no governor dimension.
+        Raised for a keyword argument that is no governor dimension, and for ``butler`` along with what it replaces.
     """
+
+    GENERATION = 3
+    """Which generation of the field's butlers this one is like."""
 
     registry: ButlerRegistry
     """Definitions and queries."""
@@ -85,15 +102,23 @@ class Butler(
 
     def __init__(
         self,
-        config: str | os.PathLike[str],
+        config: Mapping[Any, Any] | str | os.PathLike[str] | None = None,
         *,
+        butler: Butler | None = None,
         collections: str | Iterable[str] | None = None,
         run: str | None = None,
+        searchPaths: Iterable[str | os.PathLike[str]] | None = None,
         writeable: bool | None = None,
         inferDefaults: bool = True,
         **kwargs: Any,
     ) -> None:
-        self._open(connect(config), collections, run, writeable, inferDefaults, kwargs)
+        if butler is None:
+            connection = connect(config, searchPaths)
+        elif config is None and searchPaths is None and writeable is None:
+            connection, writeable = butler._connection.share(), butler._writeable
+        else:
+            raise TypeError("Butler() takes butler=, or config, searchPaths and writeable, not both.")
+        self._open(connection, collections, run, writeable, inferDefaults, kwargs)
 
     def _open(
         self,
@@ -149,54 +174,6 @@ class Butler(
             ) from error
         if found is not CollectionType.RUN:
             raise CollectionTypeError(f"Collection {run!r} is {found.name}, not a RUN.", collection=run)
-
-    @staticmethod
-    def makeRepo(
-        root: str | os.PathLike[str],
-        *,
-        dimensionConfig: Mapping[str, Any] | str | os.PathLike[str] | int | None = None,
-        database: str | None = None,
-        stores: Mapping[str, Mapping[str, Any]] | None = None,
-        composites: Mapping[str, Any] | None = None,
-        overwrite: bool = False,
-    ) -> RepositoryConfiguration | None:
-        """Create an empty repository; if that fails, nothing that was made stays behind.
-
-        Parameters
-        ----------
-        root
-            Directory to make it in, or ``grpc://host:port/repository`` to have a service make it.
-        dimensionConfig
-            The dimensions: a mapping, the path of a YAML or JSON file, or the version of one that is shipped.
-            Version 8 if absent.
-        database
-            ``postgresql://USER@HOST/NAME`` to keep the registry there; a SQLite file in the directory if
-            absent.
-        stores
-            For each store its name and where it is (``root`` and the other keys of the datastore's configuration;
-            ``<butlerRoot>`` stands for the directory), how it names artifacts (``template``, and ``templates`` by
-            dataset type, dimensions or storage class) and which it takes (``constraints`` with ``accept`` and
-            ``reject``); an artifact goes to the first that takes it. One in the directory if absent.
-        composites
-            Which composite datasets are stored as separate components: ``{"default": False, "disassembled":
-            {key: bool}}``, where a key is a dataset type, dimensions (``instrument+visit``) or a storage class.
-            If absent, what the service is set up with, or nothing.
-        overwrite
-            Whether ``butler.yaml`` may be replaced. A registry never is.
-
-        Returns
-        -------
-        configuration
-            What ``butler.yaml`` says; `None` for a repository of a service.
-
-        Raises
-        ------
-        RepositoryExistsError
-            Raised if there is one already.
-        ConfigurationError, IncompatibleVersionError
-            Raised if the directory, database or dimensions cannot be used.
-        """
-        return make_repository(root, dimensionConfig, database, stores, composites, overwrite=overwrite)
 
     def clone(
         self,
@@ -282,7 +259,7 @@ class Butler(
             "inferDefaults": self._defaults.infer,
             **self._defaults.given,
         }
-        return (_reopen, (self._connection.address, arguments))
+        return (_reopen, (self._connection.source, arguments))
 
     def __str__(self) -> str:
         names = ", ".join(self.collections[:_SHOWN])
@@ -292,16 +269,7 @@ class Butler(
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = {
-            "repository": self._connection.address,
-            "collections": ", ".join(self.collections) or "none",
-            "run": self.run or "none",
-            "writeable": "yes" if self._writeable else "no",
-        }
-        cells = "".join(
-            f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in rows.items()
-        )
-        return f"<table><caption>Butler</caption>{cells}</table>"
+        return butler_as_html(self._connection, self._defaults, writeable=self._writeable)
 
 
 def _governor_values(connection: Connection, data_id: Mapping[str, Any]) -> dict[str, Any]:
@@ -322,5 +290,5 @@ def _governor_values(connection: Connection, data_id: Mapping[str, Any]) -> dict
     return given
 
 
-def _reopen(address: str, arguments: dict[str, Any]) -> Butler:
-    return Butler(address, **arguments)
+def _reopen(source: str | ButlerConfig, arguments: dict[str, Any]) -> Butler:
+    return Butler(source, **arguments)

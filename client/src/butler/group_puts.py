@@ -187,7 +187,7 @@ class GroupPuts:
             return [self._storing.store([files], self._protocol)[0] + self._protocol.upload(contents)]
 
         self._protocol.carry_out([begin], store)
-        self._storing.remove_sources(files)
+        self._registry.after_commit(lambda: self._storing.remove_sources(files))
 
 
 def _by_kind(groups: Iterable[DatasetGroup]) -> list[list[DatasetGroup]]:

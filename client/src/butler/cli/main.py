@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import click
 
+from butler_model.config_keys import nearest_known
 from butler_model.errors import ButlerError
 
 from .exit_codes import ExitCode, exit_code_of
@@ -44,6 +45,10 @@ class CommandSummary:
 
 COMMANDS = {
     "create": CommandSummary("repository:create", "Create an empty repository."),
+    "config-dump": CommandSummary("configuration:config_dump", "Show the configuration of a repository."),
+    "config-validate": CommandSummary(
+        "configuration:config_validate", "Check that what is configured fits the dataset types."
+    ),
     "import": CommandSummary("repository:import_file", "Import an export file."),
     "export": CommandSummary("moves:export", "Write an export of datasets and collections."),
     "transfer-datasets": CommandSummary(
@@ -103,6 +108,17 @@ class _CommandList(click.Group):
                 return None
             command = _loaded(plugin)
         return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if not error.message.startswith("No such command"):
+                raise
+            nearest = nearest_known(args[0], self.list_commands(ctx))
+            raise click.UsageError(f"There is no command {args[0]!r}; {nearest}.", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         plugins = _plugins()
@@ -178,7 +194,8 @@ def _usage_line(error: click.ClickException) -> str:
     cls=_CommandList,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="REPO is the directory of a repository, the path of its butler.yaml, or grpc://HOST:PORT/REPOSITORY. "
+    epilog="REPO is the label or the directory of a repository, the path of its butler.yaml, or "
+    "grpc://HOST:PORT/REPOSITORY. "
     "With --json a command prints one JSON object per line; times are TAI. Exit codes: 1 something found, 2 malformed "
     "command line, 3 not found, 4 conflict, 5 invalid input, 6 unavailable, 7 damaged data, 8 forbidden, 70 error of "
     "the program.",

@@ -32,29 +32,61 @@ _TRANSFERS = ("copy", "auto", "move", "link", "hardlink", "symlink", "relsymlink
 @click.command()
 @repository_argument
 @click.option(
+    "--seed-config",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="YAML or JSON file with what butler.yaml is to say other than the defaults, and composites.",
+)
+@click.option(
     "--dimension-config",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
     help="YAML or JSON file that defines the dimensions; the newest universe that is shipped if absent.",
+)
+@click.option("--standalone", is_flag=True, help="Write every default into butler.yaml.")
+@click.option(
+    "--override", is_flag=True, help="Let the seed config and the defaults put things outside of REPO."
+)
+@click.option(
+    "-f", "--outfile", type=click.Path(), metavar="FILE", help="Write the configuration there, not to REPO."
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace the configuration file if there is one. A registry is never replaced.",
 )
 @click.option(
     "--database",
     metavar="URL",
     help="postgresql://USER@HOST/NAME to keep the registry there; a SQLite file in REPO if absent.",
 )
-@click.option(
-    "--override", is_flag=True, help="Replace butler.yaml if REPO has one. A registry is never replaced."
-)
 @json_option
 def create(
-    repository: str, dimension_config: str | None, database: str | None, override: bool, output: Output
+    repository: str,
+    seed_config: str | None,
+    dimension_config: str | None,
+    standalone: bool,
+    override: bool,
+    outfile: str | None,
+    overwrite: bool,
+    database: str | None,
+    output: Output,
 ) -> None:
     """Create an empty repository.
 
     REPO is a directory, or grpc://HOST:PORT/REPOSITORY to have a service create it.
     """
-    Butler.makeRepo(repository, dimensionConfig=dimension_config, database=database, overwrite=override)
-    with Butler(repository) as butler:
+    config = Butler.makeRepo(
+        repository,
+        seed_config,
+        dimension_config,
+        standalone=standalone,
+        forceConfigRoot=not override,
+        outfile=outfile,
+        overwrite=overwrite,
+        database=database,
+    )
+    with Butler(config) as butler:
         universe = butler.dimensions
         output.record({"repository": repository, "universe": f"{universe.namespace} {universe.version}"})
 

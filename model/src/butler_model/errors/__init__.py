@@ -23,6 +23,8 @@ __all__ = [
     "CollectionCycleError",
     "CollectionTypeError",
     "ConfigurationError",
+    "ConfigurationKeyError",
+    "ConfigurationNotFoundError",
     "ConflictingDefinitionError",
     "DataIdValueError",
     "DatasetNotFoundError",
@@ -69,6 +71,7 @@ __all__ = [
     "UnknownNameError",
     "UnsupportedOperationError",
     "UploadConflictError",
+    "ValidationError",
 ]
 
 from .artifacts import (
@@ -124,6 +127,8 @@ from .queries import (
 )
 from .repositories import (
     ConfigurationError,
+    ConfigurationKeyError,
+    ConfigurationNotFoundError,
     DeadlineExceededError,
     IncompatibleVersionError,
     InternalError,
@@ -135,6 +140,7 @@ from .repositories import (
     ServiceUnavailableError,
     TransactionError,
     UnsupportedOperationError,
+    ValidationError,
 )
 
 CATALOGUE: dict[str, type[ButlerError]] = {error.reason: error for error in ButlerError.__subclasses__()}

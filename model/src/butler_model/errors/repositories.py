@@ -5,6 +5,8 @@ from __future__ import annotations
 
 __all__ = [
     "ConfigurationError",
+    "ConfigurationKeyError",
+    "ConfigurationNotFoundError",
     "DeadlineExceededError",
     "IncompatibleVersionError",
     "InternalError",
@@ -16,6 +18,7 @@ __all__ = [
     "ServiceUnavailableError",
     "TransactionError",
     "UnsupportedOperationError",
+    "ValidationError",
 ]
 
 from .catalogue import ButlerError, Status
@@ -61,6 +64,27 @@ class ConfigurationError(ButlerError, ValueError):
 
     reason = "CONFIGURATION"
     status = Status.INVALID_ARGUMENT
+
+
+class ConfigurationKeyError(ButlerError, KeyError):
+    """A configuration has no such key."""
+
+    reason = "CONFIGURATION_KEY"
+    status = Status.NOT_FOUND
+
+
+class ConfigurationNotFoundError(ButlerError, FileNotFoundError):
+    """There is no such configuration file."""
+
+    reason = "CONFIGURATION_NOT_FOUND"
+    status = Status.NOT_FOUND
+
+
+class ValidationError(ButlerError, ValueError):
+    """What is configured does not fit the dataset types of the repository."""
+
+    reason = "VALIDATION"
+    status = Status.FAILED_PRECONDITION
 
 
 class MalformedExportError(ButlerError, ValueError):
