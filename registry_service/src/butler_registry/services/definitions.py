@@ -169,10 +169,14 @@ class Snapshot:
         return found
 
     def run_names(self, ids: Iterable[int]) -> dict[int, str]:
-        """Return the names of collections by id."""
+        """Return the names of collections by id; `MissingCollectionError` if one was removed."""
         cached, wanted = self._cache.collections_by_id, set(ids)
         missing = [i for i in wanted if i not in cached]
         found = self._definitions.collections.by_id(self.connection, missing) if missing else {}
+        if len(found) < len(missing):
+            raise MissingCollectionError(
+                "A run was removed while something was put into it; register it, and begin anew."
+            )
         if len(cached) < _MAX_CACHED_NAMES:
             cached.update(found)
         return {i: (found.get(i) or cached[i]).collection.name for i in wanted}

@@ -17,9 +17,7 @@ from butler_model.trash import PurgeTask, TrashSelection
 from .column_types import database_time
 from .database import execute_many
 from .schema import DeletionReason, StaticTables, TrashRowState
-
-RowKey = tuple[UUID, str, str]
-"""Primary key of a row: dataset, component, store."""
+from .trash_store import RowKey, selected
 
 _NSEC_PER_SECOND = 10**9
 _MOST_ERROR_CHARACTERS = 1_000
@@ -99,7 +97,7 @@ class PurgeStore:
 
     def count_due(self, connection: Connection, selection: TrashSelection) -> int:
         """Return how many rows could be claimed."""
-        query = select(func.count()).select_from(self._trash).where(*self._due(selection))
+        query = select(func.count()).select_from(self._trash).where(*self._due(connection, selection))
         return connection.execute(query).scalar_one()
 
     def claim(
@@ -115,7 +113,7 @@ class PurgeStore:
         c = self._trash.c
         query = (
             select(c.dataset_id, c.component, c.store)
-            .where(*self._due(selection))
+            .where(*self._due(connection, selection))
             # What was trashed together is due together; neighbours are deleted faster than what is far apart.
             .order_by(c.due_nsec, c.store, c.key, c.dataset_id)
             .limit(limit)
@@ -215,19 +213,10 @@ class PurgeStore:
         query = select(c.dataset_id).where(c.dataset_id.in_(list(dataset_ids)))
         return set(connection.execute(query).scalars())
 
-    def _due(self, selection: TrashSelection) -> list[ColumnElement[bool]]:
-        c = self._trash.c
+    def _due(self, connection: Connection, selection: TrashSelection) -> list[ColumnElement[bool]]:
         # A subquery is evaluated once, so that an index can be used.
-        conditions = [c.due_nsec <= select(database_time()).scalar_subquery()]
-        if selection.trash_ids:
-            conditions.append(c.trash_id.in_(selection.trash_ids))
-        if selection.dataset_ids:
-            conditions.append(c.dataset_id.in_(selection.dataset_ids))
-        if selection.stores:
-            conditions.append(c.store.in_(selection.stores))
-        if selection.states:
-            conditions.append(c.state.in_([int(TrashRowState[state.name]) for state in selection.states]))
-        return conditions
+        due = self._trash.c.due_nsec <= select(database_time()).scalar_subquery()
+        return [due, *selected(self._trash, selection, connection)]
 
 
 def _row(dataset_id: UUID, component: str, store: str) -> dict[str, Any]:
