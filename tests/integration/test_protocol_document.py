@@ -28,6 +28,8 @@ from butler_api.v1 import (
     datastore_service_pb2,
     dimension_service_pb2,
     event_service_pb2,
+    housekeeping_service_pb2,
+    ledger_service_pb2,
     query_service_pb2,
     repository_service_pb2,
 )
@@ -76,6 +78,8 @@ SERVICES = [
         datastore_service_pb2,
         dimension_service_pb2,
         event_service_pb2,
+        housekeeping_service_pb2,
+        ledger_service_pb2,
         query_service_pb2,
         repository_service_pb2,
     )
