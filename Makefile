@@ -17,7 +17,10 @@ IS_PYTHON := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 EXPORT ?=
 # What `make demo` leaves behind, to look at.
 KEPT := build/demo
-TESTS ?= tests
+TESTS ?= tests --ignore=tests/robustness
+# Its tests wait for each other's processes more than they compute, so more of them run than there are processors.
+SEED ?=
+ROBUSTNESS := $(if $(SEED),BUTLER_ROBUSTNESS_SEED=$(SEED)) $(PY) -m pytest -n 4 --dist=worksteal --tb=short tests/robustness
 # `make lock LOCK_ARGS=--upgrade` moves every pin to the newest release; without it only what must move does.
 LOCK_ARGS ?=
 
@@ -27,7 +30,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --no-strip-extras --universal --py
 	--no-emit-package butler-api --no-emit-package butler-datastore --no-emit-package butler-grpc-client \
 	--no-emit-package butler-model --no-emit-package butler-registry
 
-.PHONY: help setup demo test lint typing protos protos-check migrations-check behaviour-coverage fuzz-queries bench bench-scale bench-pruning lock clean
+.PHONY: help setup demo test robustness robustness-nightly lint typing protos protos-check migrations-check behaviour-coverage fuzz-queries bench bench-scale bench-pruning lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +62,12 @@ demo: $(READY) ## Put a sky survey in and take it out, embedded and through the 
 
 test: $(READY) ## Run the tests, on real components (TESTS=path for some of them)
 	@$(PY) -m pytest -n 2 $(TESTS)
+
+robustness: $(READY) ## Kill, cut and break everything for ten minutes, and look whether anything is lost (SEED=number)
+	@BUTLER_ROBUSTNESS=ci $(ROBUSTNESS)
+
+robustness-nightly: $(READY) ## The same for hours
+	@BUTLER_ROBUSTNESS=nightly $(ROBUSTNESS)
 
 lint: $(READY) ## Check style, import arrows, protos, licence lines and sizes
 	@$(VENV)/bin/ruff check

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FaultyServer", "faulty_server_before"]
+__all__ = ["CUT", "LOST", "FaultyServer", "faulty_server_before"]
 
 import http.client
 import threading
@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+LOST = -1
+CUT = -2
 
 
 @dataclass
@@ -24,7 +27,8 @@ class FaultyServer:
     endpoint
         URL to use instead of the server's.
     faults
-        Statuses with which the next requests are answered, by method, instead of being passed on.
+        Statuses with which the next requests are answered, by method, instead of being passed on. `LOST` means that one
+        is passed on and its answer withheld, `CUT` that the connection ends in the middle of the answer.
     seconds
         How long each request waits.
     requests
@@ -51,15 +55,21 @@ def faulty_server_before(endpoint: str) -> Iterator[FaultyServer]:
             state.requests.append((self.command, self.path.partition("?")[0]))
             time.sleep(state.seconds)
             faults = state.faults.get(self.command)
-            if faults:
-                self.reply(faults.pop(0), [("Content-Length", "0")], b"")
+            fault = faults.pop(0) if faults else 0
+            if fault > 0:
+                self.reply(fault, [("Content-Length", "0")], b"")
                 return
             connection = http.client.HTTPConnection(target, timeout=30)
             connection.request(self.command, self.path, body, dict(self.headers))
             answer = connection.getresponse()
             content = answer.read()
-            self.reply(answer.status, answer.getheaders(), content)
             connection.close()
+            if fault:
+                self.close_connection = True
+            if fault != LOST:
+                self.reply(
+                    answer.status, answer.getheaders(), content[: len(content) // 2] if fault else content
+                )
 
         do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = answer
 

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A TCP proxy that counts what passes and cuts connections, with real sockets."""
+"""A TCP proxy that counts what passes, and cuts, blocks and slows down connections, with real sockets."""
 
 from __future__ import annotations
 
 __all__ = ["Proxy", "proxy_to"]
 
 import contextlib
+import random
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_LOOK_SECONDS = 0.01
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: a reset instead of an orderly end."""
 
@@ -27,6 +30,14 @@ class Proxy:
         Bytes that passed to the server, and from it.
     connections
         How many were made.
+    blocked
+        The ways, ``up`` and ``down``, on which nothing passes for now.
+    refusing
+        Whether new connections are cut at once.
+    bytes_per_second
+        How fast it goes, for each connection and way; 0 for as fast as it can.
+    loss
+        The part of the pieces that pass, of at most 64 kB, at which a connection is cut instead; decided by ``chance``.
     """
 
     def __init__(self, target: str) -> None:
@@ -35,6 +46,11 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.up = self.down = self.connections = 0
+        self.blocked: set[str] = set()
+        self.refusing = False
+        self.bytes_per_second = 0.0
+        self.loss = 0.0
+        self.chance = random.Random(0)
         self._cuts: dict[str, list[int]] = {"up": [], "down": []}
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -58,6 +74,18 @@ class Proxy:
         """How many of the cuts have not been made."""
         return len(self._cuts["up"]) + len(self._cuts["down"])
 
+    def cut(self) -> None:
+        """Cut all connections that there are."""
+        for each in list(self._open):
+            _cut(each)
+        self._open.clear()
+
+    def recover(self) -> None:
+        """Pass on everything again."""
+        self.blocked.clear()
+        self.refusing = False
+        self.bytes_per_second = self.loss = 0.0
+
     def close(self) -> None:
         """Cut everything and stop."""
         self._closed = True
@@ -65,13 +93,15 @@ class Proxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
-        for each in list(self._open):
-            _cut(each)
+        self.cut()
 
     def _accept(self) -> None:
         while not self._closed:
             try:
                 client, _ = self._listener.accept()
+                if self.refusing:
+                    _cut(client)
+                    continue
                 server = socket.create_connection(self._target)
             except OSError:
                 return
@@ -84,6 +114,12 @@ class Proxy:
         try:
             while piece := source.recv(65_536):
                 if self._counted(way, len(piece)):
+                    break
+                while way in self.blocked and not self._closed:
+                    time.sleep(_LOOK_SECONDS)
+                if self.bytes_per_second:
+                    time.sleep(len(piece) / self.bytes_per_second)
+                if self.loss and self.chance.random() < self.loss:
                     break
                 sink.sendall(piece)
         except OSError:

@@ -19,6 +19,7 @@ from uuid import UUID, uuid4, uuid5
 from butler_model.artifact import ArtifactLayout
 from butler_model.dataset import DatasetRef, DatasetType, new_dataset_id
 from butler_model.errors import ConflictingDefinitionError, InvalidRequestError
+from butler_model.failpoints import reach
 from butler_model.ports import BeginPut, DatasetLookup, FoundDataset, PutBatch, PutIntent
 
 from .connect import Connection
@@ -135,9 +136,12 @@ class FileIngest:
 
         def store(begun: Sequence[Sequence[PutIntent]]) -> list[list[bytes]]:
             stored.extend(_stored(put, intents) for put, intents in zip(puts, begun, strict=True))
-            return self._storing.store(stored, protocol)
+            receipts = self._storing.store(stored, protocol)
+            reach("ingest.before_registration")
+            return receipts
 
         begun = protocol.carry_out([put.begin for put in puts], store)
+        reach("ingest.after_registration")
         files_stored = [file for part in stored for file in part]
         self._connection.registry.after_commit(lambda: self._storing.remove_sources(files_stored))
         for put, intents in zip(puts, begun, strict=True):

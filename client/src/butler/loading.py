@@ -36,6 +36,7 @@ from uuid import uuid4
 
 from butler_model.dataset import DatasetType
 from butler_model.errors import InvalidRequestError
+from butler_model.failpoints import reach
 from butler_model.records import DimensionRecord
 
 from .connect import Connection
@@ -245,6 +246,7 @@ class _Loader:
                 new[name] += len(group.ids)
                 artifacts += len(group.artifacts)
                 size += group.size
+            reach("import.between_batches")
             found[name] += len(batch.ids)
             done += len(batch.ids)
             self.progress("datasets", done, total)

@@ -27,6 +27,7 @@ from butler_model.artifact import ArtifactLayout
 from butler_model.composites import Composites
 from butler_model.dataset import DatasetRef, DatasetType, new_dataset_id
 from butler_model.errors import ButlerError, InternalError
+from butler_model.failpoints import reach
 from butler_model.ports import BeginPut, Datastore, PutBatch, PutIntent
 from butler_model.repository import Limits
 from butler_model.storage_class import StorageClass
@@ -216,7 +217,9 @@ class _Chunks:
     size: int
 
     def __iter__(self) -> Iterator[bytes]:
-        return self.content.chunks(self.size)
+        for number, chunk in enumerate(self.content.chunks(self.size)):
+            reach("put.upload_half" if number else "put.upload_0")
+            yield chunk
 
 
 class PutProtocol:
@@ -320,6 +323,7 @@ class PutProtocol:
 
     def _take_back(self, begins: Sequence[BeginPut]) -> None:
         for ids in map(_ids, begins):
+            reach("put.client_before_cleanup")
             take_back(self._registry.puts, self._datastore, ids)
 
 

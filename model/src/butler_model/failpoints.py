@@ -9,10 +9,13 @@ action         what happens when the point is reached
 =============  ==================================================================
 ``kill``       the process ends as by ``kill -9``
 ``sleep:S``    it waits for S seconds
+``wait:FILE``  it makes an empty file, and waits until that is removed
 ``error``      `OSError` (EIO) is raised there
+``error:E``    the same with another error, for instance ``ENOSPC``
 =============  ==================================================================
 
-``name@N=action`` acts at the N-th time only, counted in this process.
+``name@N=action`` acts at the N-th time only, counted in this process. The variable must be there when this module is
+loaded; what it says counts when the first point is reached, so a process that is forked may get its own.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import cached_property
 from threading import Lock
 
 FAILPOINTS_VARIABLE = "BUTLER_FAILPOINTS"
@@ -35,14 +39,18 @@ def _nothing(name: str) -> None:
 
 
 class _Failpoints:
-    def __init__(self, text: str) -> None:
-        self._actions: dict[str, tuple[int, str]] = {}
+    def __init__(self) -> None:
         self._reached: Counter[str] = Counter()
         self._lock = Lock()
-        for entry in filter(None, text.split(";")):
+
+    @cached_property
+    def _actions(self) -> dict[str, tuple[int, str]]:
+        actions: dict[str, tuple[int, str]] = {}
+        for entry in filter(None, os.environ.get(FAILPOINTS_VARIABLE, "").split(";")):
             place, _, action = entry.partition("=")
             name, _, turn = place.partition("@")
-            self._actions[name.strip()] = (int(turn or 0), action.strip())
+            actions[name.strip()] = (int(turn or 0), action.strip())
+        return actions
 
     def reach(self, name: str) -> None:
         if name not in self._actions:
@@ -57,13 +65,19 @@ class _Failpoints:
             os.kill(os.getpid(), signal.SIGKILL)
         elif kind == "sleep":
             time.sleep(float(argument))
+        elif kind == "wait":
+            _wait_for_removal(argument)
         elif kind == "error":
-            raise OSError(errno.EIO, f"Failpoint {name}")
+            raise OSError(getattr(errno, argument or "EIO"), f"Failpoint {name}")
         else:
             raise ValueError(f"{FAILPOINTS_VARIABLE}: there is no action {action!r}.")
 
 
-reach: Callable[[str], None] = (
-    _Failpoints(os.environ[FAILPOINTS_VARIABLE]).reach if os.environ.get(FAILPOINTS_VARIABLE) else _nothing
-)
+def _wait_for_removal(file: str) -> None:
+    os.close(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+    while os.path.exists(file):
+        time.sleep(0.002)
+
+
+reach: Callable[[str], None] = _Failpoints().reach if os.environ.get(FAILPOINTS_VARIABLE) else _nothing
 """Say that a step is reached; its name is ``protocol.step``."""

@@ -24,6 +24,7 @@ from butler_model.errors import (
     LimitExceededError,
     UploadConflictError,
 )
+from butler_model.failpoints import reach
 from butler_model.grants import TokenSigner
 from butler_model.repository import Limits
 
@@ -103,15 +104,15 @@ class ArtifactService:
         if resumes(store):
             upload = _upload_of(grant)
             stored = store.write_upload(allowed.key, upload, offset, content, allowed.size, gate)
-            return self._receipt(allowed, stored)
-        if offset:
+        elif offset:
             raise UploadConflictError(
                 f"The store {allowed.store!r} keeps nothing of uploads that broke; send {allowed.key!r} from 0.",
                 key=allowed.key,
             )
-        return self._receipt(
-            allowed, store.write(allowed.key, content, allowed.size, allowed.members or None, gate)
-        )
+        else:
+            stored = store.write(allowed.key, content, allowed.size, allowed.members or None, gate)
+        reach("put.datastore_ack_before_reply")
+        return self._receipt(allowed, stored)
 
     def query_write(self, grant: bytes) -> int:
         """Return how many bytes, from the first on, are kept of an upload under a grant that broke."""
@@ -142,6 +143,7 @@ class ArtifactService:
                 if outcome.created:
                     self._store(grants[number]).delete(grants[number].key)
             raise
+        reach("put.datastore_ack_before_reply")
         return [self._receipt(grant, outcomes[number]) for number, grant in enumerate(grants)]
 
     def read(

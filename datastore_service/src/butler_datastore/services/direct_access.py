@@ -18,6 +18,7 @@ from butler_model.errors import (
     LimitExceededError,
     UnsupportedOperationError,
 )
+from butler_model.failpoints import reach
 from butler_model.grants import TokenSigner
 from butler_model.repository import Limits
 
@@ -98,7 +99,9 @@ class DirectAccessService:
         """
         self._check_items(len(grants))
         opened = [self._signer.open_grant(grant, Operation.WRITE) for grant in grants]
-        return [self._receipt_of(grant, self._measured(grant)) for grant in opened]
+        receipts = [self._receipt_of(grant, self._measured(grant)) for grant in opened]
+        reach("put.datastore_ack_before_reply")
+        return receipts
 
     def _url(self, grant: Grant, size: int, checksum: str) -> ArtifactUrl:
         reading = grant.operation is Operation.READ

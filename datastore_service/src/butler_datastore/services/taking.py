@@ -13,6 +13,7 @@ from butler_datastore.stores.source_files import SourceFile, SourceFiles
 from butler_datastore.stores.store import LinkingStore, Store, Stored
 from butler_model.artifact import FileToIngest, Grant, TransferMode
 from butler_model.errors import ButlerError, LimitExceededError, UnsupportedOperationError
+from butler_model.failpoints import reach
 from butler_model.repository import Limits
 
 _COPIED_INSTEAD = {TransferMode.AUTO, TransferMode.MOVE}
@@ -59,11 +60,13 @@ class FileTaking:
         """
         try:
             for number, (grant, file) in enumerate(files):
+                reach("ingest.between_files" if number else "ingest.before_copy")
                 with self._sources.opened(file.source) as source:
                     source.check_size(file.size)
                     self._take(number, grant, source, file.mode)
             self._write_small()
             self._settle_links()
+            reach("ingest.after_copy")
         except ButlerError:
             for grant, stored in self._stored.values():
                 if stored.created:

@@ -22,6 +22,7 @@ from butler_model.errors import (
     ButlerError,
     ConfigurationError,
 )
+from butler_model.failpoints import reach
 
 from .directories import DirectoryTree
 from .disk_full import full_store_reported
@@ -305,7 +306,9 @@ class PosixStore:
 
     def _stage(self, staging: int, name: str, content: bytes) -> _Staged:
         with open(os.open(name, _STAGE_FLAGS, 0o666, dir_fd=staging), "wb") as file:
+            reach("put.upload_0")
             file.write(content)
+            reach("put.upload_all_before_fsync")
             if self._durable:
                 file.flush()
                 os.fsync(file.fileno())
@@ -316,6 +319,7 @@ class PosixStore:
     ) -> list[Stored]:
         """Give staged files their keys, all in one directory; add to ``linked`` those that were free."""
         stored = []
+        reach("put.after_fsync_before_rename")
         with _no_way_reported(group[0][0].key), self._tree.made(group[0][0].directory) as directory:
             for place, staged in group:
                 created = _link(staging, staged, directory, place)
@@ -326,6 +330,7 @@ class PosixStore:
 
     def _settle(self, places: Iterable[Place]) -> None:
         """Wait until the disk has the keys, new or not: whoever wrote an older one may not have waited."""
+        reach("put.after_rename_before_dirsync")
         if self._durable:
             directories = {place.directory for place in places}
             side_by_side(self._tree.settle, self._tree.unsettled(directories), _SYNC_THREADS)

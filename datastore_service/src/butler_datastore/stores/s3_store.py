@@ -18,6 +18,7 @@ from butler_model.errors import (
     InvalidRequestError,
     ServiceUnavailableError,
 )
+from butler_model.failpoints import reach
 
 from .blocks import blocks
 from .s3 import S3Bucket
@@ -102,6 +103,7 @@ class S3Store:
 
         def put(item: tuple[str, bytes]) -> Stored | ButlerError:
             try:
+                reach("put.upload_0")
                 return self._put(item[0], [item[1]], len(item[1]), sha256([item[1]]), gate)
             except ButlerError as error:
                 return error
@@ -196,10 +198,11 @@ class S3Store:
     def _put(
         self, key: str, held: Sequence[bytes | bytearray], size: int, checksum: str, gate: Gate
     ) -> Stored:
+        reach("put.upload_all_before_fsync")
         gate()
-        if self._objects.put(key, held, checksum):
-            return Stored(size, checksum, created=True)
-        return self._same(key, size, checksum)
+        created = self._objects.put(key, held, checksum)
+        reach("put.after_rename_before_dirsync")
+        return Stored(size, checksum, created=True) if created else self._same(key, size, checksum)
 
     def _write_parts(
         self,
@@ -219,6 +222,7 @@ class S3Store:
                 digest.update(block)
                 size += len(block)
                 self._objects.add_part(key, upload, block)
+            reach("put.after_fsync_before_rename")
             gate()
             created = self._objects.complete_parts(key, upload)
         except BaseException:

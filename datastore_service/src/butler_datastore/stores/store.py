@@ -36,6 +36,7 @@ from butler_model.errors import (
     InvalidRequestError,
     LimitExceededError,
 )
+from butler_model.failpoints import reach
 
 if TYPE_CHECKING:
     from .source_files import SourceFile
@@ -351,6 +352,7 @@ def within_limit(chunks: Iterable[bytes], key: str, size_limit: int, offset: int
     """Yield the chunks, the first at ``offset``; `LimitExceededError` once they go beyond ``size_limit`` bytes."""
     size = offset
     for chunk in chunks:
+        reach("put.upload_half" if size else "put.upload_0")
         size += len(chunk)
         if size > size_limit:
             raise LimitExceededError(

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from butler_model.checksum import Checksum
 from butler_model.errors import ServiceUnavailableError, UploadConflictError
+from butler_model.failpoints import reach
 
 from .store import CHUNK_BYTES
 
@@ -54,6 +55,7 @@ class UploadFile:
         for chunk in chunks:
             self.file.write(chunk)
             self._add(chunk)
+        reach("put.upload_all_before_fsync")
         self.file.flush()
         if durable:
             os.fsync(self.file.fileno())

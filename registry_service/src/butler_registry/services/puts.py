@@ -22,6 +22,7 @@ from butler_model.errors import (
     IntentError,
     InvalidRequestError,
 )
+from butler_model.failpoints import reach
 from butler_model.placement import Placement
 from butler_model.ports import BeginPut, Placing, PutIntent, WriteGrant
 from butler_model.repository import Limits
@@ -112,6 +113,7 @@ class PutService:
             )
         check_ids(request)
         planned = self._begin_one(request) or self._begin_all(request)
+        reach("put.begin_after_commit_before_reply")
         return [
             PutIntent(row.dataset_id, data_id, self._write_grants(row, request)) for row, data_id in planned
         ]
@@ -158,6 +160,7 @@ class PutService:
                         raise self._others_intent(apart, new)
                     if self._noted is not None:
                         self._noted.add(new)
+            reach("put.begin_before_commit")
         return planned
 
     @contextmanager
@@ -199,16 +202,18 @@ class PutService:
         check_batch(len(dataset_ids), self._limits, "datasets")
         proofs = Proofs(map(self._grants.open_receipt, receipts))
         ids = list(dict.fromkeys(dataset_ids))
-        self._commit_all(ids, proofs)
+        reach("put.commit_before_txn")
+        if not (len(ids) == 1 and self._commit_one(ids[0], proofs)):
+            self._commit_all(ids, proofs)
         if self._noted is not None:
             self._noted.committed(ids)
+        reach("put.after_commit_before_reply")
 
-    def _commit_all(self, ids: list[UUID], proofs: Proofs) -> None:
-        if len(ids) == 1 and self._commit_one(ids[0], proofs):
-            return
+    def _commit_all(self, ids: Sequence[UUID], proofs: Proofs) -> None:
         try:
             with self._database.writing() as connection:
                 committed = self._commit(connection, ids, proofs)
+                reach("put.before_commit")
             self._remember(committed)
         except ConflictingDefinitionError as error:
             with self._database.writing() as connection:

@@ -34,6 +34,7 @@ from sqlalchemy.exc import IntegrityError
 
 from butler_model.artifact import ArtifactLayout, ArtifactRecord
 from butler_model.errors import ConflictingDefinitionError
+from butler_model.failpoints import reach
 
 from .bound_rows import among, bound_rows
 from .bulk_insert import BulkInsert
@@ -101,11 +102,14 @@ class DatasetStore:
         ids = [{"id": d.dataset_id, "dataset_type_id": row.id, "run_id": d.run_id} for d in datasets]
         try:
             self._insert_datasets.execute(connection, ids)
+            reach("put.in_txn_after_dataset")
             self._insert_place(row.tags).execute(connection, [place_values(row, d) for d in datasets])
+            reach("put.in_txn_after_tags")
         except IntegrityError as error:
             raise already_there(row) from error
         artifacts = [artifact_values(a) for d in datasets for a in d.artifacts]
         self._insert_artifacts.execute(connection, artifacts)
+        reach("put.in_txn_after_records")
 
     def _insert_place(self, tags: Table) -> BulkInsert:
         statement = self._insert_places.get(tags)

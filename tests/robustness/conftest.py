@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the tests of robustness share: the servers, and deployments that live as long as the test process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.robustness.support.deployments import Deployments
+from tests.robustness.support.processes import Nursery, nursery_of
+from tests.robustness.support.sizes import SEED, SIZES
+from tests.support.s3 import S3Server
+from tools.servers.postgres import PostgresServer, own_postgres_server
+
+
+def pytest_report_header() -> str:
+    """Tell what repeats this run."""
+    return f"robustness: BUTLER_ROBUSTNESS_SEED={SEED}, {SIZES}"
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Give what starts processes."""
+    with nursery_of("tests.robustness.support.jobs") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def fragile_postgres() -> Iterator[PostgresServer]:
+    """Give a PostgreSQL server of one's own, of which processes may be killed."""
+    with own_postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def deployments(
+    tmp_path_factory: pytest.TempPathFactory,
+    nursery: Nursery,
+    fragile_postgres: PostgresServer,
+    s3_server: S3Server,
+) -> Iterator[Deployments]:
+    """Give all kinds of deployments, each made when it is first asked for."""
+    made = Deployments(tmp_path_factory.mktemp("deployments"), nursery, fragile_postgres, s3_server)
+    yield made
+    made.close()

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is in a store, seen without the product."""
+
+from __future__ import annotations
+
+__all__ = ["ObjectListing", "StoredFiles", "StoredObjects"]
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from tests.support.s3 import S3Server
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+# Staging of the product: no artifact, and swept by age.
+_NO_KEYS = (".tmp", ".create-only", ".quarantine")
+
+
+class ObjectListing(Protocol):
+    """The artifacts of one repository."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """Return the length of each artifact by its key, and nothing else that is there."""
+        ...
+
+    def content(self, key: str) -> bytes:
+        """Return the bytes of one."""
+        ...
+
+    def add(self, key: str, content: bytes) -> None:
+        """Write behind the back of the product."""
+        ...
+
+    def remove(self, key: str) -> None:
+        """Remove behind the back of the product."""
+        ...
+
+
+@dataclass(frozen=True)
+class StoredFiles:
+    """Artifacts that are files."""
+
+    root: Path
+
+    def sizes(self) -> Mapping[str, int]:
+        if not self.root.exists():
+            return {}
+        return {
+            str(path.relative_to(self.root)): path.stat().st_size
+            for path in self.root.rglob("*")
+            if path.is_file() and path.relative_to(self.root).parts[0] not in _NO_KEYS
+        }
+
+    def content(self, key: str) -> bytes:
+        return (self.root / key).read_bytes()
+
+    def add(self, key: str, content: bytes) -> None:
+        path = self.root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def remove(self, key: str) -> None:
+        (self.root / key).unlink()
+
+
+@dataclass(frozen=True)
+class StoredObjects:
+    """Artifacts that are objects of a bucket."""
+
+    server: S3Server
+    bucket: str
+    prefix: str
+
+    @cached_property
+    def _client(self) -> S3Client:
+        return self.server.client()
+
+    def sizes(self) -> Mapping[str, int]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        named = {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", [])}
+        keys = {name.removeprefix(f"{self.prefix}/"): size for name, size in named.items()}
+        return {key: size for key, size in keys.items() if key.split("/")[0] not in _NO_KEYS}
+
+    def content(self, key: str) -> bytes:
+        return self._client.get_object(Bucket=self.bucket, Key=f"{self.prefix}/{key}")["Body"].read()
+
+    def add(self, key: str, content: bytes) -> None:
+        self._client.put_object(Bucket=self.bucket, Key=f"{self.prefix}/{key}", Body=content)
+
+    def remove(self, key: str) -> None:
+        self._client.delete_object(Bucket=self.bucket, Key=f"{self.prefix}/{key}")

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How much is tested: ``BUTLER_ROBUSTNESS`` is ``ci``, as by default, or ``nightly``."""
+
+from __future__ import annotations
+
+__all__ = ["SEED", "SIZES", "Sizes", "seeded"]
+
+import os
+import random
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Numbers of cases.
+
+    Attributes
+    ----------
+    kill_share
+        One cell of the matrix of kills out of so many.
+    kill_seeds
+        How often each cell is gone through.
+    random_kills
+        Kills at a random instant, in all.
+    contested_rounds
+        Rounds in which 32 racers put the same data ID, for each kind of deployment.
+    deliveries
+        Faults of delivery for each kind of fault, method and kind of deployment.
+    state_examples, state_steps
+        Of the state machine: how many runs of how many steps.
+    shared_seconds
+        How long the trash is emptied while others prune and put, on each of its deployments.
+    repeats
+        How often each fault of storage, database and network is gone through.
+    """
+
+    kill_share: int
+    kill_seeds: int
+    random_kills: int
+    contested_rounds: int
+    deliveries: int
+    state_examples: int
+    state_steps: int
+    shared_seconds: float
+    repeats: int
+
+
+_ALL = {
+    "ci": Sizes(2, 1, 100, 3, 1, 100, 50, 30.0, 1),
+    "nightly": Sizes(1, 20, 3_000, 125, 33, 1_000, 500, 600.0, 20),
+}
+SIZES = _ALL[os.environ.get("BUTLER_ROBUSTNESS", "ci")]
+# Kept in the environment for the processes that share the tests.
+SEED = int(os.environ.setdefault("BUTLER_ROBUSTNESS_SEED", str(time.time_ns() % 10**9)))
+"""What all that is random begins with; it is printed, and ``BUTLER_ROBUSTNESS_SEED`` sets it."""
+
+
+def seeded(*names: object) -> random.Random:
+    """Return random numbers of one's own, the same for the same seed and names."""
+    return random.Random(f"{SEED}-{'-'.join(map(str, names))}")

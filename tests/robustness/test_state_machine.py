@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""T3: whatever is done in whatever order, over real gRPC, the repository does what a model in memory says."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.robustness.support.deployments import SERVICES, DeploymentKind, Deployments
+from tests.robustness.support.machine import RepositoryMachine
+from tests.robustness.support.sizes import SEED, SIZES
+
+
+@pytest.mark.timeout(10_800)
+@pytest.mark.parametrize("kind", SERVICES, ids=str)
+def test_the_repository_does_what_the_model_says(deployments: Deployments, kind: DeploymentKind) -> None:
+    machine = type("Machine", (RepositoryMachine,), {"deployment": deployments[kind]})
+    seed(SEED)(machine)
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=-(-SIZES.state_examples // len(SERVICES)),
+            stateful_step_count=SIZES.state_steps,
+            # To make an example smaller would take longer than to read it.
+            phases=[Phase.generate],
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
