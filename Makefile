@@ -30,7 +30,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --no-strip-extras --universal --py
 	--no-emit-package butler-api --no-emit-package butler-datastore --no-emit-package butler-grpc-client \
 	--no-emit-package butler-model --no-emit-package butler-registry
 
-.PHONY: help setup demo test robustness robustness-nightly lint typing protos protos-check migrations-check behaviour-coverage fuzz-queries bench bench-scale lock clean
+.PHONY: help setup demo test robustness robustness-nightly lint typing protos protos-check migrations-check behaviour-coverage fuzz-queries bench bench-scale bench-pruning lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -101,6 +101,9 @@ bench: $(READY) ## Measure latency and rates through the services
 
 bench-scale: $(READY) ## Compare a registry of a million datasets with one of ten thousand
 	@$(PY) -m benchmarks.scale
+
+bench-pruning: $(READY) ## Compare pruning a registry of a million datasets with one of a hundred thousand
+	@$(PY) -m benchmarks.pruning
 
 lock: $(READY) ## Compile the locked requirements from the members' pyproject files
 	@$(COMPILE) $(LOCK_ARGS) --all-extras -o requirements/dev.txt \

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-__all__ = ["DETECTORS", "PAYLOAD", "RUN", "TYPE", "data_id", "describe"]
+__all__ = ["DETECTORS", "PAYLOAD", "RUN", "TYPE", "data_id", "describe", "register"]
 
 import random
 from collections.abc import Mapping
+from uuid import uuid4
 
 from butler import Butler, DatasetType, Timespan
+from butler.connect import connect
+from butler_model.dataset import new_dataset_id
+from butler_model.ports import BeginPut, PutBatch
 
 INSTRUMENT = "BenchCam"
 DETECTORS = 100
@@ -19,6 +23,7 @@ PAYLOAD = random.Random(1).randbytes(1000)
 _NIGHT = 20_250_101
 _NIGHT_BEGINS = 1_735_700_000 * 10**9
 _EXPOSURE = 30 * 10**9
+_BATCH = 5_000
 
 
 def data_id(number: int) -> Mapping[str, str | int]:
@@ -46,6 +51,20 @@ def describe(butler: Butler, datasets: int) -> None:
     insert("visit", *(_visit(number) for number in range(visits)))
     dataset_type = DatasetType(TYPE, ("visit", "detector"), "Bytes", universe=butler.dimensions)
     butler.registry.registerDatasetType(dataset_type)
+
+
+def register(address: str, datasets: int) -> None:
+    """Put that many datasets without bytes."""
+    connection = connect(address)
+    try:
+        puts = connection.registry.puts
+        for first in range(0, datasets, _BATCH):
+            data_ids = [data_id(number) for number in range(first, min(first + _BATCH, datasets))]
+            ids = [new_dataset_id() for _ in data_ids]
+            puts.begin(BeginPut(uuid4(), RUN, (PutBatch(TYPE, "Bytes", data_ids, ids, ()),)))
+            puts.commit(ids, [], request_id=uuid4())
+    finally:
+        connection.release()
 
 
 def _visit(number: int) -> dict[str, object]:

@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import psycopg
 from rich.box import SIMPLE_HEAD
@@ -29,14 +28,12 @@ from rich.table import Table
 
 from butler import Butler
 from butler.connect import connect
-from butler_model.dataset import new_dataset_id
 from butler_model.paging import PageRequest
-from butler_model.ports import BeginPut, PutBatch
 from butler_model.query.spec import QuerySpec, ResultKind
 from tools.servers.postgres import own_postgres_server
 from tools.servers.services import own_services
 
-from .filling import DETECTORS, RUN, TYPE, data_id, describe
+from .filling import DETECTORS, RUN, TYPE, data_id, describe, register
 from .measuring import Measurement, measure
 
 SMALL, LARGE = 10_000, 1_000_000
@@ -45,7 +42,6 @@ MOST_CLIENT_BYTES = 200_000_000
 LISTED = 10_000
 LARGE_TABLE_ROWS = 100_000
 SELECTED_VISITS = 50
-_BATCH = 5_000
 _STATISTICS_SECONDS = 2.0
 """After how long all that the server's processes did is counted."""
 _TARGETS = {
@@ -115,7 +111,7 @@ def _fill(console: Console, address: str, datasets: int) -> None:
     with Butler(address, run=RUN) as butler, console.status(f"Registering {datasets:,} datasets …"):
         describe(butler, datasets)
         began = time.perf_counter()
-        _register(address, datasets)
+        register(address, datasets)
         rate = datasets / (time.perf_counter() - began)
     console.print(f"Registered {datasets:,} datasets without bytes, {rate:,.0f}/s.")
 
@@ -134,19 +130,6 @@ def _whole_scans(database: str) -> dict[str, int]:
             (LARGE_TABLE_ROWS,),
         )
         return {str(table): int(scans) for table, scans in rows}
-
-
-def _register(address: str, datasets: int) -> None:
-    connection = connect(address)
-    try:
-        puts = connection.registry.puts
-        for first in range(0, datasets, _BATCH):
-            data_ids = [data_id(number) for number in range(first, min(first + _BATCH, datasets))]
-            ids = [new_dataset_id() for _ in data_ids]
-            puts.begin(BeginPut(uuid4(), RUN, (PutBatch(TYPE, "Bytes", data_ids, ids, ()),)))
-            puts.commit(ids, [], request_id=uuid4())
-    finally:
-        connection.release()
 
 
 def _questions(butler: Butler, address: str, datasets: int, repetitions: int) -> list[Measurement]:

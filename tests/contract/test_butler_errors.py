@@ -345,7 +345,7 @@ def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     [
         ("repository: main\nregistri: {}\n", "'registri'; the nearest known one is 'registry'"),
         ("repository: main\nregistry: {databse: x}\ndatastore: {}\n", "databse"),
-        ("repository: main\n", "registry"),
+        ("registry: 5\n", "registry"),
         ("repository: 5\nregistry: {database: x}\ndatastore: {stores: {main: {root: x}}}\n", "5"),
         ("repository: main\nregistry: {database: x}\ndatastore: {stores: {}}\n", "store"),
         (

@@ -28,7 +28,7 @@ from butler_model.errors import (
     UnsupportedOperationError,
 )
 from butler_model.ports import Datastore
-from tests.support.butlers import Deployment, Repository
+from tests.support.butlers import Deployment, Repository, on_posix_and_s3
 from tests.support.registries import at_once
 
 STORED = ("copy", "move", "hardlink", "link", "symlink", "relsymlink", "auto")
@@ -314,6 +314,7 @@ def _directory(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("transfer", ["move", "direct"])
+@on_posix_and_s3
 def test_one_file_that_cannot_be_ingested_undoes_the_call(
     repository: Repository, butler: Butler, place: Deployment, transfer: str
 ) -> None:
@@ -334,6 +335,7 @@ def test_one_file_that_cannot_be_ingested_undoes_the_call(
     assert get_note(butler, 2)["number"] == 2
 
 
+@on_posix_and_s3
 def test_an_upload_that_fails_undoes_the_call(
     repository: Repository, butler: Butler, tmp_path: Path, place: Deployment
 ) -> None:
@@ -421,6 +423,7 @@ def test_files_that_are_there_already_can_be_left_out(
 # ---- what others do meanwhile
 
 
+@on_posix_and_s3
 def test_of_two_ingests_of_one_data_id_one_wins_and_the_file_of_the_other_stays(
     repository: Repository, butler: Butler, place: Deployment
 ) -> None:

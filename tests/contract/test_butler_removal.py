@@ -97,6 +97,20 @@ def test_a_data_id_stays_taken_when_only_the_artifact_goes_and_is_free_after_a_p
 
 
 @on_posix_and_s3
+def test_a_file_that_was_forgotten_is_not_in_the_way_of_a_new_dataset(
+    repository: Repository, butler: Butler
+) -> None:
+    # D4
+    put_notes(butler, 1)
+    before = repository.files()
+    butler.removeRuns("run1", unstore=False)
+    butler.registry.registerRun("run1")
+    butler.put(note(2), "note", instrument="Cam1", detector=1)
+    assert butler.get("note", instrument="Cam1", detector=1) == note(2)
+    assert before.items() < repository.files().items()
+
+
+@on_posix_and_s3
 def test_arguments_of_a_prune_that_do_not_go_together_are_refused_and_nothing_changes(
     repository: Repository, butler: Butler
 ) -> None:

@@ -194,6 +194,18 @@ def test_existence_and_discarding_have_the_limit_of_items(setup: DatastoreSetup)
     assert setup.datastore.exists([setup.read_grant(receipt)]) == [True]
 
 
+def test_a_write_that_outlasts_its_grant_does_not_appear(setup: DatastoreSetup) -> None:
+    expires = int(time.time()) + 1
+
+    def slow() -> Iterator[bytes]:
+        yield b"content"
+        time.sleep(expires + 1.2 - time.time())
+
+    with pytest.raises(GrantError, match="has expired"):
+        setup.datastore.write(setup.write_grant("run/type/a", expires=expires), slow())
+    assert setup.artifacts() == []
+
+
 def test_grants_are_for_one_operation(setup: DatastoreSetup) -> None:
     receipt = write(setup, "run/type/a", b"content")
     to_write, to_read, to_discard = (

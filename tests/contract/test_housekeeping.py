@@ -6,14 +6,18 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.remote_ledger import RemoteLedgers
+from butler_datastore.services.opened_stores import OpenedStores
+from butler_datastore.services.purging import TrashPurging
+from butler_datastore.services.store_health import StoreHealth
 from butler_datastore.store_tables import store_config
+from butler_datastore.stores.memory import MemoryStore
 from butler_model.errors import (
     GrantError,
     RepositoryNotFoundError,
@@ -117,6 +121,34 @@ def test_a_shared_artifact_goes_with_its_last_reference(house: Household) -> Non
     house.rows.trash(*others)
     done = house.empty()
     assert (done.deleted, done.kept, house.has(key)) == (1, 1, False)
+
+
+class SlowStore(MemoryStore):
+    """A store that takes its time."""
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
+        """Remove artifacts slowly."""
+        time.sleep(1.0)
+        return super().delete_many(keys)
+
+
+def test_a_worker_whose_lease_has_ended_stops_deleting(posix_house: Household) -> None:
+    house = posix_house
+    detectors = [
+        {"instrument": "Cam1", "id": n, "full_name": f"d{n}", "purpose": "SCIENCE"} for n in range(10, 300)
+    ]
+    house.setup.insert("detector", *detectors)
+    ids = house.put(*range(10, 300))
+    house.rows.trash(*ids)
+    store = SlowStore(2**30)
+    stores = OpenedStores({"main": lambda repository: store})
+    ledger = house.registry.ledger("main")
+    purging = TrashPurging("main", ledger, stores, StoreHealth(), lease_seconds=1)
+    done = list(purging.empty(TrashSelection(), dry_run=False))[-1]
+    assert 0 < done.deleted < len(ids)
+    assert house.rows.count(house.rows.tables.artifact_trash) == len(ids) - done.deleted
+    # Another one does the rest.
+    assert house.empty().deleted == len(ids) - done.deleted
 
 
 def test_a_great_deal_of_trash_is_emptied_in_chunks(posix_house: Household) -> None:

@@ -273,6 +273,25 @@ def test_expanding_gives_implied_values_and_all_records(shared: RegistrySetup) -
     assert data_id.region == square(20.0, 0.0)
 
 
+def test_data_ids_of_one_visit_that_are_expanded_one_after_the_other_each_have_their_own_region(
+    setup: RegistrySetup,
+) -> None:
+    def regions() -> dict[int, Any]:
+        found = {}
+        for detector in (4, 1, 2, 3):
+            data_id = expand(setup, "visit", "detector", **CAM, visit=2, detector=detector)
+            record = data_id.records["visit_detector_region"]
+            assert record is None or record.key == ("Cam1", detector, 2)
+            found[detector] = None if record is None else record.region
+        return found
+
+    of_visit = {**CAM, "visit": 2}
+    setup.insert("visit_detector_region", {**of_visit, "detector": 1, "region": square(20.0, 1.0)})
+    assert regions() == {1: square(20.0, 1.0), 2: None, 3: None, 4: None}
+    setup.insert("visit_detector_region", {**of_visit, "detector": 3, "region": square(20.0, 3.0)})
+    assert regions() == {1: square(20.0, 1.0), 2: None, 3: square(20.0, 3.0), 4: None}
+
+
 def test_expanding_many_keeps_their_order_and_repeats(shared: RegistrySetup) -> None:
     group = shared.universe.conform(["detector"])
     wanted = [4, 1, 4, 2, 3, 1]

@@ -18,6 +18,7 @@ from butler_model.errors import (
     ArtifactExistsError,
     ArtifactIntegrityError,
     ArtifactNotFoundError,
+    GrantError,
     InvalidNameError,
     InvalidRequestError,
     LimitExceededError,
@@ -295,3 +296,61 @@ def test_what_a_killed_writer_of_batches_left_is_whole(store: Store, place: Stor
                 content = key.rsplit("/", 1)[1].encode() * 500
                 assert read(store, key, len(content)) == content
                 assert store.delete(key)
+
+
+# --------------------------------------------------------------------------------------------------------- upkeep
+
+
+def test_many_are_deleted_together_and_what_is_not_there_is_done(store: Store, place: StorePlace) -> None:
+    keys = [f"run/{number % 3}/{number}" for number in range(20)]
+    store.write_many([(key, b"content") for key in keys])
+    store.write("run/stays", [b"content"], NO_LIMIT)
+    assert store.delete_many([*keys, "run/never", "other/never"]) == {}
+    assert [key for key in keys if store.size(key) is not None] == []
+    assert store.delete_many(keys) == {}
+    place.check_only(["run/stays"])
+
+
+def test_artifacts_are_listed_by_key(store: Store) -> None:
+    keys = ["a/b", "a.b/c", "a-b", "B/1", "run/x/1", "run/x-1", "run/x/2", "run/x.1/3"]
+    store.write_many([(key, key.encode()) for key in keys])
+    listed = list(store.listing())
+    assert [each.key for each in listed] == sorted(keys)
+    assert [each.size for each in listed] == [len(key) for key in sorted(keys)]
+    assert all(-2 <= each.age_seconds < 600 for each in listed)
+
+
+def test_an_empty_store_lists_nothing(store: Store) -> None:
+    assert list(store.listing()) == []
+    assert store.sweep(0) == 0
+
+
+def test_what_is_in_quarantine_is_neither_listed_nor_read_nor_in_the_way(store: Store) -> None:
+    store.write_many([("run/a", b"content"), ("run/b", b"content")])
+    assert store.quarantine("run/a")
+    assert not store.quarantine("run/a")
+    assert [each.key for each in store.listing()] == ["run/b"]
+    assert store.size("run/a") is None
+    assert store.write("run/a", [b"another"], NO_LIMIT).created
+    assert store.quarantine("run/a")
+
+
+def test_what_a_killed_writer_left_is_swept_when_it_is_old_enough(store: Store, place: StorePlace) -> None:
+    killed_in_the_middle(place, WRITE)
+    store.sweep(3_600)
+    time.sleep(1.1)
+    store.sweep(1)
+    assert [key for key in place.all_keys() if key.startswith((".tmp/", ".upload/"))] == []
+
+
+@pytest.mark.parametrize("content", [b"content", bytes(9_000_000) * 8], ids=["small", "large"])
+def test_what_the_gate_refuses_never_appears(store: Store, place: StorePlace, content: bytes) -> None:
+    def closed() -> None:
+        raise GrantError("too late")
+
+    with pytest.raises(GrantError, match="too late"):
+        store.write("run/a", [content], NO_LIMIT, gate=closed)
+    with pytest.raises(GrantError, match="too late"):
+        store.write_many([("run/a", b"a"), ("run/b", b"b")], gate=closed)
+    assert store.size("run/a") is None
+    place.check_only([])

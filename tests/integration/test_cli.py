@@ -195,6 +195,8 @@ def test_ping_measures_both_services(repository: str) -> None:
 # Arguments in which REPO and FILE are replaced, and what the message must name.
 MISTAKES = {
     "unknown command": (("frobnicate",), "frobnicate"),
+    "misspelt command": (("query-dataset", "REPO"), "the nearest known one is 'query-datasets'"),
+    "no seed config": (("create", "REPO", "--seed-config", "/nowhere/it"), "/nowhere/it"),
     "no arguments": (("query-datasets",), "REPO"),
     "command of a group is missing": (("collections",), "butler collections --help"),
     "not key=value": (("put-file", "REPO", "FILE", "blob", "7", "--run", "run"), "'7'"),
@@ -221,6 +223,8 @@ REFUSALS = {
     "unknown storage class": (("register-dataset-type", "REPO", "new", "Bytez", "instrument"), 5, "'Bytes'"),
     "name with dots": (("collections", "register", "REPO", "../up"), 5, "../up"),
     "data ID lacks a key": (("put-file", "REPO", "FILE", "blob", "instrument=Cam", *IMPORTED), 5, "detector"),
+    "unknown key": (("config-dump", "REPO", "-s", ".registri"), 3, "registri"),
+    "unknown type to validate": (("config-validate", "REPO", "-d", "nothere"), 3, "nothere"),
     "other format": (("put-file", "REPO", "FILE", "note", "instrument=Cam", "detector=5", *IMPORTED), 5, "json"),
 }  # fmt: skip
 
@@ -423,6 +427,62 @@ def test_serving_a_repository_that_is_not_there_names_the_remedy(tmp_path: Path)
 def test_creating_a_repository_twice_is_refused(tmp_path: Path) -> None:
     succeeded("create", str(tmp_path / "repo"))
     check_one_line(butler("create", str(tmp_path / "repo")), 4, str(tmp_path / "repo"))
+
+
+def test_creating_takes_a_seed_and_leaves_the_configuration_where_it_is_told(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text(f"datastore: {{stores: {{files: {{root: {tmp_path}/files}}}}}}\n")
+    options = ["--seed-config", str(seed), "--standalone", "-f", str(tmp_path / "my.yaml")]
+    check_one_line(butler("create", str(tmp_path / "repo"), *options), 5, "forceConfigRoot=False")
+    assert not (tmp_path / "repo").exists()
+    succeeded("create", str(tmp_path / "repo"), *options, "--override")
+    (dumped,) = objects("config-dump", str(tmp_path / "my.yaml"))
+    assert dumped["root"] == str(tmp_path / "repo")
+    assert dumped["datastore"] == {"stores": {"files": {"root": f"{tmp_path}/files"}}}
+    check_one_line(butler("create", str(tmp_path / "other"), "-f", str(tmp_path / "my.yaml")), 4, "my.yaml")
+    succeeded("create", str(tmp_path / "other"), "-f", str(tmp_path / "my.yaml"), "--overwrite")
+    assert objects("config-dump", str(tmp_path / "my.yaml"))[0]["root"] == str(tmp_path / "other")
+
+
+def test_the_configuration_is_shown_without_passwords(tmp_path: Path) -> None:
+    file = tmp_path / "butler.yaml"
+    file.touch(mode=0o600)
+    file.write_text("registry: {database: 'postgresql://me:tOpSeCrEt@h/x'}\nrepository: mine\n")
+    shown = succeeded("config-dump", str(tmp_path))
+    assert "me:***@h/x" in shown
+    assert "root: <butlerRoot>" in shown
+    succeeded("config-dump", str(tmp_path), "-s", ".registry.database", "--file", str(tmp_path / "part.yaml"))
+    assert (tmp_path / "part.yaml").read_text() == ".registry.database: postgresql://me:***@h/x\n"
+    assert objects("config-dump", str(tmp_path), "--subset", "registry") == [
+        {"database": "postgresql://me:***@h/x"}
+    ]
+
+
+def test_what_is_configured_is_checked(repository: str) -> None:
+    done = butler("config-validate", repository)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    succeeded("register-dataset-type", repository, "figure", "Plot", "instrument")
+    assert butler("config-validate", repository, "-d", "note,figure").returncode == 0
+
+
+def test_problems_of_a_configuration_are_lines_and_an_exit_code(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    seed.write_text(
+        "datastore: {stores: {main: {root: <butlerRoot>, template: '{run}/{datasetType}/{visit}', "
+        "templates: {notes: '{run}/{datasetType}'}}}}\n"
+    )
+    root = str(tmp_path / "repo")
+    succeeded("create", root, "--seed-config", str(seed))
+    succeeded("register-dataset-type", root, "note", "StructuredDataDict", "instrument")
+    done = butler("config-validate", root, "--json")
+    problems = [json.loads(line)["problem"] for line in done.stdout.splitlines()]
+    assert done.returncode == 5
+    assert len(problems) == 2
+    assert "'visit'" in problems[0]
+    assert "'notes'" in problems[1]
+    quiet = butler("config-validate", root, "-q", "-i", "notes")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (5, "", "")
+    assert butler("config-validate", root, "-i", "notes,note").returncode == 0
 
 
 def test_a_service_that_does_not_answer_is_named() -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from butler.export_file import CollectionBlock, DatasetBlock, ExportFile, read_export
+from butler.export_blocks import CollectionBlock, DatasetBlock, ExportFile
+from butler.export_file import read_export
 from butler.universe_upgrade import UpgradedExport, upgrade_export
 from butler_model.dataset import DatasetType, new_dataset_id
 from butler_model.grants import TokenSigner

@@ -28,9 +28,12 @@ from butler_api.v1 import (
     datastore_service_pb2,
     dimension_service_pb2,
     event_service_pb2,
+    housekeeping_service_pb2,
+    ledger_service_pb2,
     query_service_pb2,
     removal_service_pb2,
     repository_service_pb2,
+    transaction_service_pb2,
 )
 from butler_api.v1.collection_service_pb2_grpc import CollectionServiceStub
 from butler_api.v1.dataset_service_pb2_grpc import DatasetServiceStub
@@ -77,9 +80,12 @@ SERVICES = [
         datastore_service_pb2,
         dimension_service_pb2,
         event_service_pb2,
+        housekeeping_service_pb2,
+        ledger_service_pb2,
         query_service_pb2,
         removal_service_pb2,
         repository_service_pb2,
+        transaction_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 ]

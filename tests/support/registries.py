@@ -241,7 +241,9 @@ class RegistryHome:
 
 
 @contextmanager
-def registry_home(kind: str, folder: Path, postgresql: Callable[[], str]) -> Iterator[RegistryHome]:
+def registry_home(
+    kind: str, folder: Path, postgresql: Callable[[], str], limits: Limits = LIMITS
+) -> Iterator[RegistryHome]:
     """Give a deployment of one of `REGISTRIES`.
 
     Parameters
@@ -254,12 +256,12 @@ def registry_home(kind: str, folder: Path, postgresql: Callable[[], str]) -> Ite
     signer = TokenSigner([b"a key for the tests of registries"])
     database = postgresql() if kind.endswith("postgresql") else f"sqlite:///{folder}"
     with ExitStack() as stack:
-        application = RegistryApplication(database, signer, limits=LIMITS)
+        application = RegistryApplication(database, signer, limits=limits)
         stack.callback(application.close)
         if not kind.startswith("grpc-"):
             yield RegistryHome(application, application, database, signer)
             return
-        server = build_server(registry_services(application, LIMITS), "127.0.0.1:0")
+        server = build_server(registry_services(application, limits), "127.0.0.1:0")
         stack.callback(server.stop, 0)
         server.start()
         remote = RemoteRepositories(server.address)

@@ -16,15 +16,16 @@ from astropy.time import Time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from butler.export_file import (
+from butler.export_blocks import (
     AssociationBlock,
     CollectionBlock,
     DatasetBlock,
     DatasetTypeBlock,
     DimensionBlock,
     ExportFile,
-    read_export,
+    FileEntry,
 )
+from butler.export_file import read_export
 from butler_model.collection import CollectionType
 from butler_model.errors import IncompatibleVersionError, MalformedExportError
 from butler_model.timespan import Timespan, nsec_from_time
@@ -116,7 +117,7 @@ def test_datasets_and_runs_of_a_real_file_are_read(shared_data: Path) -> None:
     entry = datasets[0].records[0]
     assert entry.dataset_ids == (1001,)
     assert entry.data_ids == ({"instrument": "Cam1", "detector": 1},)
-    assert (entry.path, entry.formatter) == (None, None)
+    assert entry.files == ()
 
 
 def test_dataset_types_of_a_real_file_are_read(shared_data: Path) -> None:
@@ -135,7 +136,7 @@ def test_one_file_may_hold_several_datasets() -> None:
     assert isinstance(block, DatasetBlock)
     assert block.records[0].dataset_ids == (UUID(UUID_TEXT), 7)
     assert block.records[0].data_ids == ({"a": 1}, {"a": "x"})
-    assert (block.records[0].path, block.records[0].formatter) == ("a/b.json", "m.F")
+    assert block.records[0].files == (FileEntry("a/b.json", "m.F"),)
 
 
 def test_chains_keep_the_order_of_their_children() -> None:

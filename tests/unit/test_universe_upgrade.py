@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from butler.export_file import ExportFile, read_export
+from butler.export_blocks import ExportFile
+from butler.export_file import read_export
 from butler.universe_upgrade import upgrade_export
 from butler_model.errors import IncompatibleVersionError, MalformedExportError
 from butler_model.timespan import Timespan

@@ -20,7 +20,7 @@ _ANNOUNCEMENT = re.compile(rb"^\w+ listening on (\S+)$", re.MULTILINE)
 
 
 @contextmanager
-def own_services(database: str, folder: Path) -> Iterator[str]:
+def own_services(database: str, folder: Path, *, housekeeping_seconds: float = 60.0) -> Iterator[str]:
     """Run a datastore service and a registry service; give the ``host:port`` of the registry service.
 
     Parameters
@@ -29,12 +29,15 @@ def own_services(database: str, folder: Path) -> Iterator[str]:
         SQLAlchemy URL for the registry.
     folder
         An existing folder for signing keys, logs and, in ``artifacts``, a folder per repository.
+    housekeeping_seconds
+        How long the datastore's worker waits between its rounds.
     """
     keys = new_keys(folder)
     stores = {"main": {"root": f"{folder}/artifacts/{{repository}}", "durable": True}}
     # Each is told where the other one is.
     registry_address = f"127.0.0.1:{free_ports(1)[0]}"
-    with own_datastore(stores, keys, folder, REGISTRY=registry_address) as datastore_address:
+    housekeeping = {"REGISTRY": registry_address, "HOUSEKEEPING_SECONDS": str(housekeeping_seconds)}
+    with own_datastore(stores, keys, folder, **housekeeping) as datastore_address:
         registry = {
             "ADDRESS": registry_address,
             "SIGNING_KEYS": str(keys),

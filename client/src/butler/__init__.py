@@ -10,8 +10,11 @@ from __future__ import annotations
 
 __all__ = [
     "Butler",
+    "ButlerConfig",
     "CollectionType",
+    "Config",
     "DataCoordinate",
+    "DatasetExistence",
     "DatasetRef",
     "DatasetType",
     "DeferredDatasetHandle",
@@ -41,13 +44,18 @@ if TYPE_CHECKING:
 
     from . import errors
     from .butler import Butler
+    from .config import ButlerConfig, Config
+    from .dataset_existence import DatasetExistence
     from .datasets import DeferredDatasetHandle
     from .ingest import FileDataset
 
 _HOMES = {
     "Butler": "butler.butler",
+    "ButlerConfig": "butler.config",
     "CollectionType": "butler_model.collection",
+    "Config": "butler.config",
     "DataCoordinate": "butler_model.data_id",
+    "DatasetExistence": "butler.dataset_existence",
     "DatasetRef": "butler_model.dataset",
     "DatasetType": "butler_model.dataset",
     "DeferredDatasetHandle": "butler.datasets",

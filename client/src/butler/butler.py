@@ -5,36 +5,52 @@ from __future__ import annotations
 
 __all__ = ["Butler"]
 
-import html
 import os
 import weakref
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from types import EllipsisType, TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from butler_model.collection import CollectionType
 from butler_model.errors import CollectionTypeError, DataIdValueError, MissingCollectionError, ReadOnlyError
 from butler_model.universe import DimensionUniverse
 
 from .collections import ButlerCollections
-from .configuration import RepositoryConfiguration
-from .connect import Connection, connect, make_repository
+from .config import ButlerConfig
+from .connect import Connection, connect
+from .dataset_existence import DatasetExisting
+from .dataset_finding import DatasetFinding
 from .dataset_uris import DatasetLocating
 from .dataset_writing import DatasetWriting
 from .defaults import RegistryDefaults, plain_data_id
-from .loading import ImportSummary, Progress, import_export
+from .html_view import butler_as_html
 from .lookup import DatasetFinder, check_writeable
 from .query_arguments import check_collections
 from .querying import DatasetQuerying
 from .registry import ButlerRegistry
 from .removing import DatasetRemoving
+from .repositories import RepositoryKeeping
+from .repository_moves import RepositoryMoving
 from .retrieving import ArtifactRetrieving
 from .trash import ButlerTrash
+from .validation import ConfigurationValidating
 
 _SHOWN = 5
 
 
-class Butler(DatasetLocating, DatasetWriting, DatasetRemoving, DatasetQuerying, ArtifactRetrieving):
+class Butler(
+    DatasetLocating,
+    DatasetExisting,
+    DatasetFinding,
+    DatasetWriting,
+    DatasetRemoving,
+    DatasetQuerying,
+    ArtifactRetrieving,
+    RepositoryMoving,
+    ConfigurationValidating,
+    RepositoryKeeping,
+):
     """Gives and takes datasets by what they are, wherever they are.
 
     Threads may share a butler. A pickled one opens the repository anew where it is unpickled. It is a context
@@ -43,11 +59,17 @@ class Butler(DatasetLocating, DatasetWriting, DatasetRemoving, DatasetQuerying, 
     Parameters
     ----------
     config
-        Directory of a repository, path of its ``butler.yaml``, or ``grpc://host:port/repository``.
+        Label of a repository, its directory, the path of its ``butler.yaml``, ``grpc://host:port/repository``, or its
+        configuration.
+    butler
+        A butler whose repository and connection this one is to share, instead of ``config``, ``searchPaths`` and
+        ``writeable``; nothing else is taken from it.
     collections
         Name or names of the collections to search, in order; ``run`` if absent. They need not exist yet.
     run
         Name of the RUN collection to put into; registered if it does not exist and the butler is writeable.
+    searchPaths
+        Directories with defaults of what the configuration does not say, the strongest first; see `ConfigSubset`.
     writeable
         Whether anything may be changed; by default, if there is a run.
     inferDefaults
@@ -65,8 +87,11 @@ class Butler(DatasetLocating, DatasetWriting, DatasetRemoving, DatasetQuerying, 
     DataIdValueError
         Raised if there is no record of a default value.
     TypeError
-        Raised for a keyword argument that is no governor dimension.
+        Raised for a keyword argument that is no governor dimension, and for ``butler`` along with what it replaces.
     """
+
+    GENERATION = 3
+    """Which generation of the field's butlers this one is like."""
 
     registry: ButlerRegistry
     """Definitions and queries."""
@@ -77,15 +102,23 @@ class Butler(DatasetLocating, DatasetWriting, DatasetRemoving, DatasetQuerying, 
 
     def __init__(
         self,
-        config: str | os.PathLike[str],
+        config: Mapping[Any, Any] | str | os.PathLike[str] | None = None,
         *,
+        butler: Butler | None = None,
         collections: str | Iterable[str] | None = None,
         run: str | None = None,
+        searchPaths: Iterable[str | os.PathLike[str]] | None = None,
         writeable: bool | None = None,
         inferDefaults: bool = True,
         **kwargs: Any,
     ) -> None:
-        self._open(connect(config), collections, run, writeable, inferDefaults, kwargs)
+        if butler is None:
+            connection = connect(config, searchPaths)
+        elif config is None and searchPaths is None and writeable is None:
+            connection, writeable = butler._connection.share(), butler._writeable
+        else:
+            raise TypeError("Butler() takes butler=, or config, searchPaths and writeable, not both.")
+        self._open(connection, collections, run, writeable, inferDefaults, kwargs)
 
     def _open(
         self,
@@ -142,54 +175,6 @@ class Butler(DatasetLocating, DatasetWriting, DatasetRemoving, DatasetQuerying, 
         if found is not CollectionType.RUN:
             raise CollectionTypeError(f"Collection {run!r} is {found.name}, not a RUN.", collection=run)
 
-    @staticmethod
-    def makeRepo(
-        root: str | os.PathLike[str],
-        *,
-        dimensionConfig: Mapping[str, Any] | str | os.PathLike[str] | int | None = None,
-        database: str | None = None,
-        stores: Mapping[str, Mapping[str, Any]] | None = None,
-        composites: Mapping[str, Any] | None = None,
-        overwrite: bool = False,
-    ) -> RepositoryConfiguration | None:
-        """Create an empty repository; if that fails, nothing that was made stays behind.
-
-        Parameters
-        ----------
-        root
-            Directory to make it in, or ``grpc://host:port/repository`` to have a service make it.
-        dimensionConfig
-            The dimensions: a mapping, the path of a YAML or JSON file, or the version of one that is shipped.
-            Version 8 if absent.
-        database
-            ``postgresql://USER@HOST/NAME`` to keep the registry there; a SQLite file in the directory if
-            absent.
-        stores
-            For each store its name and where it is (``root`` and the other keys of the datastore's configuration;
-            ``<butlerRoot>`` stands for the directory), how it names artifacts (``template``, and ``templates`` by
-            dataset type, dimensions or storage class) and which it takes (``constraints`` with ``accept`` and
-            ``reject``); an artifact goes to the first that takes it. One in the directory if absent.
-        composites
-            Which composite datasets are stored as separate components: ``{"default": False, "disassembled":
-            {key: bool}}``, where a key is a dataset type, dimensions (``instrument+visit``) or a storage class.
-            If absent, what the service is set up with, or nothing.
-        overwrite
-            Whether ``butler.yaml`` may be replaced. A registry never is.
-
-        Returns
-        -------
-        configuration
-            What ``butler.yaml`` says; `None` for a repository of a service.
-
-        Raises
-        ------
-        RepositoryExistsError
-            Raised if there is one already.
-        ConfigurationError, IncompatibleVersionError
-            Raised if the directory, database or dimensions cannot be used.
-        """
-        return make_repository(root, dimensionConfig, database, stores, composites, overwrite=overwrite)
-
     def clone(
         self,
         *,
@@ -216,43 +201,29 @@ class Butler(DatasetLocating, DatasetWriting, DatasetRemoving, DatasetQuerying, 
         )
         return clone
 
-    def import_(
-        self,
-        *,
-        filename: str | os.PathLike[str] | IO[bytes] | IO[str] | None = None,
-        directory: str | os.PathLike[str] | None = None,
-        transfer: str | None = None,
-        skip_dimensions: Collection[str] = frozenset(),
-        progress: Progress | None = None,
-    ) -> ImportSummary:
-        """Put what an export holds into the repository; `butler.loading` tells the order and the errors.
+    def transaction(self) -> AbstractContextManager[None]:
+        """Return a context manager: what this thread does in it with the repository is done together, or not at all.
 
-        Parameters
-        ----------
-        filename
-            The YAML file, by itself or in ``directory``, or an open stream; ``export.yaml`` if absent.
-        directory
-            Where the artifacts are that it names.
-        transfer
-            `None`, ``auto`` or ``copy``, which are the same.
-        skip_dimensions
-            Names of elements whose records are left out.
-        progress
-            Called with a phase, what of it is done, and its total.
+        An exception leaves no dimension record, dataset, collection, edit of one, or file. Within, the thread sees what
+        it did, and nobody else does. One transaction in another is a part of it that can fail by itself: catch its
+        exception around the inner ``with``, and go on. A call that fails leaves nothing, so its exception can
+        be caught as well.
+
+        It belongs to the thread, for this butler and all its clones; other threads are not in it, nor are butlers that
+        were opened by themselves, those unpickled among them. On SQLite nobody else can write until it ends.
+
+        Raises
+        ------
+        ReadOnlyError
+            Raised if the butler is not writeable.
+        OverloadedError
+            Raised if there are too many transactions; the repository's limits have how many may be.
+        TransactionError
+            Raised, by whatever is called next, if it was rolled back because it lasted or waited too long, or because a
+            connection broke; nothing of it is done then, and it can be begun again.
         """
-        check_writeable(self._writeable, "import into it")
-        source: Any = "export.yaml" if filename is None else filename
-        if directory is not None and isinstance(source, str | os.PathLike) and not os.path.exists(source):
-            source = os.path.join(directory, source)
-        return import_export(
-            self._connection.registry,
-            self._connection.datastore,
-            source,
-            directory=directory,
-            transfer=transfer,
-            skip_dimensions=skip_dimensions,
-            progress=progress,
-        )
+        check_writeable(self._writeable, "change it in a transaction")
+        return self._connection.registry.transaction()
 
     @property
     def run(self) -> str | None:
@@ -288,7 +259,7 @@ class Butler(DatasetLocating, DatasetWriting, DatasetRemoving, DatasetQuerying, 
             "inferDefaults": self._defaults.infer,
             **self._defaults.given,
         }
-        return (_reopen, (self._connection.address, arguments))
+        return (_reopen, (self._connection.source, arguments))
 
     def __str__(self) -> str:
         names = ", ".join(self.collections[:_SHOWN])
@@ -298,16 +269,7 @@ class Butler(DatasetLocating, DatasetWriting, DatasetRemoving, DatasetQuerying, 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = {
-            "repository": self._connection.address,
-            "collections": ", ".join(self.collections) or "none",
-            "run": self.run or "none",
-            "writeable": "yes" if self._writeable else "no",
-        }
-        cells = "".join(
-            f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in rows.items()
-        )
-        return f"<table><caption>Butler</caption>{cells}</table>"
+        return butler_as_html(self._connection, self._defaults, writeable=self._writeable)
 
 
 def _governor_values(connection: Connection, data_id: Mapping[str, Any]) -> dict[str, Any]:
@@ -328,5 +290,5 @@ def _governor_values(connection: Connection, data_id: Mapping[str, Any]) -> dict
     return given
 
 
-def _reopen(address: str, arguments: dict[str, Any]) -> Butler:
-    return Butler(address, **arguments)
+def _reopen(source: str | ButlerConfig, arguments: dict[str, Any]) -> Butler:
+    return Butler(source, **arguments)

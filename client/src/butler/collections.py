@@ -49,7 +49,7 @@ class ButlerCollections(Sequence[str]):
 
     def __init__(self, registry: ButlerRegistry, port: Registry) -> None:
         self._registry = registry
-        self._port = port.collections
+        self._port = port
 
     @property
     def defaults(self) -> tuple[str, ...]:
@@ -112,8 +112,14 @@ class ButlerCollections(Sequence[str]):
             flatten_chains=flatten_chains,
             include_chains=include_chains,
         )
-        found = {collection.name: collection for collection in self._port.find(names)} if names else {}
-        summaries = self._port.summaries(names) if include_summary and names else [None] * len(names)
+        found = (
+            {collection.name: collection for collection in self._port.collections.find(names)}
+            if names
+            else {}
+        )
+        summaries = (
+            self._port.collections.summaries(names) if include_summary and names else [None] * len(names)
+        )
         return [
             self._info(found[name], include_parents, summary)
             for name, summary in zip(names, summaries, strict=True)
@@ -124,15 +130,17 @@ class ButlerCollections(Sequence[str]):
         self, name: str, *, include_parents: bool = False, include_summary: bool = False
     ) -> CollectionInfo:
         """Return what is known of a collection; `MissingCollectionError` if there is none of that name."""
-        collection = self._port.get(name)
-        summary = self._port.summaries([name])[0] if include_summary else None
+        collection = self._port.collections.get(name)
+        summary = self._port.collections.summaries([name])[0] if include_summary else None
         return self._info(collection, include_parents, summary)
 
     def register(self, name: str, type: CollectionType = CollectionType.RUN, doc: str | None = None) -> bool:
         """Register a collection; return whether it is new."""
         return self._registry.registerCollection(name, type, doc or "")
 
-    def remove(self, names: str | Iterable[str], *, unlink_from_chains: bool = False) -> None:
+    def remove(
+        self, names: str | Iterable[str], *, unlink_from_chains: bool = False, dry_run: bool = False
+    ) -> None:
         """Remove collections, one after the other; of RUNs, which must have no stored artifacts, also their datasets.
 
         If one cannot be removed, none is. A chain may be removed together with its members.
@@ -141,6 +149,8 @@ class ButlerCollections(Sequence[str]):
         ----------
         unlink_from_chains
             Whether they are taken out of all chains; else none may be in a chain that is not removed.
+        dry_run
+            Whether only to check that they can be removed.
 
         Raises
         ------
@@ -151,10 +161,10 @@ class ButlerCollections(Sequence[str]):
         """
         removed = check_collections(names)
         check_writeable(self._registry.isWriteable(), f"remove {', '.join(map(repr, removed)):.300}")
-        for validate_only in (True, False):
+        for validate_only in (True,) if dry_run else (True, False):
             for name in removed:
-                parents = self._port.parents(name)
-                self._port.remove(
+                parents = self._port.collections.parents(name)
+                self._port.collections.remove(
                     name,
                     request_id=uuid4(),
                     unlink=[parent for parent in parents if parent in removed],
@@ -183,7 +193,9 @@ class ButlerCollections(Sequence[str]):
 
     def _edit(self, parent: str, edit: ChainEdit, children: str | Iterable[str], etag: str = "") -> None:
         check_writeable(self._registry.isWriteable(), f"edit chain {parent!r:.300}")
-        self._port.edit_chain(parent, edit, check_collections(children), request_id=uuid4(), etag=etag)
+        self._port.collections.edit_chain(
+            parent, edit, check_collections(children), request_id=uuid4(), etag=etag
+        )
 
     def _info(
         self, collection: Collection, include_parents: bool, summary: CollectionSummary | None
@@ -194,6 +206,6 @@ class ButlerCollections(Sequence[str]):
             collection.doc,
             collection.children,
             collection.etag,
-            frozenset(self._port.parents(collection.name)) if include_parents else None,
+            frozenset(self._port.collections.parents(collection.name)) if include_parents else None,
             summary,
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = [
     "CONFIGURATION_FILE",
     "RepositoryConfiguration",
+    "database_url",
     "files_of_repository",
     "load_universe",
     "split_stores",
@@ -13,24 +14,25 @@ __all__ = [
 
 import json
 import os
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
-from butler_model.config_keys import check_keys
-from butler_model.errors import ConfigurationError, RepositoryNotFoundError
+from butler_model.errors import ConfigurationError
 from butler_model.repository import Store, check_repository_name
 from butler_model.universe import DimensionUniverse
 
-CONFIGURATION_FILE = "butler.yaml"
-_ROOT = "<butlerRoot>"
+from .config.butler_config import BUTLER_ROOT, CONFIGURATION_FILE, ButlerConfig
+from .config.locations import is_remote, without_secrets
+from .database_credentials import with_credentials
+
 _PLACEMENT_KEYS = ("template", "templates", "constraints")
-_HEADER = f"""# SPDX-License-Identifier: BSD-3-Clause
-# A data repository. {_ROOT} stands for the directory that this file is in.
-"""
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,40 +44,44 @@ class RepositoryConfiguration:
     repository
         Its name in the registry.
     database
-        ``sqlite:///DIRECTORY`` or ``postgresql+psycopg://…``; may contain ``<butlerRoot>``.
+        ``sqlite:///DIRECTORY`` or ``postgresql+psycopg://…``, with credentials; never shown.
     stores
-        For each store its name and where it is, as the datastore service is told; texts may contain
-        ``<butlerRoot>``.
+        For each store its name and where it is, as the datastore service is told.
     """
 
     repository: str
-    database: str
+    database: str = field(repr=False)
     stores: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def for_root(
-        cls, database: str | None = None, stores: Mapping[str, Mapping[str, Any]] | None = None
-    ) -> RepositoryConfiguration:
-        """Return the configuration of a new repository; in SQLite beside the artifacts by default."""
-        url = f"sqlite:///{_ROOT}" if database is None else database
-        scheme, separator, rest = url.partition("://")
-        if scheme in ("postgresql", "postgres"):
-            url = f"postgresql+psycopg{separator}{rest}"
-        if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
-            raise ConfigurationError(
-                f"{scheme!r:.40} is no kind of database that a registry can be in; give "
-                "postgresql://USER@HOST/NAME, or none for a SQLite file in the repository."
-            )
-        return cls("main", url, {"main": {"root": _ROOT}} if stores is None else stores)
+    def from_config(cls, config: ButlerConfig) -> RepositoryConfiguration:
+        """Return what a configuration says, with ``<butlerRoot>`` and environment variables (``${NAME}``) replaced.
+
+        Raises
+        ------
+        ConfigurationError
+            Raised if it has not the documented shape, if ``<butlerRoot>`` or a variable is needed and not known, or
+            if the credentials of the database cannot be had.
+        """
+        where = config.configFile or "The configuration"
+        if config.service is not None:
+            raise ConfigurationError(f"{where} is of a repository of the service {config.service!r:.200}.")
+        content = _replaced(config.toDict(), config.configDir, where)
+        registry, datastore = content["registry"], content["datastore"]
+        if not isinstance(datastore["stores"], dict) or not datastore["stores"]:
+            raise ConfigurationError(f"{where}, datastore.stores: name at least one store.")
+        stores: dict[str, Mapping[str, Any]] = {}
+        for name, store in datastore["stores"].items():
+            if not isinstance(store, dict):
+                raise ConfigurationError(f"{where}, store {name!r}: expected a mapping, not {store!r:.80}.")
+            stores[str(name)] = store
+        repository = check_repository_name(_text(content["repository"], f"{where}, repository"))
+        database = database_url(_text(registry["database"], f"{where}, registry.database"))
+        return cls(repository, with_credentials(database), stores)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> RepositoryConfiguration:
-        """Read a repository's configuration, with ``<butlerRoot>`` replaced.
-
-        Parameters
-        ----------
-        path
-            The file, or the directory that it is in.
+        """Read the configuration of the repository in a directory, or in the file that is named.
 
         Raises
         ------
@@ -84,55 +90,28 @@ class RepositoryConfiguration:
         ConfigurationError
             Raised if it is not YAML, or has not the documented shape.
         """
-        file = Path(path).absolute()
-        if file.is_dir():
-            file /= CONFIGURATION_FILE
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            raise RepositoryNotFoundError(
-                f"There is no repository at {str(path)!r} (no file {str(file)!r}); make one with "
-                "Butler.makeRepo, or give the address of a service, grpc://HOST:PORT/REPOSITORY.",
-                path=str(file),
-            ) from None
-        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-            raise ConfigurationError(
-                f"{str(file)!r} cannot be read as YAML: {error}", path=str(file)
-            ) from error
-        return cls._from_content(content, str(file))._placed(str(file.parent))
+        return cls.from_config(ButlerConfig(path))
 
-    @classmethod
-    def _from_content(cls, content: object, where: str) -> RepositoryConfiguration:
-        top = _section(content, ("repository", "registry", "datastore"), where)
-        registry = _section(top["registry"], ("database",), f"{where}, registry")
-        datastore = _section(top["datastore"], ("stores",), f"{where}, datastore")
-        if not isinstance(datastore["stores"], dict) or not datastore["stores"]:
-            raise ConfigurationError(f"{where}, datastore.stores: name at least one store.")
-        stores: dict[str, Mapping[str, Any]] = {}
-        for name, store in datastore["stores"].items():
-            if not isinstance(store, dict):
-                raise ConfigurationError(f"{where}, store {name!r}: expected a mapping, not {store!r:.80}.")
-            stores[str(name)] = store
-        repository = check_repository_name(_text(top["repository"], f"{where}, repository"))
-        return cls(repository, _text(registry["database"], f"{where}, registry.database"), stores)
 
-    def _placed(self, root: str) -> RepositoryConfiguration:
-        return RepositoryConfiguration(
-            self.repository, self.database.replace(_ROOT, root), _replaced(self.stores, root)
+def database_url(url: str) -> str:
+    """Return the URL of a registry's database as SQLAlchemy takes it; `ConfigurationError` if it can be none."""
+    scheme, separator, rest = url.partition("://")
+    if scheme in ("postgresql", "postgres"):
+        url = f"postgresql+psycopg{separator}{rest}"
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise ConfigurationError(
+            f"{scheme!r:.40} is no kind of database that a registry can be in; give postgresql://USER@HOST/NAME, or "
+            "none for a SQLite file in the repository."
         )
-
-    def placed(self, root: Path) -> RepositoryConfiguration:
-        """Return the configuration with ``<butlerRoot>`` replaced."""
-        return self._placed(str(root.absolute()))
-
-    def as_yaml(self) -> str:
-        """Return the text of ``butler.yaml``."""
-        content = {
-            "repository": self.repository,
-            "registry": {"database": self.database},
-            "datastore": {"stores": {name: dict(store) for name, store in self.stores.items()}},
-        }
-        return _HEADER + yaml.safe_dump(content, sort_keys=False)
+    try:
+        urlsplit(url).port  # noqa: B018 - raises if it cannot be read
+    except ValueError:
+        # Not the URL itself, in which there may be a password.
+        raise ConfigurationError(
+            "The URL of the registry's database is malformed: its host or port cannot be read; give "
+            "postgresql://USER@HOST:PORT/NAME."
+        ) from None
+    return url
 
 
 def files_of_repository(name: str) -> list[str]:
@@ -201,20 +180,32 @@ def load_universe(config: Mapping[str, Any] | str | os.PathLike[str] | int | Non
     return DimensionUniverse(content)
 
 
-def _section(content: Any, keys: Collection[str], where: str) -> dict[str, Any]:
-    check_keys(content, keys, where)
-    if missing := [key for key in keys if key not in content]:
-        raise ConfigurationError(f"{where}: the key {missing[0]!r} is missing.")
-    return dict(content)
-
-
-def _replaced(value: Any, root: str) -> Any:
-    """Return a part of a configuration with ``<butlerRoot>`` replaced in all its texts."""
+def _replaced(value: Any, root: str | None, where: str) -> Any:
+    """Return a part of a configuration with ``<butlerRoot>`` and environment variables replaced in all its texts."""
     if isinstance(value, Mapping):
-        return {key: _replaced(item, root) for key, item in value.items()}
+        return {key: _replaced(item, root, where) for key, item in value.items()}
     if isinstance(value, list):
-        return [_replaced(item, root) for item in value]
-    return value.replace(_ROOT, root) if isinstance(value, str) else value
+        return [_replaced(item, root, where) for item in value]
+    if not isinstance(value, str):
+        return value
+    if BUTLER_ROOT in value:
+        if root is None or is_remote(root):
+            raise ConfigurationError(
+                f"{where}: nothing says what {BUTLER_ROOT} in {without_secrets(value)!r:.200} is; give the path of the "
+                "repository, or a directory under the key root."
+            )
+        value = value.replace(BUTLER_ROOT, root)
+    return _VARIABLE.sub(lambda match: _variable(match[1], where), value)
+
+
+def _variable(name: str, where: str) -> str:
+    value = os.environ.get(name)
+    if value is None:
+        raise ConfigurationError(
+            f"{where}: the environment variable {name!r} is not set; set it, or write what it stands for.",
+            variable=name,
+        )
+    return value
 
 
 def _text(value: object, where: str) -> str:

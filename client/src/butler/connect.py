@@ -3,27 +3,30 @@
 
 from __future__ import annotations
 
-__all__ = ["Connection", "RemoteAddress", "connect", "make_repository"]
+__all__ = ["Connection", "RemoteAddress", "connect", "located", "services_needed"]
 
 import os
 import re
 import threading
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from butler_model.artifact import DIRECT_STORE, ArtifactRecord
-from butler_model.composites import Composites
-from butler_model.errors import ConfigurationError, InvalidRequestError
-from butler_model.ports import Datastore, Registry
+from butler_model.errors import ConfigurationError, RepositoryNotFoundError
+from butler_model.file_uri import path_of_file_uri
+from butler_model.ports import Datastore
 from butler_model.repository import RepositoryInfo, check_repository_name
 
 from .cache import ArtifactCache
 from .cache_settings import CacheSettings
-from .configuration import RepositoryConfiguration, load_universe
+from .config import ButlerConfig
+from .config.locations import location_of
+from .configuration import RepositoryConfiguration
 from .predictions import PredictedIds
+from .repository_index import RepositoryIndex
+from .transactions import CurrentRegistry
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 
@@ -37,9 +40,9 @@ class RemoteAddress:
 
     @classmethod
     def parse(cls, text: str) -> RemoteAddress | None:
-        """Return the address, `None` if the text is a path; `ConfigurationError` if it is malformed."""
+        """Return the address, `None` if the text names a file; `ConfigurationError` if it is malformed."""
         scheme = _SCHEME.match(text)
-        if scheme is None:
+        if scheme is None or scheme[1] == "file":
             return None
         target, _, repository = text[scheme.end() :].partition("/")
         if scheme[1] != "grpc" or not re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[^:/@\s]+):[0-9]{1,5}", target):
@@ -57,7 +60,11 @@ class Connection:
     Attributes
     ----------
     address
+        Where the repository is, for people.
+    source
         What it was opened with, from which it can be opened again.
+    registry
+        In a thread that has begun a transaction, that of the transaction.
     locate
         Gives the URI of an artifact.
     predicted
@@ -71,7 +78,8 @@ class Connection:
     """
 
     address: str
-    registry: Registry
+    source: str | ButlerConfig
+    registry: CurrentRegistry
     datastore: Datastore
     locate: Callable[[ArtifactRecord], str]
     close: Callable[[], None]
@@ -86,6 +94,13 @@ class Connection:
     def __post_init__(self) -> None:
         # Asked once: neither dimensions nor limits change while a repository is open.
         self.info = self.registry.info
+
+    def file_of(self, record: ArtifactRecord) -> str | None:
+        """Return the path of the file that holds an artifact; `None` if a service keeps it, or it is no file."""
+        if RemoteAddress.parse(self.address) is not None:
+            return None
+        uri = self.locate(record)
+        return path_of_file_uri(uri) if uri.startswith("file://") else None
 
     def share(self) -> Connection:
         """Return the connection for one more holder."""
@@ -107,30 +122,38 @@ class Connection:
             self.close()
 
 
-def connect(config: str | os.PathLike[str]) -> Connection:
+def connect(
+    config: Mapping[Any, Any] | str | os.PathLike[str] | None,
+    search_paths: Iterable[str | os.PathLike[str]] | None = None,
+) -> Connection:
     """Open a repository.
 
     Parameters
     ----------
     config
-        Directory of a repository, path of its ``butler.yaml``, or ``grpc://host:port/repository``.
+        Label of a repository, its directory, the path of its ``butler.yaml``, ``grpc://host:port/repository``, or its
+        configuration.
+    search_paths
+        Directories with defaults; see `ButlerConfig`.
 
     Raises
     ------
     RepositoryNotFoundError, ConfigurationError, IncompatibleVersionError, ServiceUnavailableError
         Raised if it cannot be opened.
     """
-    text = os.fspath(config)
-    address = RemoteAddress.parse(text)
-    if address is not None:
-        return _connect_remote(text, address)
-    configuration = RepositoryConfiguration.read(text)
-    with _services_needed():
+    place = located(config) if isinstance(config, str | os.PathLike) else config
+    found = _read_configuration(place, search_paths)
+    if found.service is not None:
+        return _connect_remote(found.service)
+    configuration = RepositoryConfiguration.from_config(found)
+    with services_needed():
         from .embedded import EmbeddedRepository
     embedded = EmbeddedRepository(configuration)
+    address = location_of(place) if isinstance(place, str) else found.configDir or "no directory"
     return Connection(
-        os.path.abspath(text),
-        embedded.registry,
+        address,
+        address if isinstance(place, str) and not search_paths else found,
+        CurrentRegistry(embedded.registry, embedded.datastore, embedded.registry.info.limits),
         embedded.datastore,
         embedded.locate,
         embedded.close,
@@ -138,40 +161,35 @@ def connect(config: str | os.PathLike[str]) -> Connection:
     )
 
 
-def make_repository(
-    root: str | os.PathLike[str],
-    dimension_config: Mapping[str, Any] | str | os.PathLike[str] | int | None,
-    database: str | None,
-    stores: Mapping[str, Mapping[str, Any]] | None,
-    composites: Mapping[str, Any] | None,
-    *,
-    overwrite: bool,
-) -> RepositoryConfiguration | None:
-    """Create a repository; return its configuration, `None` for one of a service. See `Butler.makeRepo`."""
-    universe = load_universe(dimension_config)
-    disassembled = None if composites is None else Composites(composites)
-    address = RemoteAddress.parse(os.fspath(root))
-    if address is None:
-        with _services_needed():
-            from .embedded import create_embedded
-        return create_embedded(root, universe, database, stores, disassembled, overwrite=overwrite)
-    if database is not None or stores is not None or overwrite:
-        raise InvalidRequestError(
-            "A service knows its database and stores and replaces no repository: leave database, stores and "
-            "overwrite out."
-        )
-    from .remote import RemoteRepositories
+def located(place: str | os.PathLike[str]) -> str:
+    """Return the place that a label stands for; what is no label is returned as it is.
 
-    repositories = RemoteRepositories(address.target)
+    Raises
+    ------
+    ConfigurationError
+        Raised if the index of repositories cannot be read.
+    """
+    text = os.fspath(place)
+    return text if _SCHEME.match(text) else RepositoryIndex.from_environment().places.get(text, text)
+
+
+def _read_configuration(
+    place: Mapping[Any, Any] | str | None, search_paths: Iterable[str | os.PathLike[str]] | None
+) -> ButlerConfig:
     try:
-        repositories.create(address.repository, universe, composites=disassembled, request_id=uuid.uuid4())
-    finally:
-        repositories.close()
-    return None
+        return ButlerConfig(place, search_paths)
+    except RepositoryNotFoundError as error:
+        index = RepositoryIndex.from_environment()
+        if not isinstance(place, str) or os.sep in place or not index.places:
+            raise
+        raise RepositoryNotFoundError(
+            f"{place!r} is neither the directory of a repository nor the label of one; {index.hint(place)}.",
+            **error.metadata,
+        ) from error
 
 
 @contextmanager
-def _services_needed() -> Iterator[None]:
+def services_needed() -> Iterator[None]:
     """Say what to install if the libraries of the services, which are loaded where one is embedded, are missing."""
     try:
         yield
@@ -182,7 +200,12 @@ def _services_needed() -> Iterator[None]:
         ) from error
 
 
-def _connect_remote(text: str, address: RemoteAddress) -> Connection:
+def _connect_remote(text: str) -> Connection:
+    address = RemoteAddress.parse(text)
+    if address is None:
+        raise ConfigurationError(
+            f"{text!r:.200} is no address of a service; use grpc://HOST:PORT/REPOSITORY."
+        )
     from .remote import RemoteDatastore, RemoteRegistry
 
     cache = ArtifactCache.set_up(CacheSettings.from_environment())
@@ -197,7 +220,8 @@ def _connect_remote(text: str, address: RemoteAddress) -> Connection:
         registry.close()
         datastore.close()
 
-    return Connection(text, registry, datastore, _uri_of, close, cache)
+    current = CurrentRegistry(registry, datastore, registry.info.limits)
+    return Connection(text, text, current, datastore, _uri_of, close, cache)
 
 
 def _uri_of(record: ArtifactRecord) -> str:

@@ -101,13 +101,14 @@ class DatasetWriting(DatasetAccess):
         """
         run = self._run_for(run)
         refs: list[DatasetRef] = []
+        put_batch = self._connection.registry.carried(self._put_batch)
         with ThreadPoolExecutor(_PUTS_UNDER_WAY, "butler-put") as pool:
             # The next batch is formatted here while earlier ones are under way.
             under_way: deque[Future[list[DatasetRef]]] = deque()
             for batch in self._formatted_batches(items):
                 if len(under_way) == _PUTS_UNDER_WAY:
                     refs += under_way.popleft().result()
-                under_way.append(pool.submit(self._put_batch, run, batch))
+                under_way.append(pool.submit(put_batch, run, batch))
             while under_way:
                 refs += under_way.popleft().result()
         return refs

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Finding and reading datasets."""
+"""Reading datasets."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class DeferredDatasetHandle:
 
 
 class DatasetReading(DatasetAccess):
-    """The methods that find and read datasets.
+    """The methods that read datasets.
 
     Wherever a dataset is named, it is by a ref alone, or by a dataset type (or its name, ``type.component``
     for a component) with a data ID, as a mapping, keyword arguments or both. Collections are searched in
@@ -205,53 +205,6 @@ class DatasetReading(DatasetAccess):
         ref = self._finder.ref_of(found, component)
         wanted = storageClass or _storage_class_of(datasetRefOrType)
         return DeferredDatasetHandle(self, ref, parameters, wanted)
-
-    def datasetExists(
-        self,
-        datasetRefOrType: _Named,
-        dataId: DataId | None = None,
-        *,
-        collections: Any = None,
-        **kwargs: Any,
-    ) -> bool:
-        """Return whether all artifacts of a dataset are there; `DatasetNotFoundError` if it is unknown."""
-        found, _ = self._find_one(datasetRefOrType, dataId, kwargs, collections)
-        grants = [artifact.grant for artifact in found.artifacts]
-        return bool(grants) and all(self._connection.datastore.exists(grants))
-
-    def stored_many(self, refs: Iterable[DatasetRef]) -> dict[DatasetRef, bool]:
-        """Return, for each resolved ref, whether the dataset exists and its artifacts are there."""
-        wanted = list(dict.fromkeys(refs))
-        found = self._finder.by_id([ref.getCheckedId() for ref in wanted], want_artifacts=True)
-        grants = [[artifact.grant for artifact in one.artifacts] if one else [] for one in found]
-        flat = [grant for each in grants for grant in each]
-        size = self._connection.info.limits.batch_items
-        present: dict[bytes, bool] = {}
-        for start in range(0, len(flat), size):
-            batch = flat[start : start + size]
-            present.update(zip(batch, self._connection.datastore.exists(batch), strict=True))
-        return {
-            ref: bool(each) and all(present[grant] for grant in each)
-            for ref, each in zip(wanted, grants, strict=True)
-        }
-
-    def find_dataset(
-        self,
-        dataset_type: DatasetType | str,
-        data_id: DataId | None = None,
-        *,
-        collections: Any = None,
-        **kwargs: Any,
-    ) -> DatasetRef | None:
-        """Return the first dataset of that type and data ID in the collections; `None` if there is none."""
-        wanted = self._finder.wanted(dataset_type, data_id, kwargs)
-        found = self._finder.find(wanted, self._defaults.search_path(collections))
-        return None if found is None else self._finder.ref_of(found, wanted.component)
-
-    def get_dataset(self, id: UUID) -> DatasetRef | None:
-        """Return the dataset with that id; `None` if there is none."""
-        found = self._finder.by_id([id])[0]
-        return None if found is None else found.ref
 
     @property
     def _reader(self) -> ArtifactReader:

@@ -155,8 +155,10 @@ class RegistryDefaults:
             return None
         if governor not in self._inferred:
             # What the default collections do not hold is not remembered: there may be datasets soon.
-            found = self._held()
-            self._inferred.update((n, v[0] if len(v) == 1 else None) for n, v in found.items() if v)
+            held = {n: v[0] if len(v) == 1 else None for n, v in self._held().items() if v}
+            if self._registry.in_transaction:
+                return held.get(governor)
+            self._inferred.update(held)
         return self._inferred.get(governor)
 
     def _held(self) -> dict[str, tuple[str, ...]]:

@@ -6,26 +6,30 @@ from __future__ import annotations
 __all__ = ["EmbeddedRepository", "create_embedded"]
 
 import contextlib
-import os
 import secrets
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.config import PosixStoreConfig
 from butler_datastore.store_tables import store_configs
 from butler_model.artifact import DIRECT_STORE, ArtifactRecord
 from butler_model.composites import Composites
-from butler_model.errors import ConfigurationError, RepositoryExistsError
+from butler_model.errors import ConfigurationError
 from butler_model.grants import TokenSigner
 from butler_model.ports import Datastore, Registry
 from butler_model.repository import Store
 from butler_model.universe import DimensionUniverse
 from butler_registry.application import RegistryApplication
 
-from .configuration import CONFIGURATION_FILE, RepositoryConfiguration, files_of_repository, split_stores
+from .config import Config
+from .config.butler_config import BUTLER_ROOT
+from .config.locations import without_secrets
+from .configuration import RepositoryConfiguration, files_of_repository
+
+_HEADER = f"""# SPDX-License-Identifier: BSD-3-Clause
+# A data repository. {BUTLER_ROOT} stands for the directory that this file is in, unless it names a root.
+"""
 
 
 class EmbeddedRepository:
@@ -79,52 +83,48 @@ class EmbeddedRepository:
 
 
 def create_embedded(
-    root: str | os.PathLike[str],
+    root: Path,
+    file: Path,
+    config: Config,
+    configuration: RepositoryConfiguration,
     universe: DimensionUniverse,
-    database: str | None,
-    stores: Mapping[str, Mapping[str, Any]] | None,
+    stores: tuple[Store, ...],
     composites: Composites | None,
-    *,
-    overwrite: bool,
-) -> RepositoryConfiguration:
+) -> None:
     """Create a repository in a directory; nothing that was made stays behind if that fails.
 
     Parameters
     ----------
+    root
+        The directory.
+    file
+        What ``config`` is written to; replaced if it is there.
+    configuration
+        Where registry and artifacts are.
     stores
-        As `split_stores` takes them; one in the directory itself if absent.
+        Which of new artifacts go where.
 
     Raises
     ------
     RepositoryExistsError
-        Raised if the directory or the database holds one already.
+        Raised if the database holds one already.
     ConfigurationError
         Raised if the directory cannot be made.
     """
-    directory = Path(root).absolute()
-    where, placements = (None, (Store("main"),)) if stores is None else split_stores(stores)
-    configuration = RepositoryConfiguration.for_root(database, where)
-    file = directory / CONFIGURATION_FILE
-    if file.exists() and not overwrite:
-        raise RepositoryExistsError(
-            f"There is a repository at {str(directory)!r} already; open it with Butler({str(directory)!r}), "
-            "or make the new one elsewhere.",
-            path=str(file),
-        )
-    made = _make_directories(directory)
-    draft = file.with_name(f".{CONFIGURATION_FILE}.{uuid.uuid4().hex}")
+    made = _make_directories(root)
+    draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:
-        # The URL of a database may hold a password.
-        draft.touch(mode=0o600 if database else 0o644)
+        made += _make_directories(file.parent)
+        text = config.dump(format="json" if file.suffix == ".json" else "yaml") or ""
+        draft.touch(mode=0o600 if without_secrets(text) != text else 0o644)
         # Written first, under another name, so that only a rename is left to do once the registry exists.
-        draft.write_text(configuration.as_yaml(), encoding="utf-8")
-        _create_registry(configuration.placed(directory), universe, placements, composites)
+        draft.write_text(_HEADER + text if file.suffix != ".json" else text, encoding="utf-8")
+        _create_registry(configuration, universe, stores, composites)
         draft.replace(file)
     except BaseException:
         draft.unlink(missing_ok=True)
         _remove_directories(made)
         raise
-    return configuration.placed(directory)
 
 
 def _create_registry(

@@ -17,7 +17,8 @@ from butler_model.ports import Registry
 from butler_model.query.spec import QuerySpec, ResultKind
 from butler_model.timespan import Timespan
 
-from .export_file import AssociationBlock, ExportFile, malformed
+from .export_blocks import AssociationBlock, ExportFile
+from .export_file import malformed
 
 
 def link_chains(registry: Registry, chains: Sequence[Collection], new: set[str]) -> None:

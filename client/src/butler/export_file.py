@@ -7,33 +7,32 @@ its block and record.
 
 from __future__ import annotations
 
-__all__ = [
-    "AssociationBlock",
-    "CollectionBlock",
-    "DatasetBlock",
-    "DatasetEntry",
-    "DatasetTypeBlock",
-    "DimensionBlock",
-    "ExportBlock",
-    "ExportFile",
-    "ValidityRange",
-    "malformed",
-    "read_export",
-]
+__all__ = ["malformed", "read_export"]
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, TypeAlias, TypeVar
+from typing import IO, Any, TypeVar
 from uuid import UUID
 
 from butler_model.collection import Collection, CollectionType
-from butler_model.data_id import DataIdValue
 from butler_model.errors import IncompatibleVersionError, InvalidNameError, MalformedExportError
 from butler_model.timespan import Timespan
 
+from .export_blocks import (
+    AssociationBlock,
+    CollectionBlock,
+    DatasetBlock,
+    DatasetEntry,
+    DatasetTypeBlock,
+    DimensionBlock,
+    ExportBlock,
+    ExportFile,
+    FileEntry,
+    ValidityRange,
+)
 from .export_yaml import ExportYaml, parse_export_yaml
 
 T = TypeVar("T")
@@ -42,108 +41,6 @@ _FORMAT_VERSION = (1, 0)
 """Major and minor version of the files that can be read, whatever the third number is."""
 
 _PLAIN_NAMES: dict[type, str] = {str: "string", dict: "mapping", bool: "true or false", int: "integer"}
-
-
-@dataclass(frozen=True, slots=True)
-class DimensionBlock:
-    """Records of one dimension element, as the file has them; times are a `Timespan` under ``timespan``.
-
-    Attributes
-    ----------
-    number
-        Position of the block in the file, from 1.
-    """
-
-    number: int
-    element: str
-    records: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionBlock:
-    """A collection; the older form of runs too."""
-
-    number: int
-    collection: Collection
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetTypeBlock:
-    """A dataset type, its dimensions still those of the file's universe."""
-
-    number: int
-    name: str
-    dimensions: tuple[str, ...]
-    storage_class: str
-    is_calibration: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetEntry:
-    """The datasets of one file, or one dataset without a file.
-
-    Attributes
-    ----------
-    dataset_ids
-        UUIDs, or the integers of older repositories; one per data ID.
-    path, formatter
-        Where the file is, and the dotted name of the class that wrote it; both `None` without a file.
-    """
-
-    dataset_ids: tuple[UUID | int, ...]
-    data_ids: tuple[Mapping[str, DataIdValue], ...]
-    path: str | None
-    formatter: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetBlock:
-    """Datasets of one type in one run."""
-
-    number: int
-    dataset_type: str
-    run: str
-    records: tuple[DatasetEntry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ValidityRange:
-    """Datasets that are valid for the same time."""
-
-    timespan: Timespan
-    dataset_ids: tuple[UUID | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AssociationBlock:
-    """Members of a TAGGED collection (``dataset_ids``) or CALIBRATION collection (``validity_ranges``)."""
-
-    number: int
-    collection: str
-    type: CollectionType
-    dataset_ids: tuple[UUID | int, ...] = ()
-    validity_ranges: tuple[ValidityRange, ...] = ()
-
-
-ExportBlock: TypeAlias = DimensionBlock | CollectionBlock | DatasetTypeBlock | DatasetBlock | AssociationBlock
-
-
-@dataclass(frozen=True, slots=True)
-class ExportFile:
-    """A whole export.
-
-    Attributes
-    ----------
-    name
-        What the file is called in messages.
-    universe_version, universe_namespace
-        The dimension universe that it was written with.
-    """
-
-    name: str
-    universe_version: int
-    universe_namespace: str
-    blocks: tuple[ExportBlock, ...]
 
 
 def malformed(
@@ -355,8 +252,29 @@ def _dataset_entry(reader: _Reader, i: int, entry: Mapping[str, Any]) -> Dataset
             )
     if len(ids) != len(data_ids):
         raise reader.refuse(f"has {len(ids)} dataset_id but {len(data_ids)} data_id.", i)
-    path, formatter = (reader.optional_text(entry, name, i) for name in ("path", "formatter"))
-    return DatasetEntry(ids, tuple(data_ids), path, formatter)
+    return DatasetEntry(ids, tuple(data_ids), tuple(_files(reader, i, entry)))
+
+
+def _files(reader: _Reader, i: int, entry: Mapping[str, Any]) -> Iterator[FileEntry]:
+    if entry.get("path") is not None:
+        yield _file(reader, i, entry)
+    components: set[str] = set()
+    for part in reader.field(entry, "components", list, i) if "components" in entry else ():
+        if type(part) is not dict or entry.get("path") is not None:
+            raise reader.refuse(
+                "has a file of its own, or something else than a mapping, among components.", i
+            )
+        file = _file(reader, i, part)
+        name, storage_class = (reader.field(part, key, str, i) for key in ("component", "storage_class"))
+        if name in components:
+            raise reader.refuse(f"has {name!r:.80} twice among its components.", i)
+        components.add(name)
+        yield replace(file, component=name, storage_class=storage_class)
+
+
+def _file(reader: _Reader, i: int, fields: Mapping[str, Any]) -> FileEntry:
+    formatter, label = (reader.optional_text(fields, key, i) for key in ("formatter", "butler_formatter"))
+    return FileEntry(reader.field(fields, "path", str, i), formatter, label)
 
 
 def _association_block(reader: _Reader, block: Mapping[Any, Any]) -> AssociationBlock:
@@ -370,14 +288,17 @@ def _association_block(reader: _Reader, block: Mapping[Any, Any]) -> Association
         raise reader.refuse(
             f"has {type_name!r:.80} as collection_type; only TAGGED and CALIBRATION have members."
         )
-    ranges = tuple(
-        ValidityRange(
-            reader.timespan(entry.get("begin"), entry.get("end"), i),
-            reader.dataset_ids(entry, "dataset_ids", i),
-        )
-        for i, entry in enumerate(reader.mappings(block, "validity_ranges"))
-    )
+    entries = enumerate(reader.mappings(block, "validity_ranges"))
+    ranges = tuple(_validity_range(reader, i, entry) for i, entry in entries)
     return AssociationBlock(reader.number, collection, CollectionType.CALIBRATION, validity_ranges=ranges)
+
+
+def _validity_range(reader: _Reader, i: int, entry: Mapping[str, Any]) -> ValidityRange:
+    span = entry.get("timespan", entry)  # newer exports have one, older ones its ends
+    if type(span) is not dict:
+        raise reader.refuse(f"has {span!r:.80} as timespan, which must be a mapping of begin and end.", i)
+    timespan = reader.timespan(span.get("begin"), span.get("end"), i)
+    return ValidityRange(timespan, reader.dataset_ids(entry, "dataset_ids", i))
 
 
 _BLOCKS: dict[str, Callable[[_Reader, Mapping[Any, Any]], ExportBlock]] = {

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ExportYaml", "parse_export_yaml"]
+__all__ = ["ExportYaml", "Instant", "parse_export_yaml"]
 
 import datetime
 import re
@@ -67,7 +67,7 @@ class ExportYaml:
         """
         if value is None or type(value) is int:
             return value
-        if type(value) is _Instant:
+        if type(value) is Instant:
             return value.nsec
         if type(value) is datetime.datetime and value in self.utc:
             return self.utc[value]
@@ -107,7 +107,9 @@ class _Loader(_SafeLoader):
 
 
 @dataclass(frozen=True, slots=True)
-class _Instant:
+class Instant:
+    """A time of the TAI scale, in nanoseconds since 1970-01-01 TAI."""
+
     nsec: int
 
 
@@ -156,7 +158,7 @@ def _construct_region(loader: _Loader, node: yaml.MappingNode) -> lsst.sphgeom.R
     return region
 
 
-def _construct_tai(loader: _Loader, node: yaml.ScalarNode) -> _Instant:
+def _construct_tai(loader: _Loader, node: yaml.ScalarNode) -> Instant:
     match = _ISO.fullmatch(str(loader.construct_scalar(node)))
     if not match:
         raise ValueError("write a TAI time as '2020-01-31 12:34:56.789'")
@@ -165,7 +167,7 @@ def _construct_tai(loader: _Loader, node: yaml.ScalarNode) -> _Instant:
         raise ValueError("there is no such time of day in TAI")
     days = datetime.date(year, month, day).toordinal() - _EPOCH
     fraction = int((match[7] or "0").ljust(9, "0"))
-    return _Instant((((days * 24 + hour) * 60 + minute) * 60 + second) * _NSEC_PER_SECOND + fraction)
+    return Instant((((days * 24 + hour) * 60 + minute) * 60 + second) * _NSEC_PER_SECOND + fraction)
 
 
 def _construct_utc(loader: _Loader, node: yaml.ScalarNode) -> datetime.date:

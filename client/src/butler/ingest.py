@@ -142,7 +142,8 @@ class FileIngest:
 
         begun = protocol.carry_out([put.begin for put in puts], store)
         reach("ingest.after_registration")
-        self._storing.remove_sources([file for files in stored for file in files])
+        files_stored = [file for part in stored for file in part]
+        self._connection.registry.after_commit(lambda: self._storing.remove_sources(files_stored))
         for put, intents in zip(puts, begun, strict=True):
             _resolve(put, intents)
         for i, found in there.items():
@@ -262,7 +263,10 @@ def _by_file(put: _Put, intents: Sequence[PutIntent]) -> Iterator[tuple[_File, l
 
 def _stored(put: _Put, intents: Sequence[PutIntent]) -> list[StoredFile]:
     # The grant of the first of its datasets is enough.
-    return [StoredFile(file.route, of_file[0]) for file, of_file in _by_file(put, intents)]
+    return [
+        StoredFile(file.route, of_file[0].grants[0].token, of_file[0].dataset_id)
+        for file, of_file in _by_file(put, intents)
+    ]
 
 
 def _resolve(put: _Put, intents: Sequence[PutIntent]) -> None:

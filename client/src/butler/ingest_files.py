@@ -14,8 +14,13 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from butler_model.artifact import FileToIngest, SignedReceipt, TransferMode
-from butler_model.errors import ArtifactNotFoundError, ButlerError, IngestPathError
-from butler_model.ports import Placing, PutIntent
+from butler_model.errors import (
+    ArtifactIntegrityError,
+    ArtifactNotFoundError,
+    ButlerError,
+    IngestPathError,
+)
+from butler_model.ports import Placing
 
 from .connect import Connection
 from .putting import PutProtocol, chunks_of_file
@@ -37,20 +42,23 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file, and the intent of the first of its datasets."""
+    """A file that becomes an artifact.
+
+    Attributes
+    ----------
+    grant
+        Token of the grant to store it.
+    dataset_id, component
+        The first of its datasets, and the component that it holds, if it is one.
+    checksum
+        What it must have, if that is known.
+    """
 
     route: Route
-    intent: PutIntent
-
-    @property
-    def grant(self) -> bytes:
-        """What allows to store it."""
-        return self.intent.grants[0].token
-
-    @property
-    def dataset_id(self) -> UUID:
-        """Id of the first of its datasets."""
-        return self.intent.dataset_id
+    grant: bytes
+    dataset_id: UUID
+    component: str = ""
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ class FileStoring:
         self._datastore = connection.datastore
         self._limits = connection.info.limits
         self._progress = progress
-        self._uploaded: dict[UUID, LocalFile] = {}
+        self._uploaded: dict[bytes, LocalFile] = {}
 
     def store(self, puts: Sequence[Sequence[StoredFile]], protocol: PutProtocol) -> list[list[bytes]]:
         """Have the files of each put adopted, taken or uploaded; return the receipts of each put."""
@@ -137,30 +145,28 @@ class FileStoring:
         return receipts
 
     def _store(self, files: Sequence[StoredFile], protocol: PutProtocol) -> list[bytes]:
-        adopted = [file.grant for file in files if file.route.placing is not Placing.TEMPLATE]
+        adopted = [file for file in files if file.route.placing is not Placing.TEMPLATE]
         receipts: list[SignedReceipt] = []
         if adopted:
-            receipts += self._datastore.adopt(adopted)
-        taken = [
-            FileToIngest(file.grant, file.route.path, file.route.mode, _visible_size(file))
-            for file in files
-            if file.route.mode is not None
-        ]
+            receipts += self._datastore.adopt([file.grant for file in adopted])
+        taken = [file for file in files if file.route.mode is not None]
         if taken:
-            receipts += self._datastore.ingest(taken)
+            receipts += self._datastore.ingest(list(map(_to_ingest, taken)))
+        for file, receipt in zip((*adopted, *taken), receipts, strict=True):
+            _check(file, receipt)
         uploaded = [f for f in files if f.route.placing is Placing.TEMPLATE and f.route.mode is None]
-        local = {file.dataset_id: LocalFile.at(file.route.path) for file in uploaded}
+        local = {file.grant: LocalFile.at(file.route.path) for file in uploaded}
         self._uploaded |= local
-        contents = ((file.grant, local[file.dataset_id]) for file in uploaded)
+        contents = ((file.grant, local[file.grant]) for file in uploaded)
         return [receipt.token for receipt in receipts] + protocol.upload(contents)
 
     def remove_sources(self, files: Iterable[StoredFile]) -> None:
         """Remove the sources of moved files whose datasets are committed; the log names those that have to stay."""
         moved = [file for file in files if file.route.removed]
         for file in moved:
-            if file.dataset_id in self._uploaded:
+            if file.grant in self._uploaded:
                 try:
-                    self._uploaded[file.dataset_id].remove()
+                    self._uploaded[file.grant].remove()
                 except OSError as error:
                     _LOG.warning("%r is ingested, but could not be removed: %s", file.route.path, error)
         taken = [file for file in moved if file.route.mode is TransferMode.MOVE]
@@ -180,9 +186,10 @@ class FileStoring:
         found = self._connection.registry.datasets.get(ids, want_artifacts=True)
         self._datastore.finish_moves(
             [
-                (each.artifacts[0].grant, file.route.path)
+                (artifact.grant, file.route.path)
                 for file, each in zip(files, found, strict=True)
-                if each is not None and each.artifacts
+                for artifact in (() if each is None else each.artifacts)
+                if artifact.record.layout.component == file.component
             ]
         )
 
@@ -211,6 +218,22 @@ def cut(items: Iterable[_T], most: int, *weights: tuple[Callable[[_T], int], int
         sums = [s + n for s, n in zip(sums, new, strict=True)]
     if part:
         yield part
+
+
+def _to_ingest(file: StoredFile) -> FileToIngest:
+    assert file.route.mode is not None
+    return FileToIngest(file.grant, file.route.path, file.route.mode, _visible_size(file))
+
+
+def _check(file: StoredFile, receipt: SignedReceipt) -> None:
+    found = receipt.receipt.checksum
+    if file.checksum not in ("", found):
+        raise ArtifactIntegrityError(
+            f"{file.route.path!r:.300} has the checksum {found}, not {file.checksum}, with which it was stored; "
+            "restore it.",
+            path=file.route.path[:300],
+            dataset_id=str(file.dataset_id),
+        )
 
 
 def _visible_size(file: StoredFile) -> int | None:

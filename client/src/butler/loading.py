@@ -9,39 +9,50 @@ The order of things, so that what is wrong with a file shows before anything is 
 4. dataset types;
 5. datasets, batch by batch: each batch is there wholly or not at all.
 
-What came before a failure stays; importing again goes on from there. Datasets with UUIDs that the repository has
-already are left alone; integer ids get new UUIDs, so such datasets can be imported once into a run.
+What came before a failure stays; importing again goes on from there. Datasets that the repository has
+already are left alone. Integer ids become UUIDs, of a dataset always the same.
 """
 
 from __future__ import annotations
 
-__all__ = ["ImportCount", "ImportSummary", "Progress", "import_export"]
+__all__ = [
+    "EXPORT_FORMAT",
+    "ImportCount",
+    "ImportSummary",
+    "Progress",
+    "check_format",
+    "import_export",
+    "insert_records",
+]
 
 import os
 from collections import Counter
 from collections.abc import Collection as AnyCollection
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
 from butler_model.dataset import DatasetType
-from butler_model.errors import InvalidRequestError, UnsupportedOperationError
+from butler_model.errors import InvalidRequestError
 from butler_model.failpoints import reach
-from butler_model.ports import Datastore, Registry
 from butler_model.records import DimensionRecord
-from butler_model.repository import Limits
 
+from .connect import Connection
 from .export_associations import ExportAssociations, link_chains
-from .export_datasets import DatasetBatch, plan_datasets
-from .export_file import CollectionBlock, ExportFile, read_export
-from .export_puts import ExportPuts
+from .export_blocks import CollectionBlock, ExportFile
+from .export_datasets import ExportSource, plan_datasets
+from .export_file import read_export
+from .group_puts import GroupBatch, GroupPuts
 from .ingest_files import Progress
+from .transactions import CurrentRegistry
+from .transfer_modes import RouteFinder
 from .universe_upgrade import upgrade_export
 
-_COPYING = (None, "auto", "copy")
-_OTHER_TRANSFERS = ("direct", "hardlink", "link", "move", "relsymlink", "symlink")
+EXPORT_FORMAT = "yaml"
+"""The only format of exports."""
+_FORMAT_NAMES = (EXPORT_FORMAT, "yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +92,13 @@ class ImportSummary:
 
 
 def import_export(
-    registry: Registry,
-    datastore: Datastore,
+    connection: Connection,
     source: str | os.PathLike[str] | IO[bytes] | IO[str],
     *,
     directory: str | os.PathLike[str] | None = None,
-    transfer: str | None = None,
+    transfer: str | None = "auto",
     skip_dimensions: AnyCollection[str] = frozenset(),
+    without_datastore: bool = False,
     progress: Progress | None = None,
 ) -> ImportSummary:
     """Put what an export holds into a repository.
@@ -97,11 +108,13 @@ def import_export(
     source
         Path of the YAML file, or an open stream.
     directory
-        Where the artifacts are that the file names; they are copied.
+        Where the artifacts are that the file names.
     transfer
-        `None`, ``auto`` or ``copy``, which are the same.
+        As `Butler.ingest` takes it.
     skip_dimensions
         Names of elements whose records are left out.
+    without_datastore
+        Whether files are left out, and the datasets registered without anything that is stored.
     progress
         Called at the beginning of each phase and after each step.
 
@@ -114,33 +127,34 @@ def import_export(
     ArtifactNotFoundError
         Raised if an artifact is not in the directory.
     UnsupportedOperationError
-        Raised if ``transfer`` is not one that copies.
+        Raised if there is no such ``transfer``, or files cannot be taken so.
     InvalidRequestError
-        Raised if there are artifacts and no directory, or ``transfer`` is unknown.
+        Raised if there are artifacts and no directory.
     ConflictingDefinitionError
         Raised if the repository has something else by the name or data ID of something in the file.
     MissingParentError, DataIdValueError, InconsistentDataIdError
         Raised if records are needed that are neither in the file nor in the repository.
     MissingDatasetTypeError, MissingCollectionError
         Raised if datasets are of a type, or in a run, that neither has.
+    IngestPathError
+        Raised if the datastore may not take a file, or it is not in the store as ``transfer`` says.
     OSError
         Raised if the file cannot be read.
     """
-    _check_transfer(transfer)
-    info = registry.info
-    universe = info.universe
+    registry = connection.registry
+    universe = connection.info.universe
+    finder = RouteFinder(transfer, connection.store_root, connection.datastore.ingest_roots)
     skipped = {universe[name].name for name in skip_dimensions}
     export = read_export(source)
     upgraded = upgrade_export(export, universe)
-    plan = plan_datasets(
-        export, upgraded.dataset_types, registry, None if directory is None else Path(directory)
-    )
+    files = ExportSource(None if directory is None else Path(directory), transfer, without_datastore, finder)
+    plan = plan_datasets(export, upgraded.dataset_types, registry, files)
     records = {element: found for element, found in upgraded.records.items() if element not in skipped}
     associations = ExportAssociations(registry, export, plan.ids)
     associations.check()
-    loader = _Loader(registry, datastore, info.limits, progress or _ignore)
+    loader = _Loader(connection, progress or _ignore)
     return ImportSummary(
-        loader.insert_records(records),
+        insert_records(connection, records, loader.progress),
         loader.register_collections(export),
         loader.register_dataset_types(upgraded.dataset_types),
         *loader.put_datasets(plan.batches),
@@ -148,43 +162,45 @@ def import_export(
     )
 
 
+def insert_records(
+    connection: Connection, records: Mapping[str, Sequence[DimensionRecord]], progress: Progress
+) -> dict[str, ImportCount]:
+    """Insert records, given by element in the order of the universe; those that are there stay as they are."""
+    phase, done, total = "dimension records", 0, sum(map(len, records.values()))
+    step = connection.info.limits.batch_items
+    counts = {}
+    progress(phase, done, total)
+    for element, found in records.items():
+        new = 0
+        for i in range(0, len(found), step):
+            batch = found[i : i + step]
+            new += connection.registry.dimension_records.insert(
+                element, batch, request_id=uuid4(), skip_existing=True
+            )
+            done += len(batch)
+            progress(phase, done, total)
+        counts[element] = ImportCount(len(found), new)
+    return counts
+
+
+def check_format(format: str) -> None:
+    """Raise `InvalidRequestError` unless a format, or the end of a file's name, is one of exports."""
+    if format.lstrip(".") not in _FORMAT_NAMES:
+        raise InvalidRequestError(f"There is no export format {format!r:.80}; use {EXPORT_FORMAT!r}.")
+
+
 def _ignore(phase: str, done: int, total: int, /) -> None:
     pass
 
 
-def _check_transfer(transfer: str | None) -> None:
-    if transfer in _OTHER_TRANSFERS:
-        raise UnsupportedOperationError(
-            f"An import cannot use transfer={transfer!r} yet; with 'copy' the artifacts are copied.",
-            transfer=str(transfer),
-        )
-    if transfer not in _COPYING:
-        raise InvalidRequestError(f"{transfer!r:.80} is no way to transfer artifacts; use 'copy'.")
-
-
 @dataclass(frozen=True, slots=True)
 class _Loader:
-    registry: Registry
-    datastore: Datastore
-    limits: Limits
+    connection: Connection
     progress: Progress
 
-    def insert_records(self, records: Mapping[str, tuple[DimensionRecord, ...]]) -> dict[str, ImportCount]:
-        phase, done, total = "dimension records", 0, sum(map(len, records.values()))
-        step = self.limits.batch_items
-        counts = {}
-        self.progress(phase, done, total)
-        for element, found in records.items():
-            new = 0
-            for i in range(0, len(found), step):
-                batch = found[i : i + step]
-                new += self.registry.dimension_records.insert(
-                    element, batch, request_id=uuid4(), skip_existing=True
-                )
-                done += len(batch)
-                self.progress(phase, done, total)
-            counts[element] = ImportCount(len(found), new)
-        return counts
+    @property
+    def registry(self) -> CurrentRegistry:
+        return self.connection.registry
 
     def register_collections(self, export: ExportFile) -> dict[str, ImportCount]:
         collections = [block.collection for block in export.blocks if isinstance(block, CollectionBlock)]
@@ -218,21 +234,20 @@ class _Loader:
             self.progress("dataset types", done, total)
         return ImportCount(total, new)
 
-    def put_datasets(self, batches: list[DatasetBatch]) -> tuple[dict[str, ImportCount], int, int]:
-        done, total = 0, sum(len(batch.datasets) for batch in batches)
-        puts = ExportPuts(self.registry, self.datastore, self.limits)
+    def put_datasets(self, batches: list[GroupBatch]) -> tuple[dict[str, ImportCount], int, int]:
+        done, total = 0, sum(len(batch.ids) for batch in batches)
+        puts = GroupPuts(self.connection)
         found, new = Counter[str](), Counter[str]()
         artifacts = size = 0
         self.progress("datasets", done, total)
         for batch in batches:
-            put = puts.put(batch)
-            reach("import.between_batches")
             name = batch.dataset_type.name
-            found[name] += len(batch.datasets)
-            new[name] += len(put)
-            if batch.layout is not None:
-                artifacts += len(put)
-                size += sum(dataset.size for dataset in put)
-            done += len(batch.datasets)
+            for group in puts.put(batch):
+                new[name] += len(group.ids)
+                artifacts += len(group.artifacts)
+                size += group.size
+            reach("import.between_batches")
+            found[name] += len(batch.ids)
+            done += len(batch.ids)
             self.progress("datasets", done, total)
         return {name: ImportCount(found[name], new[name]) for name in found}, artifacts, size

@@ -18,7 +18,7 @@ from butler_model.errors import (
     InvalidRequestError,
     ReadOnlyError,
 )
-from butler_model.ports import DatasetLookup, DatasetTypes, FoundDataset
+from butler_model.ports import DatasetLookup, FoundDataset
 from butler_model.timespan import Timespan
 from butler_model.universe import DimensionGroup
 
@@ -26,6 +26,7 @@ from .composites import component_class
 from .connect import Connection
 from .defaults import RegistryDefaults, dimensions_of, plain_data_id
 from .storage_classes import default_storage_classes
+from .transactions import CurrentRegistry
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Wanted:
 class KnownDatasetTypes:
     """Dataset types of a repository, remembered once seen: their definitions do not change."""
 
-    def __init__(self, port: DatasetTypes) -> None:
+    def __init__(self, port: CurrentRegistry) -> None:
         self._port = port
         self._known: dict[str, DatasetType] = {}
 
@@ -65,12 +66,14 @@ class KnownDatasetTypes:
         """Return a type; `MissingDatasetTypeError` if there is none."""
         known = self._known.get(name)
         if known is None:
-            known = self._known[name] = self._port.get(name)
+            known = self._port.dataset_types.get(name)
+            self.remember([known])
         return known
 
     def remember(self, dataset_types: Iterable[DatasetType]) -> None:
-        """Take note of types that were seen."""
-        self._known.update((dataset_type.name, dataset_type) for dataset_type in dataset_types)
+        """Take note of types that were seen, but not in a transaction, which may be rolled back."""
+        if not self._port.in_transaction:
+            self._known.update((dataset_type.name, dataset_type) for dataset_type in dataset_types)
 
     def forget(self, name: str) -> None:
         """Ask again when the type is next needed."""
@@ -126,7 +129,7 @@ class DatasetFinder:
         self._port = connection.registry
         self._info = connection.info
         self._defaults = defaults
-        self.types = KnownDatasetTypes(self._port.dataset_types)
+        self.types = KnownDatasetTypes(self._port)
 
     def wanted(
         self,

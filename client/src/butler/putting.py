@@ -16,7 +16,6 @@ __all__ = [
 ]
 
 import io
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from butler_model.composites import Composites
 from butler_model.dataset import DatasetRef, DatasetType, new_dataset_id
 from butler_model.errors import ButlerError, InternalError
 from butler_model.failpoints import reach
-from butler_model.ports import BeginPut, Datastore, PutBatch, PutIntent, Registry
+from butler_model.ports import BeginPut, Datastore, PutBatch, PutIntent
 from butler_model.repository import Limits
 from butler_model.storage_class import StorageClass
 
@@ -38,8 +37,7 @@ from .formatters import default_formatters
 from .formatters.formatter import Formatter
 from .repeating import REPEATABLE, repeated
 from .storage_classes import coerce, default_storage_classes
-
-_LOG = logging.getLogger(__name__)
+from .transactions import CurrentRegistry, take_back
 
 _SPOOL_BYTES = 64 * 1024 * 1024
 _UNKNOWN = (*REPEATABLE, InternalError)
@@ -231,7 +229,7 @@ class PutProtocol:
     datasets visible, a write may still be under way. Then the intents say what may be there, until their lease ends.
     """
 
-    def __init__(self, registry: Registry, datastore: Datastore, limits: Limits) -> None:
+    def __init__(self, registry: CurrentRegistry, datastore: Datastore, limits: Limits) -> None:
         self._registry = registry
         self._datastore = datastore
         self._limits = limits
@@ -279,6 +277,7 @@ class PutProtocol:
         try:
             receipts = store(begun)
         except _UNKNOWN:
+            self._registry.leave(dataset_id for begin in begins for dataset_id in _ids(begin))
             raise
         except BaseException:
             self._take_back(begins)
@@ -324,22 +323,8 @@ class PutProtocol:
 
     def _take_back(self, begins: Sequence[BeginPut]) -> None:
         for ids in map(_ids, begins):
-            self._take_back_one(ids)
-
-    def _take_back_one(self, ids: Sequence[UUID]) -> None:
-        reach("put.client_before_cleanup")
-        try:
-            grants = self._registry.puts.abort(ids, request_id=uuid4())
-            if grants:
-                self._datastore.discard(grants)
-            self._registry.puts.finish_abort(ids, request_id=uuid4())
-        except ButlerError as error:
-            _LOG.warning(
-                "A failed put of %d datasets could not be taken back (%s); their intents stay until somebody "
-                "discards what they wrote.",
-                len(ids),
-                error,
-            )
+            reach("put.client_before_cleanup")
+            take_back(self._registry.puts, self._datastore, ids)
 
 
 def chunks_of_file(path: str | os.PathLike[str], size: int) -> Iterator[bytes]:

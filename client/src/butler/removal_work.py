@@ -118,9 +118,19 @@ class RemovalWork:
             reach("prune.between_chunks")
 
     def finished(self) -> RemovalReport:
-        """Empty the trash that came of this, as far as that can be done now, and return what was done."""
+        """Empty the trash that came of this, as far as that can be done now, and return what was done.
+
+        Within a transaction that has to wait for its commit, since what is deleted does not come back.
+        """
         if not self._report.trash_ids or self._purge_after:
             return self._report
+        registry = self._connection.registry
+        if registry.in_transaction:
+            registry.after_commit(self._delete)
+            return self._report
+        return self._delete()
+
+    def _delete(self) -> RemovalReport:
         reach("prune.client_between_trash_and_empty")
         emptied, problem = PurgeProgress(), None
         try:

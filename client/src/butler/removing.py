@@ -29,7 +29,7 @@ from .repeating import repeated
 class DatasetRemoving(DatasetAccess):
     """The methods that remove.
 
-    Artifacts go to the trash first, together with what is removed. Then the trash that came of the call is emptied.
+    Artifacts go to the trash first, together with what is removed; then the trash that came of the call is emptied.
     What cannot be deleted at once, since a service is down, say, the datastore deletes later, and the report says so.
     `butler.trash` shows it, and can restore what was not deleted yet.
     """

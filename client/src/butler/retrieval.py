@@ -8,7 +8,16 @@ of it is on the disk. Whatever interrupts the writing, to repeat the call goes o
 
 from __future__ import annotations
 
-__all__ = ["ArtifactRetrieval", "RetrievalTarget", "check_transfer", "plan_retrieval"]
+__all__ = [
+    "ArtifactRetrieval",
+    "NameOf",
+    "RetrievalTarget",
+    "check_transfer",
+    "differs",
+    "file_name",
+    "plan_retrieval",
+    "store_path",
+]
 
 import errno
 import hashlib
@@ -16,10 +25,11 @@ import os
 import secrets
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from butler_model.artifact import DIRECT_STORE, Artifact, ArtifactRecord
 from butler_model.dataset import DatasetRef
@@ -31,6 +41,9 @@ from .artifact_source import ArtifactSource, checked, in_batches
 from .connect import Connection
 from .loading import Progress
 from .readings import not_stored, reading_of
+
+NameOf: TypeAlias = Callable[[FoundDataset, ArtifactRecord], str]
+"""Gives the path of the file of an artifact, relative to the directory that it is written to."""
 
 _COPYING = ("auto", "copy")
 _BATCH_FILES = 100
@@ -79,7 +92,7 @@ def plan_retrieval(
     connection: Connection,
     parts: Iterable[tuple[FoundDataset, str | None]],
     destination: str | os.PathLike[str],
-    preserve_path: bool,
+    name_of: NameOf,
     overwrite: bool,
     progress: Progress | None = None,
 ) -> ArtifactRetrieval:
@@ -89,18 +102,20 @@ def plan_retrieval(
     ----------
     parts
         Datasets with their artifacts, and the name of a component, `None` for all of a dataset.
-    destination, preserve_path, overwrite, progress
+    name_of
+        Where each file goes, such as `store_path`.
+    destination, overwrite, progress
         See `Butler.retrieve_artifacts`, also for the errors.
     """
     root = Path(destination).absolute()
-    targets = list(_targets(parts, root, preserve_path))
+    targets = list(_targets(parts, root, name_of))
     _check_inside(root, targets)
     planned = []
     with ThreadPoolExecutor(_PARALLEL, "butler-compare") as pool:
         states = pool.map(lambda target: _has_bytes_of(target.path, target.artifact.record), targets)
         for target, state in zip(targets, states, strict=True):
             if state is False and not overwrite:
-                raise _differs(target.path)
+                raise differs(target.path)
             planned.append(replace(target, is_present=bool(state)))
             if progress is not None:
                 progress("files compared", len(planned), len(targets))
@@ -133,8 +148,9 @@ class ArtifactRetrieval:
         limits = replace(limits, batch_items=min(limits.batch_items, _BATCH_FILES))
         batches = in_batches(missing, lambda target: target.size, limits)
         done = 0
+        fetch = self._connection.registry.carried(self._fetch)
         with ThreadPoolExecutor(_PARALLEL, "butler-retrieve") as pool:
-            under_way = [pool.submit(self._fetch, batch) for batch in batches]
+            under_way = [pool.submit(fetch, batch) for batch in batches]
             try:
                 for future in as_completed(under_way):
                     done += future.result()
@@ -183,7 +199,7 @@ class ArtifactRetrieval:
                 # Otherwise a crash of the machine could leave the name without the bytes.
                 os.fsync(sink.fileno())
             if not self._overwrite and _has_bytes_of(target.path, target.artifact.record) is False:
-                raise _differs(target.path)  # it came meanwhile
+                raise differs(target.path)  # it came meanwhile
             os.replace(draft, target.path)
         except BaseException:
             draft.unlink(missing_ok=True)
@@ -191,13 +207,13 @@ class ArtifactRetrieval:
 
 
 def _targets(
-    parts: Iterable[tuple[FoundDataset, str | None]], root: Path, preserve_path: bool
+    parts: Iterable[tuple[FoundDataset, str | None]], root: Path, name_of: NameOf
 ) -> Iterator[RetrievalTarget]:
     taken: dict[Path, RetrievalTarget] = {}
     for found, component in parts:
         for artifact in _artifacts(found, component):
             record = artifact.record
-            target = RetrievalTarget(found.ref, artifact, root / _relative_path(record, preserve_path))
+            target = RetrievalTarget(found.ref, artifact, root / name_of(found, record))
             first = taken.setdefault(target.path, target)
             if first is target:
                 yield target
@@ -221,7 +237,11 @@ def _artifacts(found: FoundDataset, component: str | None) -> tuple[Artifact, ..
     return found.artifacts if component is None else reading_of(found, component).artifacts
 
 
-def _relative_path(record: ArtifactRecord, preserve_path: bool) -> str:
+def store_path(found: FoundDataset, record: ArtifactRecord) -> str:
+    """Return the path that an artifact has in its store, or, if it is in none, in the file system.
+
+    Raises `InvalidNameError` if it would lead out of a directory that it is relative to.
+    """
     key = record.key
     if record.store == DIRECT_STORE:
         key = path_of_file_uri(key).lstrip("/")
@@ -233,7 +253,12 @@ def _relative_path(record: ArtifactRecord, preserve_path: bool) -> str:
             key=record.key[:500],
             dataset_id=str(record.dataset_id),
         )
-    return key if preserve_path else parts[-1]
+    return key
+
+
+def file_name(found: FoundDataset, record: ArtifactRecord) -> str:
+    """Return the last part of `store_path`."""
+    return store_path(found, record).rpartition("/")[2]
 
 
 def _check_inside(root: Path, targets: Sequence[RetrievalTarget]) -> None:
@@ -270,7 +295,8 @@ def _has_bytes_of(path: Path, record: ArtifactRecord) -> bool | None:
         os.close(descriptor)
 
 
-def _differs(path: Path) -> ArtifactExistsError:
+def differs(path: Path) -> ArtifactExistsError:
+    """Return the error for a file that is there and has other bytes."""
     return ArtifactExistsError(
         f"{str(path)!r} is there already and is not what is stored; remove it, or ask to overwrite it.",
         path=str(path),

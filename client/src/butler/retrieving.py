@@ -12,7 +12,7 @@ from butler_model.dataset import DatasetRef
 
 from .loading import Progress
 from .lookup import DatasetAccess
-from .retrieval import ArtifactRetrieval, check_transfer, plan_retrieval
+from .retrieval import ArtifactRetrieval, check_transfer, file_name, plan_retrieval, store_path
 
 
 class ArtifactRetrieving(DatasetAccess):
@@ -90,4 +90,5 @@ class ArtifactRetrieving(DatasetAccess):
         wanted = list(refs)
         found = self._finder.by_refs(wanted)
         parts = [(one, ref.datasetType.component()) for ref, one in zip(wanted, found, strict=True)]
-        return plan_retrieval(self._connection, parts, destination, preserve_path, overwrite, progress)
+        name_of = store_path if preserve_path else file_name
+        return plan_retrieval(self._connection, parts, destination, name_of, overwrite, progress)

@@ -120,6 +120,10 @@ class RouteFinder:
             )
         return inside or [self._moved(path) for path in absolute]
 
+    def moved(self, path: str) -> Route:
+        """Return how a file goes that is no artifact of the store, given by its absolute path."""
+        return _direct(path) if self._transfer == "direct" else self._moved(path)
+
     def _in_place(self, path: str) -> Route:
         if not os.path.isabs(path):
             return Route(path, Placing.IN_STORE, path)

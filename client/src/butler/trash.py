@@ -109,8 +109,14 @@ class ButlerTrash:
             Raised if the registry cannot be reached or cannot write; then nothing is deleted.
         ReadOnlyError
             Raised if the butler is not writeable.
+        InvalidRequestError
+            Raised within a transaction.
         """
         check_writeable(self._writeable, "empty its trash")
+        if self._connection.registry.in_transaction:
+            raise InvalidRequestError(
+                "What is deleted does not come back, whatever becomes of the transaction; empty the trash after it."
+            )
         selection = _selection(trash_ids, datasets, stores, ())
         now = PurgeProgress()
         housekeeping = self._connection.datastore.housekeeping

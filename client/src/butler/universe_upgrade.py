@@ -33,7 +33,8 @@ from butler_model.records import DimensionRecord
 from butler_model.timespan import MIN_NSEC, Timespan
 from butler_model.universe import DEFAULT_UNIVERSE_VERSION, DimensionUniverse
 
-from .export_file import DatasetTypeBlock, DimensionBlock, ExportFile, malformed
+from .export_blocks import DatasetTypeBlock, DimensionBlock, ExportFile
+from .export_file import malformed
 
 _NAMESPACE = "daf_butler"
 """The only universe whose history is known here."""

@@ -77,6 +77,11 @@ class Composites:
             raise ConfigurationError(f"A configuration of composites is not JSON: {error}.") from error
         return cls(config)
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All keys for which something is said."""
+        return tuple(self._disassembled)
+
     def is_disassembled(self, dataset_type: DatasetType, instrument: str | None = None) -> bool:
         """Return whether new datasets of a type, of an instrument if they have one, are taken apart."""
         found = find_entry(self._disassembled, dataset_type, instrument)

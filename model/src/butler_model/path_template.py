@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Any
 
 from .artifact import ArtifactLayout
-from .dataset import DatasetRef
+from .dataset import DatasetRef, DatasetType
 from .errors import ConfigurationError, InvalidNameError
 
 MAX_KEY_BYTES = 1024
@@ -97,6 +97,15 @@ class PathTemplate:
         tail = ref.getCheckedId().hex[-_UUID_DIGITS:]
         return check_key("/".join([*directories, f"{stem}_{tail}{layout.extension}"]))
 
+    def missing_fields(self, dataset_type: DatasetType, component: str = "") -> list[str]:
+        """Return the fields that are not optional and that datasets of a type never have."""
+        fields = [field for part in self._parts for field in part if field.names and not field.optional]
+        return [
+            "|".join(field.names)
+            for field in fields
+            if not any(_may_have(name, dataset_type, component) for name in field.names)
+        ]
+
     def _render(self, part: Iterable[_Field], ref: DatasetRef, component: str) -> str:
         text = ""
         for i, field in enumerate(part):
@@ -148,6 +157,17 @@ def _value(name: str, ref: DatasetRef, component: str) -> Any:
     element, dot, field = name.partition(".")
     record = data_id.records.get(element) if dot else None
     return record.get(field) if record is not None and field in record.definition.column_index else None
+
+
+def _may_have(name: str, dataset_type: DatasetType, component: str) -> bool:
+    dimensions = dataset_type.dimensions
+    if name in dimensions.index or name in ("run", "datasetType", "id"):
+        return True
+    if name in ("component", "skypix"):
+        return bool(component if name == "component" else dimensions.skypix)
+    element, _, field = name.partition(".")
+    known = dimensions.universe.get(element)
+    return known is not None and element in dimensions.elements and field in known.column_index
 
 
 @lru_cache(maxsize=100_000)  # the same few runs, filters and visits stand in many keys

@@ -12,7 +12,7 @@ from typing import Any
 from .artifact import ArtifactLayout
 from .config_lookup import lookup_keys, normal_key
 from .dataset import DatasetRef, DatasetType
-from .errors import DatasetTypeNotSupportedError
+from .errors import ConfigurationError, DatasetTypeNotSupportedError
 from .path_template import PathTemplate
 from .repository import Constraints, Store
 from .universe import DimensionUniverse
@@ -71,6 +71,33 @@ class Placement:
             decided = self._decided[kind] = self._decide(*kind)
         store, keys = decided
         return Place(store.name, store.template(keys).place(ref, layout), store.accepting(keys))
+
+    def check(
+        self, dataset_type: DatasetType, component: str, storage_class: str, instrument: str | None
+    ) -> None:
+        """Check that some store takes datasets of a type, and that they have what its template needs.
+
+        Parameters
+        ----------
+        component
+            The component that is stored by itself, empty for the whole.
+        instrument
+            Value of that dimension, `None` if the type does not have it.
+
+        Raises
+        ------
+        DatasetTypeNotSupportedError
+            Raised if no store takes it.
+        ConfigurationError
+            Raised if the template needs something that the datasets do not have.
+        """
+        store, keys = self._decide(dataset_type, component, storage_class, instrument)
+        template = store.template(keys)
+        if missing := template.missing_fields(dataset_type, component):
+            raise ConfigurationError(
+                f"The path template {template.template!r} needs {missing[0]!r}, which datasets of type "
+                f"{dataset_type.name!r} do not have; mark it as optional: {{{missing[0]}:?}}."
+            )
 
     def _decide(
         self, dataset_type: DatasetType, component: str, storage_class: str, instrument: Any

@@ -164,6 +164,12 @@ class Limits:
         Largest piece of a stream.
     message_bytes
         Largest message.
+    transactions
+        Transactions that are open at once, those of all repositories of a registry together.
+    transaction_idle_seconds
+        How long one may wait for its next call; not while a put that was begun in it is under way.
+    transaction_seconds
+        How long one may last.
     """
 
     batch_items: int = 5_000
@@ -173,6 +179,9 @@ class Limits:
     batch_bytes: int = 4 * 1024 * 1024
     chunk_bytes: int = 1024 * 1024
     message_bytes: int = 16 * 1024 * 1024
+    transactions: int = 4
+    transaction_idle_seconds: int = 30
+    transaction_seconds: int = 600
 
 
 @dataclass(frozen=True, slots=True)

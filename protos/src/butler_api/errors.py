@@ -3,7 +3,15 @@
 
 from __future__ import annotations
 
-__all__ = ["DOMAIN", "ErrorInterceptor", "error_from_rpc", "error_from_status", "status_from_error"]
+__all__ = [
+    "DOMAIN",
+    "ErrorInterceptor",
+    "decoded",
+    "error_from_rpc",
+    "error_from_status",
+    "foreseen",
+    "status_from_error",
+]
 
 import logging
 import uuid
@@ -183,10 +191,7 @@ def _wrapped(handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
     serialize = handler.response_serializer
 
     def decode(raw: bytes) -> Any:
-        try:
-            return handler.request_deserializer(raw)
-        except DecodeError as error:
-            raise InvalidRequestError(f"What was sent is no request of {method}.", method=method) from error
+        return decoded(handler, raw, method)
 
     decode_all = (lambda raw: map(decode, raw)) if handler.request_streaming else decode
 
@@ -212,14 +217,29 @@ def _wrapped(handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
     )
 
 
+def decoded(handler: Any, raw: bytes, method: str) -> Any:
+    """Return the request of a method from its bytes; `InvalidRequestError` if they are none."""
+    try:
+        return handler.request_deserializer(raw)
+    except DecodeError as error:
+        raise InvalidRequestError(f"What was sent is no request of {method}.", method=method) from error
+
+
+def foreseen(error: Exception, method: str) -> ButlerError:
+    """Return an error of the catalogue for whatever a method raised; what is none is logged."""
+    if isinstance(error, ButlerError):
+        return error
+    error_id = uuid.uuid4().hex
+    _LOGGER.error("%s failed, error id %s", method, error_id, exc_info=error)
+    return InternalError(
+        f"The service failed in a way it did not foresee; its log says more under the id {error_id}.",
+        error_id=error_id,
+    )
+
+
 def _abort(error: Exception, context: grpc.ServicerContext, method: str) -> NoReturn:
-    if not isinstance(error, ButlerError) and (context.is_active() or not isinstance(error, grpc.RpcError)):
-        error_id = uuid.uuid4().hex
-        _LOGGER.error("%s failed, error id %s", method, error_id, exc_info=error)
-        error = InternalError(
-            f"The service failed in a way it did not foresee; its log says more under the id {error_id}.",
-            error_id=error_id,
-        )
+    if context.is_active() or not isinstance(error, grpc.RpcError):
+        error = foreseen(error, method)
     if not context.is_active() or not isinstance(error, ButlerError):
         # The caller has gone, which is no error; nobody receives this.
         context.abort(grpc.StatusCode.CANCELLED, "The call was given up.")

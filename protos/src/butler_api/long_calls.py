@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-__all__ = ["LongCalls"]
+__all__ = ["LongCalls", "cancelled_with"]
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 
+import grpc
+
+from butler_model.cancellation import Cancellation
 from butler_model.errors import OverloadedError
 
 
@@ -39,3 +42,11 @@ class LongCalls:
             yield
         finally:
             self._free.release()
+
+
+def cancelled_with(context: grpc.ServicerContext) -> Cancellation:
+    """Return what is cancelled when the client is gone, or its deadline is over."""
+    cancellation = Cancellation()
+    if not context.add_callback(cancellation.cancel):
+        cancellation.cancel()
+    return cancellation

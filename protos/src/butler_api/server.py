@@ -99,6 +99,9 @@ def build_server(
             ("grpc.so_reuseport", 0),
             ("grpc.max_send_message_length", limits.message_bytes),
             ("grpc.max_receive_message_length", limits.message_bytes),
+            # A client that vanished without a word is noticed while one of its calls is open.
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
             # Clients ask every 30 s whether the connection lives; that is no abuse.
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ],

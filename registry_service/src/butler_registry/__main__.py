@@ -11,7 +11,6 @@ from butler_api.process import configure_logs, one_line_errors, read_signing_key
 from butler_api.server import build_server
 from butler_model.composites import Composites
 from butler_model.grants import TokenSigner
-from butler_model.repository import Limits
 
 from .application import RegistryApplication
 from .config import RegistrySettings
@@ -30,7 +29,7 @@ def serve_command(config: Path | None) -> None:
     """Answer calls until SIGTERM. Settings come from the file and from BUTLER_REGISTRY_* variables."""
     settings = RegistrySettings.load(config)
     configure_logs(settings.log_format)
-    limits = Limits()
+    limits = settings.limits
     repositories = RegistryApplication(
         settings.database,
         TokenSigner(read_signing_keys(settings.signing_keys)),
@@ -38,7 +37,8 @@ def serve_command(config: Path | None) -> None:
         composites=Composites(settings.composites),
         limits=limits,
         datastore_endpoint=settings.datastore_endpoint,
-        pool_size=settings.workers,
+        # A transaction keeps one for itself.
+        pool_size=settings.workers + limits.transactions,
     )
     try:
         services = registry_services(repositories, limits)

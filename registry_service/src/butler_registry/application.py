@@ -7,7 +7,7 @@ __all__ = ["RegistryApplication", "RepositoryRegistry"]
 
 import json
 from dataclasses import replace
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from uuid import UUID
 
 from butler_model.composites import NOTHING_DISASSEMBLED, Composites
@@ -18,6 +18,7 @@ from butler_model.repository import Limits, RepositoryInfo, Store, check_reposit
 from butler_model.universe import DimensionUniverse
 
 from .services.associations import AssociationService
+from .services.begun_puts import BegunPuts
 from .services.collections import CollectionService
 from .services.dataset_types import DatasetTypeService
 from .services.datasets import DatasetService
@@ -33,6 +34,7 @@ from .services.queries import QueryService
 from .services.removals import RemovalService
 from .services.repeats import Repeats
 from .services.repository_creation import create_repository, read_attributes
+from .services.transactions import TransactionService
 from .services.trash import TrashService
 from .services.trash_guard import TrashGuard
 from .storage.aging import Aging
@@ -50,6 +52,7 @@ from .storage.intent_claims import IntentClaims
 from .storage.intent_store import IntentStore
 from .storage.known_artifacts import KnownArtifactStore
 from .storage.outbox_store import OutboxStore
+from .storage.pinned_database import PinnedDatabase
 from .storage.purge_store import PurgeStore
 from .storage.repositories import open_databases
 from .storage.request_store import RequestStore
@@ -61,86 +64,168 @@ from .storage.summary_store import SummaryStore
 from .storage.trash_store import TrashStore
 
 
-class RepositoryRegistry:
-    """The registry of one repository; implements `butler_model.ports.Registry`."""
+class _Stores:
+    """What the services of one repository share with those of its transactions: statements, but nothing that was read.
+
+    The statements are made once, so that a transaction is cheap to begin.
+    """
+
+    def __init__(self, info: RepositoryInfo, schema: str | None, signer: TokenSigner) -> None:
+        self.info = info
+        self.schema = schema
+        self.static = static = StaticTables.declare(schema)
+        self.dimension_tables = DimensionTables(static.metadata, info.universe)
+        self.attributes = AttributeStore(static)
+        self.collections = CollectionStore(static)
+        self.dataset_types = DatasetTypeStore(static, info.universe)
+        self.dimensions = DimensionStore(self.dimension_tables)
+        self.datasets = DatasetStore(static)
+        self.associations = AssociationStore(static)
+        self.calibrations = CalibrationSearch(self.datasets)
+        self.intents = IntentStore(static)
+        self.single_begin = SingleBegin(static)
+        self.single_commit = SingleCommit(static)
+        self.outbox = OutboxStore(static)
+        self.requests = RequestStore(static)
+        self.removal = DatasetRemoval(static, self.outbox)
+        self.trash = TrashStore(static)
+        self.purges = PurgeStore(static)
+        self.grants = GrantOffice(signer, info.name)
+        self.placement = Placement(info.stores, info.universe)
+        self.tokens = PageTokens(signer)
+
+
+class _Services:
+    """Services with caches of their own over one database, or over that of a transaction.
+
+    Parameters
+    ----------
+    intents_database
+        Where intents are written, apart from a transaction where the database can do that.
+    begun
+        Takes note of the puts of a transaction.
+    """
 
     def __init__(
-        self, info: RepositoryInfo, database: Database, schema: str | None, signer: TokenSigner
+        self, stores: _Stores, database: Database, intents_database: Database, begun: BegunPuts | None = None
     ) -> None:
-        static = StaticTables.declare(schema)
-        dimension_tables = DimensionTables(static.metadata, info.universe)
-        datasets = DatasetStore(static)
-        grants = GrantOffice(signer, info.name)
-        self._info = info
-        self._database = database
-        self._definitions = definitions = _definitions(info.universe, static, dimension_tables)
-        requests, outbox, statistics = RequestStore(static), OutboxStore(static), Statistics(database)
-        repeats = Repeats(requests, definitions)
-        purges, claims = PurgeStore(static), IntentClaims(static)
-        self.ledger = LedgerService(
-            database, schema, purges, claims, KnownArtifactStore(static, claims), Aging(static)
+        limits = stores.info.limits
+        self.definitions = definitions = Definitions(
+            stores.info.universe,
+            stores.attributes,
+            stores.collections,
+            stores.dataset_types,
+            stores.dimensions,
+            SummaryStore(stores.static),
         )
-        self.dimension_records = DimensionRecordService(
-            database, definitions, repeats, statistics, info.limits
-        )
-        removal, trash = DatasetRemoval(static, outbox), TrashStore(static)
-        associations = AssociationStore(static)
-        self.collections = CollectionService(database, definitions, repeats, removal)
+        statistics = Statistics(database)
+        repeats = Repeats(stores.requests, definitions)
+        self.dimension_records = DimensionRecordService(database, definitions, repeats, statistics, limits)
+        self.collections = CollectionService(database, definitions, repeats, stores.removal)
         self.associations = AssociationService(
-            database, definitions, datasets, associations, repeats, info.limits
+            database, definitions, stores.datasets, stores.associations, repeats, limits
         )
         self.dataset_types = DatasetTypeService(database, definitions, repeats)
         self.datasets = DatasetService(
-            database, definitions, datasets, CalibrationSearch(datasets), grants, info.limits
+            database, definitions, stores.datasets, stores.calibrations, stores.grants, limits
         )
         self.puts = PutService(
             database,
+            intents_database,
+            begun,
             definitions,
-            datasets,
-            IntentStore(static),
-            SingleBegin(static),
-            SingleCommit(static),
-            outbox,
+            stores.datasets,
+            stores.intents,
+            stores.single_begin,
+            stores.single_commit,
+            stores.outbox,
             statistics,
-            grants,
-            TrashGuard(purges, schema),
-            Placement(info.stores, info.universe),
-            info.limits,
+            stores.grants,
+            TrashGuard(stores.purges, stores.schema),
+            stores.placement,
+            limits,
         )
-        tokens = PageTokens(signer)
-        self.queries = QueryService(database, definitions, static, dimension_tables, tokens, info.limits)
-        self.events = EventService(database, outbox, tokens)
+        self.queries = QueryService(
+            database, definitions, stores.static, stores.dimension_tables, stores.tokens, limits
+        )
+        self._add_removal(stores, database, statistics)
+
+    def _add_removal(self, stores: _Stores, database: Database, statistics: Statistics) -> None:
+        """Make the services that remove and restore."""
+        limits = stores.info.limits
         self.removals = RemovalService(
-            database, definitions, removal, trash, associations, requests, statistics, info.limits
+            database,
+            self.definitions,
+            stores.removal,
+            stores.trash,
+            stores.associations,
+            stores.requests,
+            statistics,
+            limits,
         )
         self.trash = TrashService(
-            database, schema, definitions, trash, datasets, removal, outbox, requests, tokens, info.limits
+            database,
+            stores.schema,
+            self.definitions,
+            stores.trash,
+            stores.datasets,
+            stores.removal,
+            stores.outbox,
+            stores.requests,
+            stores.tokens,
+            limits,
         )
+
+
+class RepositoryRegistry(_Services):
+    """The registry of one repository; implements `butler_model.ports.Registry`.
+
+    Parameters
+    ----------
+    room
+        Has a place for each transaction that may be open.
+    """
+
+    def __init__(
+        self,
+        info: RepositoryInfo,
+        database: Database,
+        schema: str | None,
+        signer: TokenSigner,
+        room: BoundedSemaphore,
+    ) -> None:
+        stores = _Stores(info, schema, signer)
+        super().__init__(stores, database, database)
+        self._info = info
+        self._database = database
+        self.events = EventService(database, stores.outbox, stores.tokens)
+        claims = IntentClaims(stores.static)
+        self.ledger = LedgerService(
+            database,
+            schema,
+            stores.purges,
+            claims,
+            KnownArtifactStore(stores.static, claims),
+            Aging(stores.static),
+        )
+
+        def within(pinned: PinnedDatabase, begun: BegunPuts) -> _Services:
+            # SQLite has one writer, and that is the transaction.
+            return _Services(stores, pinned, database if database.is_postgresql else pinned, begun)
+
+        self.transactions = TransactionService(database, stores.requests, self.events, info, room, within)
 
     @property
     def info(self) -> RepositoryInfo:
         with self._database.reading() as connection:
-            return replace(self._info, revision=self._definitions.snapshot(connection).revision)
+            return replace(self._info, revision=self.definitions.snapshot(connection).revision)
 
     @property
     def revision(self) -> int:
-        return self._definitions.observed_revision
+        return self.definitions.observed_revision
 
     def close(self) -> None:
         """Do nothing: connections belong to the application, which others use too."""
-
-
-def _definitions(
-    universe: DimensionUniverse, static: StaticTables, dimension_tables: DimensionTables
-) -> Definitions:
-    return Definitions(
-        universe,
-        AttributeStore(static),
-        CollectionStore(static),
-        DatasetTypeStore(static, universe),
-        DimensionStore(dimension_tables),
-        SummaryStore(static),
-    )
 
 
 class RegistryApplication:
@@ -178,6 +263,7 @@ class RegistryApplication:
         self._stores = stores
         self._composites = composites
         self._limits = limits
+        self._room = BoundedSemaphore(limits.transactions)
         self._datastore_endpoint = datastore_endpoint
         self._open: dict[str, RepositoryRegistry] = {}
         self._lock = Lock()
@@ -237,7 +323,7 @@ class RegistryApplication:
             name, universe, stores, self._limits, self._datastore_endpoint, composites=composites
         )
         database, schema = self._databases.open(name)
-        return RepositoryRegistry(info, database, schema, self._signer)
+        return RepositoryRegistry(info, database, schema, self._signer, self._room)
 
     def names(self) -> list[str]:
         return self._databases.names()

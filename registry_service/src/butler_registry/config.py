@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from butler_api.process import ServiceSettings
-from butler_model.repository import Store
+from butler_model.repository import Limits, Store
 
 
 def _store(given: object) -> object:
@@ -37,6 +37,11 @@ class RegistrySettings(ServiceSettings):
     composites
         What new repositories store as separate components, unless their maker says; see `butler_model.composites`.
         A table ``[composites]`` with ``default`` and ``[composites.disassembled]``, in the environment JSON.
+    transactions
+        Transactions that may be open at once; a quarter of ``workers`` if not given. Each has a
+        database connection, beside the one for each worker.
+    transaction_idle_seconds, transaction_seconds
+        How long one may wait for its next call, and last.
     """
 
     model_config = SettingsConfigDict(env_prefix="BUTLER_REGISTRY_", extra="forbid")
@@ -46,3 +51,15 @@ class RegistrySettings(ServiceSettings):
     datastore_endpoint: str = ":50052"
     stores: list[Annotated[Store, BeforeValidator(_store)]] = Field([Store("main")], min_length=1)
     composites: dict[str, Any] = Field(default_factory=dict)
+    transactions: int | None = Field(None, ge=1, le=64)
+    transaction_idle_seconds: int = Field(30, ge=1)
+    transaction_seconds: int = Field(600, ge=1)
+
+    @property
+    def limits(self) -> Limits:
+        """What is published of it."""
+        return Limits(
+            transactions=self.transactions or max(self.workers // 4, 1),
+            transaction_idle_seconds=self.transaction_idle_seconds,
+            transaction_seconds=self.transaction_seconds,
+        )

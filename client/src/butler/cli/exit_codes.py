@@ -23,6 +23,8 @@ class ExitCode(IntEnum):
     """Why the program ended; scripts may rely on the numbers."""
 
     SUCCESS = 0
+    FOUND = 1
+    """All went well, and what was inspected is not as it should be."""
     USAGE = 2
     """The command line is malformed."""
     NOT_FOUND = 3

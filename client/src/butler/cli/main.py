@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import click
 
+from butler_model.config_keys import nearest_known
 from butler_model.errors import ButlerError
 
 from .exit_codes import ExitCode, exit_code_of
@@ -44,7 +45,15 @@ class CommandSummary:
 
 COMMANDS = {
     "create": CommandSummary("repository:create", "Create an empty repository."),
+    "config-dump": CommandSummary("configuration:config_dump", "Show the configuration of a repository."),
+    "config-validate": CommandSummary(
+        "configuration:config_validate", "Check that what is configured fits the dataset types."
+    ),
     "import": CommandSummary("repository:import_file", "Import an export file."),
+    "export": CommandSummary("moves:export", "Write an export of datasets and collections."),
+    "transfer-datasets": CommandSummary(
+        "moves:transfer_datasets", "Take datasets from one repository into another."
+    ),
     "register-dataset-type": CommandSummary("dataset_types:register", "Register a dataset type."),
     "collections": CommandSummary("collections:collections", "List and register collections."),
     "put-file": CommandSummary("files:put_file", "Store what a file holds as a dataset."),
@@ -55,6 +64,22 @@ COMMANDS = {
     "query-datasets": CommandSummary("queries:query_datasets", "List datasets."),
     "query-data-ids": CommandSummary("queries:query_data_ids", "List data IDs."),
     "query-dimension-records": CommandSummary("queries:query_dimension_records", "List dimension records."),
+    "prune-datasets": CommandSummary(
+        "removal:prune_datasets", "Remove datasets, their artifacts, or their tags."
+    ),
+    "prune-collection": CommandSummary(
+        "removal:prune_collection", "Remove a collection, and artifacts of datasets in it."
+    ),
+    "remove-runs": CommandSummary("removal:remove_runs", "Remove RUN collections with all their datasets."),
+    "remove-collections": CommandSummary(
+        "removal:remove_collections", "Remove collections; datasets stay in their runs."
+    ),
+    "trash": CommandSummary(
+        "trash:trash", "Look at what was removed and is not deleted yet, and restore it."
+    ),
+    "empty-trash": CommandSummary("trash:empty_trash", "Delete what is in the trash and due, for good."),
+    "fsck": CommandSummary("inspection:fsck", "Compare what the registry knows with what the stores hold."),
+    "verify": CommandSummary("inspection:verify", "Read every artifact, and compare it with its record."),
     "cache": CommandSummary("cache:cache", "Look at and empty the cache of artifacts on this machine."),
     "serve": CommandSummary("serve:serve", "Run both services in one process, for development."),
     "ping": CommandSummary("repository:ping", "Measure how fast a repository answers."),
@@ -83,6 +108,17 @@ class _CommandList(click.Group):
                 return None
             command = _loaded(plugin)
         return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if not error.message.startswith("No such command"):
+                raise
+            nearest = nearest_known(args[0], self.list_commands(ctx))
+            raise click.UsageError(f"There is no command {args[0]!r}; {nearest}.", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         plugins = _plugins()
@@ -158,9 +194,11 @@ def _usage_line(error: click.ClickException) -> str:
     cls=_CommandList,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="REPO is the directory of a repository, the path of its butler.yaml, or grpc://HOST:PORT/REPOSITORY. "
-    "With --json a command prints one JSON object per line; times are TAI. Exit codes: 2 malformed command line, "
-    "3 not found, 4 conflict, 5 invalid input, 6 unavailable, 7 damaged data, 8 forbidden, 70 error of the program.",
+    epilog="REPO is the label or the directory of a repository, the path of its butler.yaml, or "
+    "grpc://HOST:PORT/REPOSITORY. "
+    "With --json a command prints one JSON object per line; times are TAI. Exit codes: 1 something found, 2 malformed "
+    "command line, 3 not found, 4 conflict, 5 invalid input, 6 unavailable, 7 damaged data, 8 forbidden, 70 error of "
+    "the program.",
 )
 @click.option(
     "--debug", is_flag=True, envvar="BUTLER_DEBUG", help="Show where an error came from.", show_envvar=True

@@ -89,8 +89,8 @@ class Output:
         click.echo(text, err=True)
 
     @contextmanager
-    def progress(self) -> Iterator[Callable[[str, int, int], None]]:
-        """Give a function to report progress to: phase, things done, things in all.
+    def progress(self) -> Iterator[Callable[[str, int, int | None], None]]:
+        """Give a function to report progress to: phase, things done, things in all or `None` if that is not known.
 
         A terminal shows a bar for each phase, once two seconds have gone by.
         """
@@ -109,10 +109,10 @@ class Output:
         bars = Progress(*columns, console=Console(stderr=True))
         tasks: dict[str, TaskID] = {}
 
-        def report(phase: str, done: int, total: int) -> None:
+        def report(phase: str, done: int, total: int | None) -> None:
             if phase not in tasks:
                 tasks[phase] = bars.add_task(phase, total=total)
-            bars.update(tasks[phase], completed=done)
+            bars.update(tasks[phase], completed=done, total=total)
 
         patience = threading.Timer(_PATIENCE_SECONDS, bars.start)
         patience.daemon = True
@@ -125,7 +125,7 @@ class Output:
             bars.stop()
 
 
-def _ignore(phase: str, done: int, total: int) -> None:
+def _ignore(phase: str, done: int, total: int | None) -> None:
     pass
 
 

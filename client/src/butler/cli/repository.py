@@ -26,34 +26,67 @@ from .output import Output
 
 _DISTRIBUTIONS = ("butler-grpc-client", "butler-api", "butler-model", "butler-registry", "butler-datastore")
 _PINGS = 10
+_TRANSFERS = ("copy", "auto", "move", "link", "hardlink", "symlink", "relsymlink", "direct", "none")
 
 
 @click.command()
 @repository_argument
+@click.option(
+    "--seed-config",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="YAML or JSON file with what butler.yaml is to say other than the defaults, and composites.",
+)
 @click.option(
     "--dimension-config",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
     help="YAML or JSON file that defines the dimensions; the newest universe that is shipped if absent.",
 )
+@click.option("--standalone", is_flag=True, help="Write every default into butler.yaml.")
+@click.option(
+    "--override", is_flag=True, help="Let the seed config and the defaults put things outside of REPO."
+)
+@click.option(
+    "-f", "--outfile", type=click.Path(), metavar="FILE", help="Write the configuration there, not to REPO."
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace the configuration file if there is one. A registry is never replaced.",
+)
 @click.option(
     "--database",
     metavar="URL",
     help="postgresql://USER@HOST/NAME to keep the registry there; a SQLite file in REPO if absent.",
 )
-@click.option(
-    "--override", is_flag=True, help="Replace butler.yaml if REPO has one. A registry is never replaced."
-)
 @json_option
 def create(
-    repository: str, dimension_config: str | None, database: str | None, override: bool, output: Output
+    repository: str,
+    seed_config: str | None,
+    dimension_config: str | None,
+    standalone: bool,
+    override: bool,
+    outfile: str | None,
+    overwrite: bool,
+    database: str | None,
+    output: Output,
 ) -> None:
     """Create an empty repository.
 
     REPO is a directory, or grpc://HOST:PORT/REPOSITORY to have a service create it.
     """
-    Butler.makeRepo(repository, dimensionConfig=dimension_config, database=database, overwrite=override)
-    with Butler(repository) as butler:
+    config = Butler.makeRepo(
+        repository,
+        seed_config,
+        dimension_config,
+        standalone=standalone,
+        forceConfigRoot=not override,
+        outfile=outfile,
+        overwrite=overwrite,
+        database=database,
+    )
+    with Butler(config) as butler:
         universe = butler.dimensions
         output.record({"repository": repository, "universe": f"{universe.namespace} {universe.version}"})
 
@@ -70,10 +103,13 @@ def create(
 @click.option(
     "-t",
     "--transfer",
-    type=click.Choice(["copy"]),
+    type=click.Choice(_TRANSFERS),
     default="copy",
     show_default=True,
-    help="How the files of datasets get into the repository.",
+    help="How the files of datasets get into the repository; 'none', if they are in its store already.",
+)
+@click.option(
+    "--without-datastore", is_flag=True, help="Leave the files out: register the datasets, and nothing else."
 )
 @click.option(
     "-s",
@@ -89,6 +125,7 @@ def import_file(
     directory: str | None,
     transfer: str,
     skip_dimensions: tuple[str, ...],
+    without_datastore: bool,
     output: Output,
 ) -> None:
     """Import an export file.
@@ -98,12 +135,12 @@ def import_file(
     began = time.monotonic()
     with closing(connect(repository)) as connection, output.progress() as progress:
         summary = import_export(
-            connection.registry,
-            connection.datastore,
+            connection,
             file,
             directory=directory or Path(file).parent,
-            transfer=transfer,
+            transfer=None if transfer == "none" else transfer,
             skip_dimensions=set(names(skip_dimensions)),
+            without_datastore=without_datastore,
             progress=progress,
         )
     output.records(
@@ -115,7 +152,7 @@ def import_file(
     )
     output.notice(
         f"Imported in {time.monotonic() - began:.1f} s; {summary.artifacts:,} files ({summary.artifact_bytes:,} bytes) "
-        "were copied."
+        "were taken."
     )
 
 

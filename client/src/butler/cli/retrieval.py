@@ -10,48 +10,23 @@ from collections.abc import Sequence
 
 import click
 
-from butler import Butler, DatasetRef
+from butler import Butler
 from butler.retrieval import RetrievalTarget
 
-from .arguments import json_option, names, repository_argument
+from .arguments import dataset_options, json_option, limited_datasets, repository_argument
 from .output import Output
 
 
 @click.command()
 @repository_argument
 @click.argument("destination", type=click.Path(file_okay=False))
-@click.option(
-    "-d",
-    "--dataset-type",
-    "dataset_types",
-    multiple=True,
-    metavar="GLOBS",
-    help="Names of dataset types, with commas between, or repeated; globs are allowed. All if absent.",
-)
-@click.option(
-    "--collections",
-    multiple=True,
-    metavar="NAMES",
-    help="Where to look, in order, with commas between, or repeated; globs are allowed. All runs if absent.",
-)
-@click.option(
-    "--where",
-    default="",
-    metavar="EXPRESSION",
-    help="Which datasets, as in \"instrument = 'HSC' AND visit IN (1..9)\".",
-)
-@click.option(
-    "--find-first/--find-all",
-    default=False,
-    help="Of datasets with the same data ID, the one in the first of the collections, or all, which is the default.",
-)
+@dataset_options
 @click.option(
     "--preserve-path/--no-preserve-path",
     default=True,
     help="Make the directories that the files are in in their store, which is the default, or none.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that are there with other bytes.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take N datasets at most.")
 @click.option("--dry-run", is_flag=True, help="Show what is to be written, and write nothing.")
 @json_option
 def retrieve_artifacts(
@@ -72,22 +47,19 @@ def retrieve_artifacts(
     They are copied byte for byte. One that is in DESTINATION already stays as it is, so a command that was broken off
     can simply be repeated.
     """
-    if find_first and not collections:
-        raise click.UsageError("--find-first needs --collections: the order of the search.")
     with Butler(repository) as butler:
-        refs: list[DatasetRef] = butler.query_all_datasets(
-            names(collections) or ...,
-            name=names(dataset_types) or "*",
-            find_first=find_first,
+        refs = limited_datasets(
+            butler,
+            output,
+            dataset_types=dataset_types,
+            collections=collections,
             where=where,
-            limit=None if limit is None else limit + 1,
-            explain=False,
+            find_first=find_first,
+            limit=limit,
         )
-        if limit is not None and len(refs) > limit:
-            output.notice(f"Only the first {limit:,} datasets are taken; raise --limit to take more.")
         with output.progress() as progress:
             plan = butler.plan_retrieval(
-                refs[:limit], destination, preserve_path=preserve_path, overwrite=overwrite, progress=progress
+                refs, destination, preserve_path=preserve_path, overwrite=overwrite, progress=progress
             )
             if not dry_run:
                 plan.write(progress)

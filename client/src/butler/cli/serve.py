@@ -14,9 +14,11 @@ import click
 from butler.configuration import (
     CONFIGURATION_FILE,
     RepositoryConfiguration,
+    database_url,
     files_of_repository,
     load_universe,
 )
+from butler.database_credentials import with_credentials
 from butler_model.errors import ConfigurationError, InvalidRequestError, RepositoryNotFoundError
 from butler_model.grants import TokenSigner
 from butler_model.ports import Repositories
@@ -117,8 +119,8 @@ def _configuration(data_root: Path, database: str | None, name: str | None) -> R
             )
         return found
     stores = {"main": {"root": f"{data_root}/{{repository}}"}}
-    placed = RepositoryConfiguration.for_root(database, stores).placed(data_root)
-    return RepositoryConfiguration(name or placed.repository, placed.database, placed.stores)
+    url = f"sqlite:///{data_root}" if database is None else with_credentials(database_url(database))
+    return RepositoryConfiguration(name or "main", url, stores)
 
 
 def _check_repository(repositories: Repositories, name: str, *, create: bool) -> None:

@@ -97,6 +97,11 @@ class FormatterFactory:
         """All labels known here, sorted."""
         return tuple(sorted(self._entry_points))
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All keys under which a formatter is configured."""
+        return tuple(self._entries)
+
     def add_config(self, config: Mapping[str, Any]) -> None:
         """Add what a configuration says; it goes before what was there.
 

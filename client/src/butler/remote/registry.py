@@ -14,17 +14,13 @@ from butler_model.composites import Composites
 from butler_model.repository import RepositoryInfo
 from butler_model.universe import DimensionUniverse
 
-from .associations import RemoteAssociations
-from .collections import RemoteCollections
-from .datasets import RemoteDatasets, RemotePuts
-from .definitions import RemoteDatasetTypes, RemoteDimensionRecords
 from .events import RemoteEvents
-from .queries import RemoteQueries
-from .removals import RemoteRemovals, RemoteTrash
+from .services import RemoteServices
 from .session import RepositorySession
+from .transactions import RemoteTransactions
 
 
-class RemoteRegistry:
+class RemoteRegistry(RemoteServices):
     """Implements `butler_model.ports.Registry`. May be shared between threads, pickled, and used after a fork.
 
     Nothing is sent before the first use; `info` raises `RepositoryNotFoundError` if there is no such repository.
@@ -43,16 +39,9 @@ class RemoteRegistry:
         self._session = session = RepositorySession(
             Connection(address, call_seconds=call_seconds), repository
         )
-        self.dimension_records = RemoteDimensionRecords(session)
-        self.collections = RemoteCollections(session)
-        self.associations = RemoteAssociations(session)
-        self.dataset_types = RemoteDatasetTypes(session)
-        self.datasets = RemoteDatasets(session)
-        self.puts = RemotePuts(session)
-        self.queries = RemoteQueries(session)
+        super().__init__(session)
         self.events = RemoteEvents(session)
-        self.removals = RemoteRemovals(session)
-        self.trash = RemoteTrash(session)
+        self.transactions = RemoteTransactions(session, self.events)
 
     @property
     def info(self) -> RepositoryInfo:

@@ -28,12 +28,17 @@ class RepositorySession:
 
     What it keeps may be written by several threads at once. There are no locks, which a fork could leave locked
     for ever: each thread writes a whole value, and one that is lost is asked for again.
+
+    Parameters
+    ----------
+    info
+        What the repository is, if that is known already.
     """
 
-    def __init__(self, connection: Connection, repository: str) -> None:
+    def __init__(self, connection: Connection, repository: str, info: RepositoryInfo | None = None) -> None:
         self.connection = connection
         self.repository = repository
-        self._info: RepositoryInfo | None = None
+        self._info = info
         self._revision = 0
         self._types: tuple[int, dict[str, DatasetType]] = (0, {})
 

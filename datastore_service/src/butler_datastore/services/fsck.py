@@ -78,9 +78,9 @@ class StoreInspection:
         suspects = _Suspects()
         told = 0
         for key, artifacts, size, age in self._looks():
-            self._inspected += 1
             if key in self._reserved:
                 continue
+            self._inspected += 1
             if size is not None and not artifacts:
                 if age >= self._guard_seconds:
                     suspects.dark[key] = size

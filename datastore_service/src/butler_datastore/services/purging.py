@@ -29,7 +29,7 @@ _LOGGER = logging.getLogger(__name__)
 CLAIM_SECONDS = 900
 """How long a claim lasts; a chunk takes seconds."""
 _CHUNK = 1_000
-_BATCH = 100
+_BATCH = 250
 """So many are deleted before the lease is looked at again."""
 _LEASE_PART = 0.8
 _MOST_ERROR_CHARACTERS = 300
@@ -112,7 +112,7 @@ class TrashPurging:
     def _work(self, tasks: Sequence[PurgeTask], *, until: float) -> _Chunk:
         chunk = _Chunk(done=[task for task in tasks if not task.deletes])
         by_store: dict[str, list[PurgeTask]] = {}
-        for task in tasks:
+        for task in sorted(tasks, key=lambda task: task.key):
             if task.deletes:
                 by_store.setdefault(task.store, []).append(task)
         if by_store:

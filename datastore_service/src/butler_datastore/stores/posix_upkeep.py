@@ -66,15 +66,15 @@ class PosixUpkeep:
 
     def listing(self) -> Iterator[Listed]:
         """Yield all files, and links to files that readers would follow; see `Store.listing`."""
-        with if_there():
-            yield from self._below((), self._now())
+        yield from self._below((), self._now())
 
     def _below(self, path: tuple[str, ...], now: float) -> Iterator[Listed]:
+        entries: list[tuple[str, os.stat_result]] = []
         with if_there(), self._tree.opened(path) as descriptor:
-            entries = [
-                (name, os.stat(name, dir_fd=descriptor, follow_symlinks=False))
-                for name in os.listdir(descriptor)
-            ]
+            for name in os.listdir(descriptor):
+                # Others may be removing them.
+                with suppress(FileNotFoundError):
+                    entries.append((name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)))
         # So that "a.b" comes before what is in a directory "a", as it does among keys.
         entries.sort(key=lambda entry: entry[0] + "/" * stat.S_ISDIR(entry[1].st_mode))
         for name, status in entries:

@@ -6,10 +6,9 @@ from __future__ import annotations
 __all__ = ["S3Credentials", "read_credentials"]
 
 import configparser
-import os
-import stat
 from dataclasses import dataclass, field
 
+from butler_api.private_files import read_private
 from butler_model.errors import ConfigurationError
 
 
@@ -31,31 +30,22 @@ def read_credentials(file: str) -> S3Credentials:
         Raised if it cannot be read, if others than its owner may, or if it lacks a key.
     """
     parser = configparser.RawConfigParser()
+    text = read_private(file, "The credentials")
     try:
-        with open(file, encoding="utf-8") as stream:
-            if stat.S_IMODE(os.fstat(stream.fileno()).st_mode) & 0o077:
-                raise ConfigurationError(
-                    f"The credentials in {file!r} can be read by others; make them yours alone: chmod 600 {file}",
-                    credentials=file,
-                )
-            parser.read_file(stream)
+        parser.read_string(text)
         section = parser["default"]
         return S3Credentials(
             section["aws_access_key_id"],
             section["aws_secret_access_key"],
             section.get("aws_session_token"),
         )
-    except OSError as error:
-        raise ConfigurationError(
-            f"The credentials cannot be read from {file!r} ({error.strerror}).", credentials=file
-        ) from None
     except KeyError as error:
         raise ConfigurationError(
             f"{file!r} lacks {error.args[0]!r}; it has a section [default] with aws_access_key_id and "
             "aws_secret_access_key.",
             credentials=file,
         ) from None
-    except (configparser.Error, UnicodeDecodeError):
+    except configparser.Error:
         # What is in the file must not get into a log.
         raise ConfigurationError(
             f"{file!r} has not the form of a credentials file of the AWS tools.", credentials=file

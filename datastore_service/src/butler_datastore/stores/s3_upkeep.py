@@ -15,6 +15,7 @@ from butler_model.errors import ButlerError, InvalidNameError
 from butler_model.path_template import check_key
 
 from .s3_faults import fault
+from .sorted_listing import sorted_listing
 from .store import Listed
 from .threads import side_by_side
 
@@ -76,7 +77,13 @@ class S3Upkeep:
         return failed
 
     def listing(self) -> Iterator[Listed]:
-        """Yield all objects whose names are keys; see `Store.listing`."""
+        """Yield all objects whose names are keys; see `Store.listing`.
+
+        S3 lists them in that order, but for its directory buckets; some other servers list by directories.
+        """
+        return sorted_listing(self._listed())
+
+    def _listed(self) -> Iterator[Listed]:
         begin = f"{self._prefix}/"
         token: dict[str, Any] = {}
         while True:

@@ -23,6 +23,8 @@ __all__ = [
     "CollectionCycleError",
     "CollectionTypeError",
     "ConfigurationError",
+    "ConfigurationKeyError",
+    "ConfigurationNotFoundError",
     "ConflictingDefinitionError",
     "DataIdValueError",
     "DatasetNotFoundError",
@@ -63,11 +65,13 @@ __all__ = [
     "StorageClassError",
     "StorageClassTypeError",
     "StoreFullError",
+    "TransactionError",
     "TrashClaimedError",
     "TruncatedUploadError",
     "UnknownNameError",
     "UnsupportedOperationError",
     "UploadConflictError",
+    "ValidationError",
 ]
 
 from .artifacts import (
@@ -123,6 +127,8 @@ from .queries import (
 )
 from .repositories import (
     ConfigurationError,
+    ConfigurationKeyError,
+    ConfigurationNotFoundError,
     DeadlineExceededError,
     IncompatibleVersionError,
     InternalError,
@@ -132,7 +138,9 @@ from .repositories import (
     RepositoryExistsError,
     RepositoryNotFoundError,
     ServiceUnavailableError,
+    TransactionError,
     UnsupportedOperationError,
+    ValidationError,
 )
 
 CATALOGUE: dict[str, type[ButlerError]] = {error.reason: error for error in ButlerError.__subclasses__()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 __all__ = [
     "ConfigurationError",
+    "ConfigurationKeyError",
+    "ConfigurationNotFoundError",
     "DeadlineExceededError",
     "IncompatibleVersionError",
     "InternalError",
@@ -14,7 +16,9 @@ __all__ = [
     "RepositoryExistsError",
     "RepositoryNotFoundError",
     "ServiceUnavailableError",
+    "TransactionError",
     "UnsupportedOperationError",
+    "ValidationError",
 ]
 
 from .catalogue import ButlerError, Status
@@ -62,6 +66,27 @@ class ConfigurationError(ButlerError, ValueError):
     status = Status.INVALID_ARGUMENT
 
 
+class ConfigurationKeyError(ButlerError, KeyError):
+    """A configuration has no such key."""
+
+    reason = "CONFIGURATION_KEY"
+    status = Status.NOT_FOUND
+
+
+class ConfigurationNotFoundError(ButlerError, FileNotFoundError):
+    """There is no such configuration file."""
+
+    reason = "CONFIGURATION_NOT_FOUND"
+    status = Status.NOT_FOUND
+
+
+class ValidationError(ButlerError, ValueError):
+    """What is configured does not fit the dataset types of the repository."""
+
+    reason = "VALIDATION"
+    status = Status.FAILED_PRECONDITION
+
+
 class MalformedExportError(ButlerError, ValueError):
     """An export file is not YAML, or does not have the documented shape."""
 
@@ -81,6 +106,13 @@ class ServiceUnavailableError(ButlerError, ConnectionError):
 
     reason = "SERVICE_UNAVAILABLE"
     status = Status.UNAVAILABLE
+
+
+class TransactionError(ButlerError, RuntimeError):
+    """A transaction is over, or what was asked does not fit how far it is; what it did is undone as a whole."""
+
+    reason = "TRANSACTION"
+    status = Status.ABORTED
 
 
 class DeadlineExceededError(ButlerError, TimeoutError):

@@ -38,10 +38,12 @@ __all__ = [
     "Puts",
     "Queries",
     "Registry",
+    "RegistryTransaction",
     "RemovalSummary",
     "Removals",
     "RemoveRun",
     "Repositories",
+    "Transactions",
     "Trash",
     "TrashPage",
     "WriteGrant",
@@ -64,4 +66,4 @@ from .housekeeping import Finding, FindingKind, Housekeeping, InspectionProgress
 from .ledger import ArtifactLedger, GuardedLedgers, IntendedPlace, KnownArtifact, Ledgers, Ownership
 from .queries import DatasetEvent, DatasetEventKind, Events, Queries
 from .removals import PruneDatasets, Removals, RemovalSummary, RemoveRun, Trash, TrashPage
-from .services import Datastore, DirectAccess, Registry, Repositories
+from .services import Datastore, DirectAccess, Registry, RegistryTransaction, Repositories, Transactions

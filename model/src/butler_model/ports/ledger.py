@@ -88,6 +88,8 @@ class ArtifactLedger(Protocol):
     ) -> None:
         """Take out of the trash what was done, with a line in the log of deletions; note what failed.
 
+        It ends the claim: what is told neither as done nor as failed can be claimed at once.
+
         What failed is due again after a delay that doubles with each attempt, from 1 minute up to 1 day. Tasks that
         are no longer of this claim are ignored, so a repeat is harmless.
         """

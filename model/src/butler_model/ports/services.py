@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-__all__ = ["Datastore", "DirectAccess", "Registry", "Repositories"]
+__all__ = ["Datastore", "DirectAccess", "Registry", "RegistryTransaction", "Repositories", "Transactions"]
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from butler_model.artifact import ArtifactUrl, FileToIngest, SignedReceipt
+from butler_model.cancellation import Cancellation
 from butler_model.composites import Composites
 from butler_model.repository import RepositoryInfo
 from butler_model.universe import DimensionUniverse
@@ -54,9 +55,85 @@ class Registry(Protocol):
     def removals(self) -> Removals: ...
     @property
     def trash(self) -> Trash: ...
+    @property
+    def transactions(self) -> Transactions: ...
 
     def close(self) -> None:
         """Give back connections."""
+        ...
+
+
+class RegistryTransaction(Registry, Protocol):
+    """A registry all of whose calls are done, or undone, together; they see what earlier ones did.
+
+    A call that fails leaves what others did as it was. Calls from several threads follow one another. Queries do not
+    stream, but come in pages; events and transactions are those of the repository.
+
+    Every method raises `TransactionError` once it is over: for too long nothing came, or it lasted too long, or the
+    connection broke. Then all of it was undone. So is a transaction whose process ends.
+    """
+
+    @property
+    def id(self) -> UUID:
+        """By which to ask whether it was committed."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """Number of savepoints."""
+        ...
+
+    def check(self) -> None:
+        """Raise `TransactionError` if it is over."""
+        ...
+
+    def savepoint(self) -> None:
+        """Begin a part that can be undone by itself."""
+        ...
+
+    def release(self) -> None:
+        """Make what followed the latest savepoint a part of what was before it."""
+        ...
+
+    def rollback_to(self) -> list[UUID]:
+        """Undo what followed the latest savepoint, which is gone then, too.
+
+        Returns the ids of datasets whose put was begun since. They are given up, and remain to be taken back: by
+        `Puts.abort` of the transaction, which gives grants to discard what they wrote, and `Puts.finish_abort`.
+        """
+        ...
+
+    def commit(self) -> None:
+        """Commit all of it.
+
+        `ServiceUnavailableError`, `DeadlineExceededError` and `InternalError` leave open whether that was done;
+        `Transactions.was_committed` tells. After any other error all of it is undone.
+        """
+        ...
+
+    def rollback(self) -> list[UUID]:
+        """Undo all of it, unless it is undone already; nothing that can fail stops that.
+
+        Returns the ids of datasets whose put was begun in it, which remain to be taken back by `Puts.abort` of the
+        repository itself. It may be called after the end; after a commit there are none.
+        """
+        ...
+
+
+class Transactions(Protocol):
+    """Doing several things as one."""
+
+    def begin(self, transaction_id: UUID, *, cancellation: Cancellation | None = None) -> RegistryTransaction:
+        """Begin a transaction, under a new id.
+
+        A ``cancellation`` ends a call in it for which nobody waits any more; it is to be rolled back then.
+
+        Raises `OverloadedError` if there are too many. On SQLite it waits until no other is open.
+        """
+        ...
+
+    def was_committed(self, transaction_id: UUID) -> bool:
+        """Return whether a transaction was committed; one that was not never will be, from then on."""
         ...
 
 

@@ -100,7 +100,8 @@ class LedgerServiceServicer:
 
     def ConfirmPurge(self, request, context):
         """Takes out of the trash what was done, and notes what failed, which is due again after a delay that doubles with
-        each attempt, from 1 minute up to 1 day. Tasks that are no longer of the claim are ignored. A repeat is a no-op.
+        each attempt, from 1 minute up to 1 day. It ends the claim: what is told neither as done nor as failed can be
+        claimed at once. Tasks that are no longer of the claim are ignored. A repeat is a no-op.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -29,7 +29,8 @@ class LedgerServiceStub:
     """
     ConfirmPurge: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.ConfirmPurgeRequest, _ledger_service_pb2.ConfirmPurgeResponse]
     """Takes out of the trash what was done, and notes what failed, which is due again after a delay that doubles with
-    each attempt, from 1 minute up to 1 day. Tasks that are no longer of the claim are ignored. A repeat is a no-op.
+    each attempt, from 1 minute up to 1 day. It ends the claim: what is told neither as done nor as failed can be
+    claimed at once. Tasks that are no longer of the claim are ignored. A repeat is a no-op.
     """
     ClaimIntents: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.ClaimIntentsRequest, _ledger_service_pb2.ClaimIntentsResponse]
     """Claims puts whose lease ended some time ago; from then on they cannot be committed."""
@@ -74,7 +75,8 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _grpc.ServicerContext,
     ) -> _ledger_service_pb2.ConfirmPurgeResponse:
         """Takes out of the trash what was done, and notes what failed, which is due again after a delay that doubles with
-        each attempt, from 1 minute up to 1 day. Tasks that are no longer of the claim are ignored. A repeat is a no-op.
+        each attempt, from 1 minute up to 1 day. It ends the claim: what is told neither as done nor as failed can be
+        claimed at once. Tasks that are no longer of the claim are ignored. A repeat is a no-op.
         """
 
     @_abc_1.abstractmethod

@@ -595,6 +595,9 @@ class Limits(_message.Message):
     BATCH_BYTES_FIELD_NUMBER: _builtins.int
     CHUNK_BYTES_FIELD_NUMBER: _builtins.int
     MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
+    TRANSACTIONS_FIELD_NUMBER: _builtins.int
+    TRANSACTION_IDLE_SECONDS_FIELD_NUMBER: _builtins.int
+    TRANSACTION_SECONDS_FIELD_NUMBER: _builtins.int
     batch_items: _builtins.int
     """Datasets, data IDs or records in one batch."""
     page_rows: _builtins.int
@@ -609,6 +612,12 @@ class Limits(_message.Message):
     """Bytes of the largest chunk of a stream."""
     message_bytes: _builtins.int
     """Bytes of the largest message."""
+    transactions: _builtins.int
+    """Transactions that are open at once."""
+    transaction_idle_seconds: _builtins.int
+    """Seconds that a transaction may wait for its next call, while no put that was begun in it is under way."""
+    transaction_seconds: _builtins.int
+    """Seconds that a transaction may last."""
     def __init__(
         self,
         *,
@@ -619,10 +628,13 @@ class Limits(_message.Message):
         batch_bytes: _builtins.int = ...,
         chunk_bytes: _builtins.int = ...,
         message_bytes: _builtins.int = ...,
+        transactions: _builtins.int = ...,
+        transaction_idle_seconds: _builtins.int = ...,
+        transaction_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_bytes", b"batch_bytes", "batch_items", b"batch_items", "chunk_bytes", b"chunk_bytes", "default_page_rows", b"default_page_rows", "inline_bytes", b"inline_bytes", "message_bytes", b"message_bytes", "page_rows", b"page_rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_bytes", b"batch_bytes", "batch_items", b"batch_items", "chunk_bytes", b"chunk_bytes", "default_page_rows", b"default_page_rows", "inline_bytes", b"inline_bytes", "message_bytes", b"message_bytes", "page_rows", b"page_rows", "transaction_idle_seconds", b"transaction_idle_seconds", "transaction_seconds", b"transaction_seconds", "transactions", b"transactions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,6 +22,7 @@ from butler_api.v1.removal_service_pb2_grpc import (
     add_TrashServiceServicer_to_server,
 )
 from butler_api.v1.repository_service_pb2_grpc import add_RepositoryServiceServicer_to_server
+from butler_api.v1.transaction_service_pb2_grpc import add_TransactionServiceServicer_to_server
 from butler_model.ports import GuardedLedgers, Repositories
 from butler_model.repository import Limits
 
@@ -36,6 +37,7 @@ from .opened import OpenedRepositories
 from .queries import QueryServicer
 from .removals import RemovalServicer, TrashServicer
 from .repositories import RepositoryServicer
+from .transactions import TransactionServicer
 
 
 class ServedRepositories(Repositories, Protocol):
@@ -48,21 +50,32 @@ class ServedRepositories(Repositories, Protocol):
 def registry_services(repositories: ServedRepositories, limits: Limits) -> Services:
     """Return the services of a registry, for `butler_api.server.build_server`."""
     opened = OpenedRepositories(repositories)
-    added = {
+    added: Services = {
+        **_services_of_repositories(opened),
+        "EventService": partial(add_EventServiceServicer_to_server, EventServicer(opened)),
+        "LedgerService": partial(
+            add_LedgerServiceServicer_to_server, LedgerServicer(repositories.guarded_ledgers)
+        ),
+        "RepositoryService": partial(
+            add_RepositoryServiceServicer_to_server, RepositoryServicer(repositories, limits)
+        ),
+        "TransactionService": partial(
+            add_TransactionServiceServicer_to_server,
+            TransactionServicer(opened, lambda within: _services_of_repositories(within).values()),
+        ),
+    }
+    return {f"butler_api.v1.{name}": add for name, add in added.items()}
+
+
+def _services_of_repositories(opened: OpenedRepositories) -> Services:
+    """Return the services that a transaction has, too."""
+    return {
         "AssociationService": partial(add_AssociationServiceServicer_to_server, AssociationServicer(opened)),
         "CollectionService": partial(add_CollectionServiceServicer_to_server, CollectionServicer(opened)),
         "DatasetService": partial(add_DatasetServiceServicer_to_server, DatasetServicer(opened)),
         "DatasetTypeService": partial(add_DatasetTypeServiceServicer_to_server, DatasetTypeServicer(opened)),
         "DimensionService": partial(add_DimensionServiceServicer_to_server, DimensionServicer(opened)),
-        "EventService": partial(add_EventServiceServicer_to_server, EventServicer(opened)),
-        "LedgerService": partial(
-            add_LedgerServiceServicer_to_server, LedgerServicer(repositories.guarded_ledgers)
-        ),
         "QueryService": partial(add_QueryServiceServicer_to_server, QueryServicer(opened)),
         "RemovalService": partial(add_RemovalServiceServicer_to_server, RemovalServicer(opened)),
-        "RepositoryService": partial(
-            add_RepositoryServiceServicer_to_server, RepositoryServicer(repositories, limits)
-        ),
         "TrashService": partial(add_TrashServiceServicer_to_server, TrashServicer(opened)),
     }
-    return {f"butler_api.v1.{name}": add for name, add in added.items()}

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-__all__ = ["Opened", "OpenedRepositories"]
+__all__ = ["Opened", "OpenedInTransaction", "OpenedRepositories"]
 
 from dataclasses import dataclass
 
+from butler_model.errors import InvalidRequestError
 from butler_model.ports import Registry, Repositories
 from butler_model.repository import Limits
 from butler_model.universe import DimensionUniverse
@@ -41,3 +42,27 @@ class OpenedRepositories:
             info = registry.info
             opened = self._opened[name] = Opened(registry, info.universe, info.limits)
         return opened
+
+
+class OpenedInTransaction(OpenedRepositories):
+    """The one repository of a transaction.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    within
+        The transaction, as the registry of that repository.
+    """
+
+    def __init__(self, name: str, within: Opened) -> None:
+        self._name = name
+        self._within = within
+
+    def open(self, name: str) -> Opened:
+        """Return the repository; `InvalidRequestError` for any other one."""
+        if name != self._name:
+            raise InvalidRequestError(
+                f"The transaction is one of repository {self._name!r}, not of {name!r:.80}."
+            )
+        return self._within

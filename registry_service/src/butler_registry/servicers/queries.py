@@ -19,10 +19,9 @@ from butler_api.convert.queries import (
     record_query_from_proto,
     repository_of,
 )
-from butler_api.long_calls import LongCalls
+from butler_api.long_calls import LongCalls, cancelled_with
 from butler_api.v1 import query_service_pb2 as pb
 from butler_api.v1.query_service_pb2_grpc import QueryServiceServicer
-from butler_model.cancellation import Cancellation
 from butler_model.query.spec import QuerySpec
 
 from .opened import OpenedRepositories
@@ -59,7 +58,7 @@ class QueryServicer(QueryServiceServicer):
         self, request: pb.StreamQueryRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.StreamQueryResponse]:
         opened = self._repositories.open(repository_of(request.query))
-        query, cancellation = query_from_proto(request.query), _cancelled_with(context)
+        query, cancellation = query_from_proto(request.query), cancelled_with(context)
         pages = opened.registry.queries.stream(query, request.page_size, cancellation=cancellation)
         # Closed when the client cancels, too: the server then closes this generator.
         with _STREAMS.place(), closing(pages):  # type: ignore[type-var]
@@ -86,11 +85,3 @@ class QueryServicer(QueryServiceServicer):
     def _page(self, repository: str, spec: QuerySpec, paging: pb.Paging) -> pb.Page:
         queries = self._repositories.open(repository).registry.queries
         return page_to_proto(queries.page(spec, page_request_from_proto(paging)))
-
-
-def _cancelled_with(context: grpc.ServicerContext) -> Cancellation:
-    """Return what is cancelled when the client is gone, or its deadline is over."""
-    cancellation = Cancellation()
-    if not context.add_callback(cancellation.cancel):
-        cancellation.cancel()
-    return cancellation

@@ -23,7 +23,7 @@ from butler_registry.storage.attribute_store import AttributeStore
 from butler_registry.storage.collection_store import CollectionRow, CollectionStore
 from butler_registry.storage.database import Connection
 from butler_registry.storage.dataset_type_store import DatasetTypeRow, DatasetTypeStore
-from butler_registry.storage.dimension_store import DimensionStore
+from butler_registry.storage.dimension_store import DimensionStore, has_siblings
 from butler_registry.storage.summary_store import SummaryStore
 
 _MAX_CACHED_RECORDS = 100_000
@@ -42,6 +42,8 @@ class _Cache:
     dataset_types_by_id: dict[int, DatasetTypeRow] = field(default_factory=dict)
     records: dict[tuple[str, tuple[Any, ...]], DimensionRecord | None] = field(default_factory=dict)
     """`None` for a record that was looked for and does not exist."""
+    asked: set[tuple[Any, ...]] = field(default_factory=set)
+    """Elements with a key without the dimension in which siblings differ, of which one record was wanted already."""
     values: dict[str, set[Any]] = field(default_factory=dict)
     """Values that dimensions without a table of their own are known to have."""
 
@@ -167,10 +169,14 @@ class Snapshot:
         return found
 
     def run_names(self, ids: Iterable[int]) -> dict[int, str]:
-        """Return the names of collections by id."""
+        """Return the names of collections by id; `MissingCollectionError` if one was removed."""
         cached, wanted = self._cache.collections_by_id, set(ids)
         missing = [i for i in wanted if i not in cached]
         found = self._definitions.collections.by_id(self.connection, missing) if missing else {}
+        if len(found) < len(missing):
+            raise MissingCollectionError(
+                "A run was removed while something was put into it; register it, and begin anew."
+            )
         if len(cached) < _MAX_CACHED_NAMES:
             cached.update(found)
         return {i: (found.get(i) or cached[i]).collection.name for i in wanted}
@@ -204,13 +210,33 @@ class Snapshot:
         cached, name = self._cache.records, element.name
         wanted = list(keys)
         missing = [key for key in wanted if (name, key) not in cached]
-        fetched: dict[tuple[Any, ...], DimensionRecord] = {}
+        fetched: dict[tuple[Any, ...], DimensionRecord | None] = {}
         if missing:
-            fetched = self._definitions.dimensions.fetch(self.connection, element, missing)
-            if len(cached) + len(missing) <= _MAX_CACHED_RECORDS:
-                cached.update({(name, key): fetched.get(key) for key in missing})
-        found = {key: fetched.get(key) or cached.get((name, key)) for key in wanted}
+            fetched = self._fetched(element, missing)
+            if len(cached) + len(fetched) > _MAX_CACHED_RECORDS:
+                # What others are reading stays as it is.
+                self._cache.records = {}
+            self._cache.records.update({(name, key): record for key, record in fetched.items()})
+        found = {key: fetched[key] if key in fetched else cached[name, key] for key in wanted}
         return {key: record for key, record in found.items() if record is not None}
+
+    def _fetched(
+        self, element: DimensionElement, keys: list[tuple[Any, ...]]
+    ) -> dict[tuple[Any, ...], DimensionRecord | None]:
+        """Read records that are not cached, `None` where there is none, and perhaps others that will be wanted."""
+        store, fetched = self._definitions.dimensions, dict[tuple[Any, ...], DimensionRecord | None]()
+        if len(keys) == 1 and has_siblings(element):
+            # Who puts one detector of a visit after the other is spared a statement for each of them.
+            *others, _, last = keys[0]
+            visit, asked = (element.name, *others, last), self._cache.asked
+            if visit in asked:
+                fetched = store.fetch_siblings(self.connection, element, keys[0])
+            elif len(asked) < _MAX_CACHED_NAMES:
+                asked.add(visit)
+        if keys[0] not in fetched:
+            found = store.fetch(self.connection, element, keys)
+            fetched.update((key, found.get(key)) for key in keys)
+        return fetched
 
     def matching_records(
         self, element: DimensionElement, fields: dict[str, Any], limit: int

@@ -34,17 +34,19 @@ _LAST_RETRY_SECONDS = 86_400
 _ADOPTION_SECONDS = 60
 """When an artifact that a put is to adopt is looked at again."""
 _SHORTEST_REQUEST_SECONDS = 86_400
+_LONGEST_SECONDS = 100 * 366 * 86_400
+_DELETED_THOUGH_LIVE = "It was deleted although a dataset has it again; check the store with fsck."
 
 
 @dataclass(slots=True)
 class _Outcome:
-    """What becomes of the rows of a claim."""
+    """What becomes of the rows of a claim; those that are nowhere here were deleted."""
 
-    deleted: list[ClaimedRow] = field(default_factory=list)
     kept: list[ClaimedRow] = field(default_factory=list)
     failed: dict[RowKey, str] = field(default_factory=dict)
     undecided: list[ClaimedRow] = field(default_factory=list)
     """Those that had another owner when they were claimed, and have none any more."""
+    untried: dict[RowKey, str] = field(default_factory=dict)
 
 
 class LedgerService:
@@ -80,11 +82,9 @@ class LedgerService:
             adopted = self._intents.adopted_places(connection)
             rows = self._purges.claimed(connection, claim_id)
             if not rows:
-                taken_over = self._purges.claim(
-                    connection, selection, claim_id, limit=limit, lease_seconds=lease_seconds
-                )
+                self._purges.claim(connection, selection, claim_id, limit=limit, lease_seconds=lease_seconds)
                 rows = self._purges.claimed(connection, claim_id)
-                if taken_over:
+                if any(row.attempts > 1 for row in rows.values()):
                     reach("empty_trash.second_worker_takes_over")
             tasks = []
             for row in rows.values():
@@ -105,10 +105,10 @@ class LedgerService:
             rows = self._purges.claimed(connection, claim_id)
             outcome = _decide(rows, done, failed)
             reach("empty_trash.in_confirm_after_shared_check")
-            self._purges.delete(connection, claim_id, [*outcome.deleted, *outcome.kept])
-            self._purges.log(connection, outcome.deleted)
-            reach("empty_trash.in_confirm_after_rows")
             self._put_back(connection, claim_id, rows, outcome, adopted)
+            self._purges.delete(connection, claim_id, outcome.kept)
+            self._purges.delete_rest(connection, claim_id)
+            reach("empty_trash.in_confirm_after_rows")
             reach("empty_trash.before_commit")
         reach("empty_trash.after_commit")
 
@@ -128,6 +128,14 @@ class LedgerService:
             TrashRowState.FAILED,
             delays={row.row_key: _retry_seconds(row.attempts) for row in failed},
             errors=outcome.failed,
+        )
+        self._purges.put_back(
+            connection,
+            claim_id,
+            [rows[key] for key in outcome.untried],
+            TrashRowState.FAILED,
+            delays={},
+            errors=outcome.untried,
         )
         waiting = {row.row_key: _ADOPTION_SECONDS for row in outcome.undecided if row.place in adopted}
         self._purges.put_back(
@@ -157,10 +165,13 @@ class LedgerService:
             return self._artifacts.page(connection, store, after, limit)
 
     def age_out(self, *, request_seconds: int, log_seconds: int) -> Mapping[str, int]:
-        if request_seconds < _SHORTEST_REQUEST_SECONDS or log_seconds < 0:
+        if (
+            not _SHORTEST_REQUEST_SECONDS <= request_seconds <= _LONGEST_SECONDS
+            or not 0 <= log_seconds <= _LONGEST_SECONDS
+        ):
             raise InvalidRequestError(
-                f"Answers to requests are kept for at least {_SHORTEST_REQUEST_SECONDS} seconds, logs for 0 or more; "
-                f"{request_seconds} and {log_seconds} were given."
+                f"Answers to requests are kept for at least {_SHORTEST_REQUEST_SECONDS} seconds, logs for 0 or more, "
+                f"and both for 100 years at most; {request_seconds} and {log_seconds} were given."
             )
         with self._database.writing() as connection:
             return self._aging.delete(connection, request_seconds=request_seconds, log_seconds=log_seconds)
@@ -172,21 +183,20 @@ def _decide(
     """Decide about the rows that the claim still has; all others are ignored."""
     outcome = _Outcome()
     outcome.failed = {row_key(f.task): f.error for f in failed if row_key(f.task) in rows}
-    held = {row_key(task): task for task in done if row_key(task) in rows.keys() - outcome.failed.keys()}
+    tried = {row_key(task) for task in (*done, *(failure.task for failure in failed))}
+    outcome.untried = dict.fromkeys(rows.keys() - tried, "The claim ended before its deletion was tried.")
+    held = {
+        row_key(task): task for task in done if row_key(task) in rows and row_key(task) not in outcome.failed
+    }
     leaving = Counter(rows[key].place for key in held)
     deleted = {rows[key].place for key, task in held.items() if task.deletes}
     for key, task in held.items():
         row = rows[key]
-        if task.deletes and row.is_live:
-            outcome.failed[key] = "It was deleted although a dataset has it again; check the store with fsck."
-        elif task.deletes:
-            outcome.deleted.append(row)
-        elif (
-            row.place in deleted
-            or row.place[0] == DIRECT_STORE
-            or row.is_live
-            or row.in_trash > leaving[row.place]
-        ):
+        others = row.is_live or row.in_trash > leaving[row.place]
+        if task.deletes:
+            if row.is_live:
+                outcome.failed[key] = _DELETED_THOUGH_LIVE
+        elif others or row.place in deleted or row.place[0] == DIRECT_STORE:
             outcome.kept.append(row)
         else:
             outcome.undecided.append(row)

@@ -10,7 +10,8 @@ from __future__ import annotations
 __all__ = ["PutService"]
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -36,8 +37,9 @@ from butler_registry.storage.single_commit import SingleCommit
 from butler_registry.storage.statistics import Statistics
 from butler_registry.storage.summary_store import Holding
 
+from .begun_puts import BegunPuts
 from .collection_summaries import holdings_of
-from .definitions import Definitions
+from .definitions import Definitions, Snapshot
 from .grant_office import GrantOffice
 from .limits import check_batch
 from .proofs import Proofs, check_whole_groups
@@ -45,6 +47,8 @@ from .put_planning import PlannedPut, PutPlanner, check_ids, conflict
 from .trash_guard import TrashGuard
 
 _MAX_LEASE_SECONDS = 86_400
+_GIVEN_UP_SECONDS = 3600
+"""For so long, a write may still be under way of which nobody knows the outcome."""
 _MAX_BEGUN = 10_000
 """Puts begun here of which the intent is remembered; others are committed as well, with more statements."""
 
@@ -58,11 +62,21 @@ class _Committed:
 
 
 class PutService:
-    """Begins, commits and aborts puts."""
+    """Begins, commits and aborts puts.
+
+    Parameters
+    ----------
+    begun
+        Of a transaction: takes note of its puts.
+    intents_database
+        Where intents are written; another one than ``database`` if that is a transaction, which they are to outlive.
+    """
 
     def __init__(
         self,
         database: Database,
+        intents_database: Database,
+        begun: BegunPuts | None,
         definitions: Definitions,
         datasets: DatasetStore,
         intents: IntentStore,
@@ -76,6 +90,8 @@ class PutService:
         limits: Limits,
     ) -> None:
         self._database = database
+        self._intents_database = intents_database
+        self._noted = begun
         self._definitions = definitions
         self._datasets = datasets
         self._intents = intents
@@ -105,7 +121,7 @@ class PutService:
     def _begin_one(self, request: BeginPut) -> list[PlannedPut] | None:
         """Begin the put of one dataset with one statement; `None` if more has to be looked at or said."""
         single = [len(batch.data_ids) for batch in request.batches] == [1]
-        if not single or not self._database.is_postgresql or request.validate_only:
+        if not single or not self._database.is_postgresql or request.validate_only or self._noted is not None:
             return None
         if request.batches[0].placing is Placing.IN_STORE:
             return None
@@ -133,13 +149,28 @@ class PutService:
             planned = self._planner.plan(snapshot, request)
             committed = self._planner.refuse_existing(snapshot, request, planned)
             new = [row for row, _ in planned if row.dataset_id not in committed]
-            self._trash.check_adopted(connection, new)
-            if not request.validate_only and not self._intents.upsert(connection, new, request.lease_seconds):
-                self._refuse_taken_ids(connection, new)
-                self._trash.refuse_trashed_ids(connection, new)
-                raise self._others_intent(connection, new)
+            if request.validate_only:
+                self._trash.check_adopted(connection, new)
+            else:
+                with self._for_intents(connection) as apart:
+                    self._trash.check_adopted(apart, new)
+                    if not self._intents.upsert(apart, new, request.lease_seconds):
+                        self._refuse_taken_ids(connection, new)
+                        self._trash.refuse_trashed_ids(connection, new)
+                        raise self._others_intent(apart, new)
+                    if self._noted is not None:
+                        self._noted.add(new)
             reach("put.begin_before_commit")
         return planned
+
+    @contextmanager
+    def _for_intents(self, connection: Connection) -> Iterator[Connection]:
+        """Give a connection to write intents: within the transaction that is open, or apart from it."""
+        if self._intents_database is self._database:
+            yield connection
+        else:
+            with self._intents_database.writing() as apart:
+                yield apart
 
     def _refuse_taken_ids(self, connection: Connection, rows: Sequence[IntentRow]) -> None:
         """Refuse ids that datasets with other data IDs or of other types or runs have."""
@@ -174,6 +205,8 @@ class PutService:
         reach("put.commit_before_txn")
         if not (len(ids) == 1 and self._commit_one(ids[0], proofs)):
             self._commit_all(ids, proofs)
+        if self._noted is not None:
+            self._noted.committed(ids)
         reach("put.after_commit_before_reply")
 
     def _commit_all(self, ids: Sequence[UUID], proofs: Proofs) -> None:
@@ -247,8 +280,7 @@ class PutService:
             _check_committable(intent)
         check_whole_groups(intents.values())
         snapshot = self._definitions.unchecked(connection)
-        types = snapshot.dataset_types_by_id(i.dataset_type_id for i in intents.values())
-        runs = snapshot.run_names(i.run_id for i in intents.values())
+        types, runs = self._types_and_runs(snapshot, intents.values())
         holdings = self._record_holdings(connection, intents.values(), types)
         written: list[tuple[DatasetTypeRow, int]] = []
         for row in sorted(types.values(), key=lambda row: row.id):
@@ -271,6 +303,20 @@ class PutService:
         if intents:
             self._intents.delete(connection, list(intents), IntentState.ACTIVE)
         return _Committed(holdings, written)
+
+    def _types_and_runs(
+        self, snapshot: Snapshot, intents: Collection[IntentRow]
+    ) -> tuple[dict[int, DatasetTypeRow], dict[int, str]]:
+        try:
+            return (
+                snapshot.dataset_types_by_id(intent.dataset_type_id for intent in intents),
+                snapshot.run_names(intent.run_id for intent in intents),
+            )
+        except KeyError as error:
+            # Intents of a transaction outlive what was registered in it.
+            raise IntentError(
+                "The dataset type or the run of a put is gone; register it, and begin the put again."
+            ) from error
 
     def _record_holdings(
         self, connection: Connection, intents: Collection[IntentRow], types: Mapping[int, DatasetTypeRow]
@@ -304,14 +350,13 @@ class PutService:
         check_batch(len(dataset_ids), self._limits, "datasets")
         with self._database.writing() as connection:
             self._definitions.unchecked(connection)
-            intents = self._intents.select(connection, dataset_ids, lock=True)
-            for dataset_id in self._datasets.type_ids(connection, dataset_ids):
-                raise IntentError(
-                    f"Dataset {dataset_id} was committed, so it cannot be given up.",
-                    dataset_id=str(dataset_id),
-                )
-            if intents:
-                self._intents.mark_aborted(connection, list(intents))
+            if self._noted is not None:
+                self._refuse_committed(connection, dataset_ids)  # else it would wait for itself
+            with self._for_intents(connection) as apart:
+                intents = self._intents.select(apart, dataset_ids, lock=True)
+                self._refuse_committed(connection, dataset_ids)
+                if intents:
+                    self._intents.mark_aborted(apart, list(intents))
         return [
             self._grants.discard(a, intent.dataset_id)
             for intent in intents.values()
@@ -319,11 +364,28 @@ class PutService:
             if not a.adopted
         ]
 
+    def _refuse_committed(self, connection: Connection, dataset_ids: Sequence[UUID]) -> None:
+        for dataset_id in self._datasets.type_ids(connection, dataset_ids):
+            raise IntentError(
+                f"Dataset {dataset_id} was committed, so it cannot be given up.",
+                dataset_id=str(dataset_id),
+            )
+
+    def give_up(self, intents: Sequence[IntentRow]) -> None:
+        """Mark intents aborted, and write those that were undone anew, since something may have been written."""
+        with self._intents_database.writing() as connection:
+            self._intents.upsert(
+                connection, [replace(i, state=IntentState.ABORTED) for i in intents], _GIVEN_UP_SECONDS
+            )
+            self._intents.mark_aborted(connection, [intent.dataset_id for intent in intents])
+
     def finish_abort(self, dataset_ids: Sequence[UUID], *, request_id: UUID) -> None:
         check_batch(len(dataset_ids), self._limits, "datasets")
-        with self._database.writing() as connection:
+        with self._intents_database.writing() as connection:
             self._definitions.unchecked(connection)
             self._intents.delete(connection, dataset_ids, IntentState.ABORTED)
+        if self._noted is not None:
+            self._noted.forget(dataset_ids)
 
 
 def _check_committable(intent: IntentRow) -> None:

@@ -6,7 +6,9 @@ from __future__ import annotations
 __all__ = ["QueryService"]
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -76,6 +78,11 @@ class QueryService:
         self, spec: QuerySpec, page_rows: int = 0, *, cancellation: Cancellation | None = None
     ) -> Iterator[ResultPage]:
         wanted = self._page_rows(page_rows)
+        if not self._database.has_cursors:
+            return self._pages(spec, wanted)
+        return _one_ahead(self._read(spec, wanted, cancellation), wanted)
+
+    def _read(self, spec: QuerySpec, wanted: int, cancellation: Cancellation | None) -> Generator[ResultPage]:
         with self._database.reading_one_state(cancellation) as connection:
             snapshot = self._definitions.snapshot(connection)
             plan = self._plan(snapshot, spec)
@@ -87,6 +94,15 @@ class QueryService:
                     yield ResultPage(columns, rows, b"", snapshot.revision)
             finally:
                 result.close()
+
+    def _pages(self, spec: QuerySpec, rows: int) -> Iterator[ResultPage]:
+        token = b""
+        while True:
+            page = self.page(spec, PageRequest(rows, token))
+            token = page.next_token
+            yield replace(page, next_token=b"")
+            if not token:
+                return
 
     def count(self, spec: QuerySpec, *, exact: bool = True) -> int:
         with self._database.reading_one_state() as connection:
@@ -147,6 +163,17 @@ class QueryService:
         if size < 0:
             raise InvalidRequestError(f"A page cannot have {size} rows; use 0 for the default size.")
         return min(size or self._limits.default_page_rows, self._limits.page_rows)
+
+
+def _one_ahead(pages: Generator[ResultPage], wanted: int) -> Iterator[ResultPage]:
+    """Yield pages of ``wanted`` rows and the last one, which has fewer; while one is sent, the next one is made."""
+    with closing(pages), ThreadPoolExecutor(1, "page-ahead") as pool:
+        page = next(pages)
+        while page.rows == wanted:
+            following = pool.submit(next, pages)
+            yield page
+            page = following.result()
+        yield page
 
 
 def _parts(

@@ -119,7 +119,7 @@ class RemovalService:
             if stored:
                 self._move_to_trash(snapshot, datasets, stored, request)
             if request.purge:
-                self._removal.delete(connection, datasets)
+                self._delete(connection, datasets, stored)
             else:
                 self._disassociate(snapshot, datasets, tagged)
             reach("prune.after_disassociate")
@@ -140,7 +140,7 @@ class RemovalService:
             self._move_to_trash(snapshot, datasets, stored, request)
         elif stored:
             self._removal.forget_artifacts(connection, stored)
-        self._removal.delete(connection, datasets)
+        self._delete(connection, datasets, stored)
         reach("prune.after_disassociate")
         if complete:
             remove_collection(self._definitions, snapshot, row)
@@ -160,6 +160,15 @@ class RemovalService:
         self._trash.move(snapshot.connection, by_type, move)
         self._removal.forget_artifacts(snapshot.connection, stored)
         reach("prune.after_move_to_trash")
+
+    def _delete(
+        self,
+        connection: Connection,
+        datasets: Sequence[RemovableDataset],
+        stored: Mapping[UUID, tuple[int, int]],
+    ) -> None:
+        self._removal.mark_purged(connection, [d.id for d in datasets if d.id not in stored])
+        self._removal.delete(connection, datasets)
 
     def _tagged_ones(
         self, snapshot: Snapshot, datasets: Sequence[RemovableDataset], tagged: Sequence[CollectionRow]

@@ -7,6 +7,7 @@ __all__ = ["AttributeStore"]
 
 from sqlalchemy import Connection, inspect, select
 
+from .prepared import PreparedStatement
 from .schema import StaticTables
 
 _ONLY_ROW = 1
@@ -17,7 +18,9 @@ class AttributeStore:
 
     def __init__(self, tables: StaticTables) -> None:
         self._tables = tables
-        self._read_revision = select(tables.revision.c.value).where(tables.revision.c.id == _ONLY_ROW)
+        read = select(tables.revision.c.value).where(tables.revision.c.id == _ONLY_ROW)
+        self._read_revision = PreparedStatement(read)
+        self._lock_revision = read.with_for_update()
         self._next_revision = (
             tables.revision.update()
             .where(tables.revision.c.id == _ONLY_ROW)
@@ -40,11 +43,12 @@ class AttributeStore:
 
     def revision(self, connection: Connection) -> int:
         """Return the revision."""
-        return int(connection.execute(self._read_revision).scalar_one())
+        ((revision,),) = self._read_revision.rows(connection, {})
+        return int(revision)
 
     def lock_revision(self, connection: Connection) -> None:
         """Wait until nobody else changes definitions, and keep them from it until the transaction ends."""
-        connection.execute(self._read_revision.with_for_update()).scalar_one()
+        connection.execute(self._lock_revision).scalar_one()
 
     def advance(self, connection: Connection) -> int:
         """Count one change of definitions; call it last, since others wait for the row until the commit."""

@@ -3,11 +3,20 @@
 
 from __future__ import annotations
 
-__all__ = ["Connection", "CursorResult", "Database", "connect_postgresql", "connect_sqlite", "execute_many"]
+__all__ = [
+    "Connection",
+    "CursorResult",
+    "Database",
+    "catalogued",
+    "connect_postgresql",
+    "connect_sqlite",
+    "execute_many",
+    "interrupt",
+]
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -33,6 +42,8 @@ from butler_model.errors import (
 
 _SQLITE_BUSY_MILLISECONDS = 20_000
 _POOL_TIMEOUT_SECONDS = 10.0
+# As long as SQLite waits for its one writer: a transaction may hold what others need for longer than a call may take.
+_LOCK_TIMEOUT_SECONDS = 20
 _CANCEL_SECONDS = 5.0
 # A connection that is refused has no code, only the text of the server.
 _NO_LOGIN = re.compile(r'(database|role) ".*" does not exist|authentication failed|no pg_hba\.conf entry')
@@ -46,7 +57,7 @@ def connect_postgresql(url: str, pool_size: int) -> Engine:
     They commit each statement by themselves, as most uses want it: to change that costs each use time, twice.
     """
     parsed = make_url(url).set(drivername="postgresql+psycopg")
-    return create_engine(
+    engine = create_engine(
         parsed,
         isolation_level="AUTOCOMMIT",
         pool_size=pool_size,
@@ -57,6 +68,15 @@ def connect_postgresql(url: str, pool_size: int) -> Engine:
         pool_use_lifo=True,  # the connection used last has its statements prepared
         connect_args={"application_name": "butler-registry", "connect_timeout": 10},
     )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        commits = connection.autocommit
+        connection.autocommit = True  # else it would be undone with the first transaction
+        connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT_SECONDS}s'")
+        connection.autocommit = commits
+
+    return engine
 
 
 def connect_sqlite(path: Path, pool_size: int) -> Engine:
@@ -107,11 +127,16 @@ class Database:
         """Whether this is PostgreSQL (else SQLite)."""
         return self.engine.dialect.name == "postgresql"
 
+    @property
+    def has_cursors(self) -> bool:
+        """Whether a result may be read while other statements are executed."""
+        return True
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a connection for reading. On PostgreSQL every statement has a snapshot of its own."""
         # A read is one statement or tolerates two: no BEGIN and COMMIT around it.
-        with _catalogued(), self.engine.connect() as connection:
+        with catalogued(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -129,12 +154,12 @@ class Database:
         engine = self.engine
         if self.is_postgresql:
             engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        with _catalogued(), engine.connect() as connection:
+        with catalogued(), engine.connect() as connection:
             if cancellation is None:
                 yield connection
                 return
             try:
-                with cancellation.stopping(lambda: _interrupt(connection)):
+                with cancellation.stopping(lambda: interrupt(connection)):
                     yield connection
             finally:
                 if cancellation.requested:
@@ -149,7 +174,14 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give a connection in a transaction that commits at the end, or rolls back if the block raises."""
-        with _catalogued(), self._writing.begin() as connection:
+        with catalogued(), self._writing.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def beginning(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that whoever takes it commits; it is rolled back otherwise."""
+        with catalogued(), self._writing.connect() as connection:
+            connection.begin()
             yield connection
 
     def close(self) -> None:
@@ -157,7 +189,7 @@ class Database:
         self.engine.dispose()
 
 
-def _interrupt(connection: Connection) -> None:
+def interrupt(connection: Connection) -> None:
     """Stop the statement that runs on a connection, from another thread; if that fails, it is tried again."""
     driver: Any = connection.connection.driver_connection
     dbapi: Any = connection.dialect.dbapi
@@ -168,7 +200,7 @@ def _interrupt(connection: Connection) -> None:
             driver.interrupt()
 
 
-def execute_many(connection: Connection, statement: Executable, rows: Sequence[dict[str, Any]]) -> int:
+def execute_many(connection: Connection, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> int:
     """Execute a statement once per row; return how many rows of the database it touched.
 
     A single row is sent as one statement: the driver's way for many begins with another round trip.
@@ -181,7 +213,8 @@ def execute_many(connection: Connection, statement: Executable, rows: Sequence[d
 
 
 @contextmanager
-def _catalogued() -> Iterator[None]:
+def catalogued() -> Iterator[None]:
+    """Make what the database raises in a block an error of the catalogue."""
     try:
         yield
     except PoolTimeoutError as error:

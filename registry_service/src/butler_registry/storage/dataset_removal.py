@@ -89,13 +89,20 @@ class DatasetRemoval:
         table = self._tables.artifact_record
         connection.execute(table.delete().where(among(table.c.dataset_id, list(dataset_ids), connection)))
 
+    def mark_purged(self, connection: Connection, dataset_ids: Collection[UUID]) -> None:
+        """Note that datasets go whose artifacts went to the trash before."""
+        if not dataset_ids:
+            return
+        trash = self._tables.artifact_trash
+        # Whoever confirms a deletion touches only what it has claimed, so neither waits for the other.
+        theirs = among(trash.c.dataset_id, list(dataset_ids), connection)
+        unclaimed = trash.c.state != int(TrashRowState.PURGING)
+        connection.execute(trash.update().where(theirs, unclaimed, ~trash.c.purged).values(purged=True))
+
     def delete(self, connection: Connection, datasets: Sequence[RemovableDataset]) -> None:
         """Delete datasets that have no artifacts; what tags and certifies them goes with them."""
+        table = self._tables.dataset
         ids = [dataset.id for dataset in datasets]
-        table, trash = self._tables.dataset, self._tables.artifact_trash
-        # Whoever confirms a deletion touches only what it has claimed, so neither waits for the other.
-        given_up = among(trash.c.dataset_id, ids, connection), trash.c.state != int(TrashRowState.PURGING)
-        connection.execute(trash.update().where(*given_up, ~trash.c.purged).values(purged=True))
         connection.execute(table.delete().where(among(table.c.id, ids, connection)))
         removed: dict[tuple[str, str], list[UUID]] = defaultdict(list)
         for dataset in datasets:
@@ -106,7 +113,9 @@ class DatasetRemoval:
     def delete_all_of_run(self, connection: Connection, run: CollectionRow) -> None:
         """Delete the datasets of a run, none of which has an artifact."""
         while ids := self.some_of_run(connection, run.id, _DATASETS_PER_STATEMENT):
-            self.delete(connection, self.lock(connection, ids))
+            datasets = self.lock(connection, ids)
+            self.mark_purged(connection, ids)
+            self.delete(connection, datasets)
 
     def refuse_use(self, connection: Connection, run: CollectionRow) -> None:
         """Raise `OrphanedRecordError` if a dataset of a run has an artifact, or as `refuse_puts_under_way` does."""

@@ -13,12 +13,23 @@ __all__ = [
     "place_values",
 ]
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Insert, Select, Table, bindparam, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    Table,
+    any_,
+    bindparam,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 
 from butler_model.artifact import ArtifactLayout, ArtifactRecord
@@ -26,9 +37,10 @@ from butler_model.errors import ConflictingDefinitionError
 from butler_model.failpoints import reach
 
 from .bound_rows import among, bound_rows
+from .bulk_insert import BulkInsert
 from .column_types import database_time
-from .database import execute_many
 from .dataset_type_store import DatasetTypeRow
+from .prepared import PreparedStatement
 from .schema import StaticTables
 
 # International atomic time has been ahead of UTC by this since 2017; leap seconds end by 2035 at the latest.
@@ -71,14 +83,13 @@ class DatasetStore:
         self.tables = (tables.dataset, tables.artifact_record)
         self._datasets = datasets = tables.dataset
         self._artifacts = tables.artifact_record
-        self._insert_dataset = datasets.insert().values(ingest_nsec=ingest_time())
-        self._type_ids = select(datasets.c.id, datasets.c.dataset_type_id).where(
-            datasets.c.id.in_(bindparam("ids", expanding=True))
-        )
+        self._insert_datasets = BulkInsert(datasets, {"ingest_nsec": ingest_time()})
+        self._type_ids = select(datasets.c.id, datasets.c.dataset_type_id)
         self._revision = select(tables.revision.c.value).scalar_subquery().label("revision")
-        self._insert_artifact = tables.artifact_record.insert()
-        self._insert_places: dict[Table, Insert] = {}
-        self._searches: dict[tuple[Table, bool, tuple[bool, bool]], Select[Any]] = {}
+        self._insert_artifacts = BulkInsert(tables.artifact_record)
+        self._insert_places: dict[Table, BulkInsert] = {}
+        self._searches_of_many: dict[tuple[Table, bool], Select[Any]] = {}
+        self._searches: dict[tuple[Table, bool, bool], PreparedStatement] = {}
 
     def insert(self, connection: Connection, row: DatasetTypeRow, datasets: Sequence[NewDataset]) -> None:
         """Insert datasets of one type, their places in their runs, and their artifact records.
@@ -90,20 +101,20 @@ class DatasetStore:
         datasets = sorted(datasets, key=lambda d: (d.run_id, d.data_id))
         ids = [{"id": d.dataset_id, "dataset_type_id": row.id, "run_id": d.run_id} for d in datasets]
         try:
-            execute_many(connection, self._insert_dataset, ids)
+            self._insert_datasets.execute(connection, ids)
             reach("put.in_txn_after_dataset")
-            execute_many(connection, self._insert_place(row.tags), [place_values(row, d) for d in datasets])
+            self._insert_place(row.tags).execute(connection, [place_values(row, d) for d in datasets])
             reach("put.in_txn_after_tags")
         except IntegrityError as error:
             raise already_there(row) from error
         artifacts = [artifact_values(a) for d in datasets for a in d.artifacts]
-        execute_many(connection, self._insert_artifact, artifacts)
+        self._insert_artifacts.execute(connection, artifacts)
         reach("put.in_txn_after_records")
 
-    def _insert_place(self, tags: Table) -> Insert:
+    def _insert_place(self, tags: Table) -> BulkInsert:
         statement = self._insert_places.get(tags)
         if statement is None:
-            statement = self._insert_places[tags] = tags.insert()
+            statement = self._insert_places[tags] = BulkInsert(tags)
         return statement
 
     def find(
@@ -120,49 +131,57 @@ class DatasetStore:
         A dataset comes once per collection, and with ``want_artifacts`` once per artifact.
         """
         required = row.dataset_type.dimensions.required
-        single = len(data_ids) == 1, len(collection_ids) == 1
-        query = self._search(row, want_artifacts, single)
-        # A list makes the statement be rendered for its length each time.
-        searched = collection_ids[0] if single[1] else list(collection_ids)
-        parameters: dict[str, Any] = {"type_id": row.id, "collections": searched}
-        if single[0]:
+        parameters: dict[str, Any] = {"type_id": row.id, "collections": list(collection_ids)}
+        rows: Iterable[Sequence[Any]]
+        if len(data_ids) == 1:
+            if len(collection_ids) == 1:
+                parameters["collections"] = collection_ids[0]
             parameters |= {f"value_{i}": value for i, value in enumerate(data_ids[0])}
-        elif required:
-            keys = [row.tags.c[name] for name in required]
-            query = query.where(tuple_(*keys).in_(bound_rows(keys, data_ids, connection)))
-        rows = connection.execute(query, parameters)
+            search = self._search_one(connection, row, want_artifacts, len(collection_ids) == 1)
+            rows = search.rows(connection, parameters)
+        else:
+            query = self._search_many(connection, row, want_artifacts)
+            if required:
+                keys = [row.tags.c[name] for name in required]
+                query = query.where(tuple_(*keys).in_(bound_rows(keys, data_ids, connection)))
+            rows = connection.execute(query, parameters)
         return [self.row_from(tuple(found), len(required), want_artifacts=want_artifacts) for found in rows]
 
-    def _search(self, row: DatasetTypeRow, want_artifacts: bool, single: tuple[bool, bool]) -> Select[Any]:
-        """Return the statement that searches collections, built once for each kind of search.
-
-        Parameters
-        ----------
-        single
-            Whether it is for one data ID, and whether for one collection.
-        """
+    def _search_one(
+        self, connection: Connection, row: DatasetTypeRow, want_artifacts: bool, in_one: bool
+    ) -> PreparedStatement:
+        """Return the statement that searches one collection, or several, for one data ID; built once for each table."""
         tags = row.tags
-        query = self._searches.get((tags, want_artifacts, single))
+        statement = self._searches.get((tags, want_artifacts, in_one))
+        if statement is None:
+            one = tags.c.collection_id == bindparam("collections")
+            collections = one if in_one else _in_collections(tags, connection)
+            values = (
+                tags.c[name] == bindparam(f"value_{i}")
+                for i, name in enumerate(row.dataset_type.dimensions.required)
+            )
+            statement = PreparedStatement(self._search(row, want_artifacts, collections).where(*values))
+            self._searches[tags, want_artifacts, in_one] = statement
+        return statement
+
+    def _search_many(self, connection: Connection, row: DatasetTypeRow, want_artifacts: bool) -> Select[Any]:
+        """Return the statement that searches collections, to be restricted to some data IDs; built once, too."""
+        query = self._searches_of_many.get((row.tags, want_artifacts))
         if query is None:
-            collections: ColumnElement[bool] = tags.c.collection_id.in_(
-                bindparam("collections", expanding=True)
-            )
-            if single[1]:
-                collections = tags.c.collection_id == bindparam("collections")
-            query = self.select_from(row.tags, row, want_artifacts=want_artifacts).where(
-                tags.c.dataset_type_id == bindparam("type_id"), collections
-            )
-            if single[0]:
-                names = row.dataset_type.dimensions.required
-                query = query.where(
-                    *(tags.c[name] == bindparam(f"value_{i}") for i, name in enumerate(names))
-                )
-            self._searches[tags, want_artifacts, single] = query
+            query = self._search(row, want_artifacts, _in_collections(row.tags, connection))
+            self._searches_of_many[row.tags, want_artifacts] = query
         return query
+
+    def _search(
+        self, row: DatasetTypeRow, want_artifacts: bool, collections: ColumnElement[bool]
+    ) -> Select[Any]:
+        """Return the statement that searches collections for datasets of one type."""
+        of_type = row.tags.c.dataset_type_id == bindparam("type_id")
+        return self.select_from(row.tags, row, want_artifacts=want_artifacts).where(of_type, collections)
 
     def type_ids(self, connection: Connection, dataset_ids: Sequence[UUID]) -> dict[UUID, int]:
         """Return the dataset type of each dataset that exists."""
-        rows = connection.execute(self._type_ids, {"ids": list(dataset_ids)})
+        rows = connection.execute(self._type_ids.where(among(self._datasets.c.id, dataset_ids, connection)))
         return {row.id: row.dataset_type_id for row in rows}
 
     def keep(self, connection: Connection, dataset_ids: Sequence[UUID], *, alone: bool) -> dict[UUID, int]:
@@ -228,6 +247,13 @@ class DatasetStore:
         return DatasetRow(
             dataset_id, type_id, run_id, collection_id, revision, tuple(values[5:end]), artifact
         )
+
+
+def _in_collections(tags: Table, connection: Connection) -> ColumnElement[bool]:
+    """Return whether a place is in one of the collections bound to ``collections``, a list."""
+    if connection.dialect.name == "postgresql":
+        return tags.c.collection_id == any_(bindparam("collections", type_=ARRAY(Integer)))
+    return tags.c.collection_id.in_(bindparam("collections", expanding=True))
 
 
 def ingest_time() -> ColumnElement[int]:

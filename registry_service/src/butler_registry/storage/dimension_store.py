@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-__all__ = ["DimensionStore"]
+__all__ = ["DimensionStore", "has_siblings"]
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, select, tuple_
+from sqlalchemy import Connection, Select, Table, and_, bindparam, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -22,6 +22,9 @@ from .database import execute_many
 from .dimension_tables import TIMESPAN_BEGIN, TIMESPAN_END, DimensionTables
 from .overlap_store import OverlapStore
 
+_MAX_SIBLINGS = 500
+"""The camera with most detectors has 205."""
+
 
 class DimensionStore:
     """Records of all elements of a repository."""
@@ -29,6 +32,7 @@ class DimensionStore:
     def __init__(self, tables: DimensionTables) -> None:
         self._tables = tables
         self._overlaps = OverlapStore(tables)
+        self._selects_of_siblings: dict[str, Select[Any]] = {}
         self._selects_of_one: dict[str, Select[Any]] = {}
 
     def insert(
@@ -133,6 +137,39 @@ class DimensionStore:
             self._selects_of_one[element.name] = query
         return query
 
+    def fetch_siblings(
+        self, connection: Connection, element: DimensionElement, key: tuple[Any, ...]
+    ) -> dict[tuple[Any, ...], DimensionRecord | None]:
+        """Return the records that differ from a key in the last dimension but one only, `None` where there is none.
+
+        Of a visit these are the regions of all detectors, at most `_MAX_SIBLINGS` of them; see `has_siblings`.
+        """
+        query = self._selects_of_siblings.get(element.name)
+        if query is None:
+            query = self._selects_of_siblings[element.name] = self._select_siblings(element)
+        n_varying = len(element.required) - 1
+        siblings: dict[tuple[Any, ...], DimensionRecord | None] = {}
+        for row in connection.execute(query, dict(zip(element.required, key, strict=True))):
+            values = tuple(row)
+            exists = values[n_varying] is not None
+            record = row_to_record(element, values[n_varying:]) if exists else None
+            siblings[*values[:n_varying], key[-1]] = record
+        return siblings
+
+    def _select_siblings(self, element: DimensionElement) -> Select[Any]:
+        """Return the statement for `fetch_siblings`: it finds each record by the primary key, from the varying one."""
+        *others, last = element.required
+        varying, table = element.universe[others[-1]], self._tables[element.name]
+        given = self._tables[varying.name]
+        fields = {name: given.c[varying.field_name(name)] for name in others}
+        same = [table.c[name] == field for name, field in fields.items()]
+        return (
+            select(*fields.values(), *(table.c[name] for name in _column_names(element)))
+            .select_from(given.outerjoin(table, and_(*same, table.c[last] == bindparam(last))))
+            .where(*(fields[name] == bindparam(name) for name in others[:-1]))
+            .limit(_MAX_SIBLINGS)
+        )
+
     def match(
         self, connection: Connection, element: DimensionElement, fields: Mapping[str, Any], limit: int
     ) -> list[DimensionRecord]:
@@ -155,6 +192,13 @@ class DimensionStore:
         return select(*(table.c[name] for name in _column_names(element)))
 
 
+def has_siblings(element: DimensionElement) -> bool:
+    """Return whether records of an element come by the dozen, as the regions of a visit's detectors do."""
+    if element.spatial is None or element.is_dimension or len(element.required) < 3:
+        return False
+    return element.universe[element.required[-2]].required == element.required[:-1]
+
+
 def _column_names(element: DimensionElement) -> list[str]:
     names: list[str] = []
     for column in element.columns:
@@ -173,7 +217,7 @@ def record_to_row(record: DimensionRecord) -> dict[str, Any]:
     return row
 
 
-def row_to_record(element: DimensionElement, row: Row[Any]) -> DimensionRecord:
+def row_to_record(element: DimensionElement, row: Sequence[Any]) -> DimensionRecord:
     """Return the record of a row; the timespan, where there is one, stands last in two columns."""
     values = tuple(row)
     if element.temporal:

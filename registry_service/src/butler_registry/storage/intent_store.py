@@ -6,7 +6,7 @@ from __future__ import annotations
 __all__ = ["IDENTITY", "IntendedArtifact", "IntentRow", "IntentStore", "intent_values", "upsert_statement"]
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -16,6 +16,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from butler_model.artifact import DIRECT_STORE, ArtifactLayout
 
+from .bound_rows import among
+from .bulk_insert import document_of, rows_of_document
 from .column_types import database_time
 from .database import execute_many
 from .schema import IntentState, StaticTables
@@ -75,16 +77,9 @@ class IntentStore:
             table.c.artifacts,
             table.c.state,
             expired,
-        ).where(table.c.dataset_id.in_(bindparam("ids", expanding=True)))
-        # Rows are locked in one order, so that two transactions never wait for each other.
-        self._select_locked = self._select.order_by(table.c.dataset_id).with_for_update()
-        self._upserts = {
-            "postgresql": upsert_statement(postgresql.insert(table), tables),
-            "sqlite": upsert_statement(sqlite.insert(table), tables),
-        }
-        self._delete = table.delete().where(
-            table.c.dataset_id.in_(bindparam("ids", expanding=True)), table.c.state == bindparam("of_state")
         )
+        self._upsert_one = upsert_statement(sqlite.insert(table), tables)
+        self._upsert_all = upsert_statement(postgresql.insert(table), tables, of_document=True)
 
     def upsert(self, connection: Connection, intents: Sequence[IntentRow], lease_seconds: int) -> bool:
         """Write intents; one that is there already from the same request gets a new lease.
@@ -92,44 +87,58 @@ class IntentStore:
         Returns whether all could be written; false if one is there from another request, or was given up, or if
         there is a dataset, or something in the trash, with its id.
         """
-        statement = self._upserts[connection.dialect.name]
         rows = [intent_values(intent, lease_seconds) for intent in intents]
-        return execute_many(connection, statement, rows) == len(rows)
+        if connection.dialect.name == "postgresql" and rows:
+            values = {"rows": document_of(rows), "lease_nsec": lease_seconds * _NSEC_PER_SECOND}
+            return execute_many(connection, self._upsert_all, [values]) == len(rows)
+        return execute_many(connection, self._upsert_one, rows) == len(rows)
 
     def select(
         self, connection: Connection, dataset_ids: Sequence[UUID], *, lock: bool
     ) -> dict[UUID, IntentRow]:
         """Return the intents there are for some datasets; ``lock`` keeps others from them until the commit."""
-        query = self._select_locked if lock else self._select
-        rows = connection.execute(query, {"ids": list(dataset_ids)})
+        query = self._select.where(among(self._table.c.dataset_id, dataset_ids, connection))
+        if lock:
+            # In one order, so that two transactions never wait for each other.
+            query = query.order_by(self._table.c.dataset_id).with_for_update()
+        rows = connection.execute(query)
         return {row.dataset_id: _intent(row) for row in rows}
 
     def mark_aborted(self, connection: Connection, dataset_ids: Sequence[UUID]) -> None:
         """Note that these intents can no longer be committed."""
         statement = (
             self._table.update()
-            .where(self._table.c.dataset_id.in_(dataset_ids))
+            .where(among(self._table.c.dataset_id, dataset_ids, connection))
             .values(state=int(IntentState.ABORTED))
         )
         connection.execute(statement)
 
     def delete(self, connection: Connection, dataset_ids: Sequence[UUID], state: IntentState) -> None:
         """Remove intents of a state."""
-        connection.execute(self._delete, {"ids": list(dataset_ids), "of_state": int(state)})
+        chosen = among(self._table.c.dataset_id, dataset_ids, connection)
+        connection.execute(self._table.delete().where(chosen, self._table.c.state == int(state)))
 
 
 def upsert_statement(
-    insert: _AnyInsert, tables: StaticTables, conditions: Sequence[ColumnElement[bool]] = ()
+    insert: _AnyInsert,
+    tables: StaticTables,
+    conditions: Sequence[ColumnElement[bool]] = (),
+    *,
+    of_document: bool = False,
 ) -> _AnyInsert:
     """Return the statement that writes an intent unless there is a dataset, or a different intent, with its id.
 
     What is in the trash keeps its id taken: the keys of its artifacts end in digits of it. It writes nothing either
-    unless the conditions hold. Its parameters are those of `intent_values`.
+    unless the conditions hold. Its parameters are those of `intent_values`; or it writes many intents, which are a
+    document of these, ``rows``, but for their ``lease_nsec``.
     """
     table, datasets, trash = tables.put_intent, tables.dataset, tables.artifact_trash
-    given: dict[str, ColumnElement[Any]] = {
-        c.name: bindparam(c.name, type_=c.type) for c in table.c if c.name != "lease_expires_nsec"
-    }
+    names = [c.name for c in table.c if c.name != "lease_expires_nsec"]
+    given: Mapping[str, ColumnElement[Any]]
+    if of_document:
+        given = dict(rows_of_document(table, names).c)
+    else:
+        given = {name: bindparam(name, type_=table.c[name].type) for name in names}
     lease = database_time() + bindparam("lease_nsec", type_=BigInteger)
     free = and_(
         ~exists().where(datasets.c.id == given["dataset_id"]),

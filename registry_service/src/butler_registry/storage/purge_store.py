@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, exists, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, exists, func, literal, select, tuple_
 
 from butler_model.trash import PurgeTask, TrashSelection
 
 from .column_types import database_time
 from .database import execute_many
 from .schema import DeletionReason, StaticTables, TrashRowState
-
-RowKey = tuple[UUID, str, str]
-"""Primary key of a row: dataset, component, store."""
+from .trash_store import RowKey, selected
 
 _NSEC_PER_SECOND = 10**9
 _MOST_ERROR_CHARACTERS = 1_000
@@ -86,16 +84,6 @@ class PurgeStore:
             trash.c[name] == bindparam(f"row_{name}") for name in ("dataset_id", "component", "store")
         )
         self._delete = trash.delete().where(*row, trash.c.claim_id == claim)
-        self._take = (
-            trash.update()
-            .where(*row)
-            .values(
-                state=int(TrashRowState.PURGING),
-                claim_id=claim,
-                attempts=trash.c.attempts + 1,
-                due_nsec=database_time() + bindparam("lease_nsec", type_=BigInteger),
-            )
-        )
         self._put_back = (
             trash.update()
             .where(*row, trash.c.claim_id == claim)
@@ -109,7 +97,7 @@ class PurgeStore:
 
     def count_due(self, connection: Connection, selection: TrashSelection) -> int:
         """Return how many rows could be claimed."""
-        query = select(func.count()).select_from(self._trash).where(*self._due(selection))
+        query = select(func.count()).select_from(self._trash).where(*self._due(connection, selection))
         return connection.execute(query).scalar_one()
 
     def claim(
@@ -120,21 +108,28 @@ class PurgeStore:
         *,
         limit: int,
         lease_seconds: int,
-    ) -> bool:
-        """Claim rows in the order in which they are due; return whether one was of a claim that has ended."""
+    ) -> None:
+        """Claim rows in the order in which they are due."""
         c = self._trash.c
         query = (
-            select(c.dataset_id, c.component, c.store, c.state)
-            .where(*self._due(selection))
-            .order_by(c.due_nsec, c.dataset_id, c.component, c.store)
+            select(c.dataset_id, c.component, c.store)
+            .where(*self._due(connection, selection))
+            # What was trashed together is due together; neighbours are deleted faster than what is far apart.
+            .order_by(c.due_nsec, c.store, c.key, c.dataset_id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        found = connection.execute(query).all()
-        values = {"claim": claim_id, "lease_nsec": lease_seconds * _NSEC_PER_SECOND}
-        rows = [{**_row(row.dataset_id, row.component, row.store), **values} for row in found]
-        execute_many(connection, self._take, rows)
-        return any(row.state == TrashRowState.PURGING for row in found)
+        chosen = query.cte("chosen")
+        connection.execute(
+            self._trash.update()
+            .where(tuple_(c.dataset_id, c.component, c.store).in_(select(chosen)))
+            .values(
+                state=int(TrashRowState.PURGING),
+                claim_id=claim_id,
+                attempts=c.attempts + 1,
+                due_nsec=database_time() + lease_seconds * _NSEC_PER_SECOND,
+            )
+        )
 
     def claimed(self, connection: Connection, claim_id: UUID) -> dict[RowKey, ClaimedRow]:
         """Return the rows of a claim, and keep others from them."""
@@ -158,19 +153,21 @@ class PurgeStore:
         """Take rows out of the trash."""
         execute_many(connection, self._delete, [{**_row(*row.row_key), "claim": claim_id} for row in rows])
 
-    def log(self, connection: Connection, rows: Sequence[ClaimedRow]) -> None:
-        """Note that the artifacts of rows were deleted."""
-        statement = self._log.insert().values(time_nsec=database_time(), reason=int(DeletionReason.PURGED))
-        lines = [
-            {
-                "dataset_id": row.row_key[0],
-                "store": row.row_key[2],
-                "key": row.key,
-                "requested_by": row.trashed_by,
-            }
-            for row in rows
-        ]
-        execute_many(connection, statement, lines)
+    def delete_rest(self, connection: Connection, claim_id: UUID) -> None:
+        """Take all rows that a claim still has out of the trash, and note that their artifacts were deleted."""
+        c = self._trash.c
+        noted = {
+            "time_nsec": database_time(),
+            "reason": literal(int(DeletionReason.PURGED)),
+            "dataset_id": c.dataset_id,
+            "store": c.store,
+            "key": c.key,
+            "requested_by": c.trashed_by,
+        }
+        columns = [value.label(name) for name, value in noted.items()]
+        deleted = select(*columns).where(c.claim_id == claim_id)
+        connection.execute(self._log.insert().from_select(list(noted), deleted))
+        connection.execute(self._trash.delete().where(c.claim_id == claim_id))
 
     def put_back(
         self,
@@ -216,19 +213,10 @@ class PurgeStore:
         query = select(c.dataset_id).where(c.dataset_id.in_(list(dataset_ids)))
         return set(connection.execute(query).scalars())
 
-    def _due(self, selection: TrashSelection) -> list[ColumnElement[bool]]:
-        c = self._trash.c
+    def _due(self, connection: Connection, selection: TrashSelection) -> list[ColumnElement[bool]]:
         # A subquery is evaluated once, so that an index can be used.
-        conditions = [c.due_nsec <= select(database_time()).scalar_subquery()]
-        if selection.trash_ids:
-            conditions.append(c.trash_id.in_(selection.trash_ids))
-        if selection.dataset_ids:
-            conditions.append(c.dataset_id.in_(selection.dataset_ids))
-        if selection.stores:
-            conditions.append(c.store.in_(selection.stores))
-        if selection.states:
-            conditions.append(c.state.in_([int(TrashRowState[state.name]) for state in selection.states]))
-        return conditions
+        due = self._trash.c.due_nsec <= select(database_time()).scalar_subquery()
+        return [due, *selected(self._trash, selection, connection)]
 
 
 def _row(dataset_id: UUID, component: str, store: str) -> dict[str, Any]:

@@ -8,9 +8,9 @@ __all__ = ["SingleBegin"]
 from sqlalchemy import Connection, bindparam, exists, select
 from sqlalchemy.dialects import postgresql
 
-from .database import execute_many
 from .dataset_type_store import DatasetTypeRow
 from .intent_store import IntentRow, intent_values, upsert_statement
+from .prepared import PreparedStatement
 from .schema import StaticTables
 
 
@@ -19,7 +19,7 @@ class SingleBegin:
 
     def __init__(self, tables: StaticTables) -> None:
         self._tables = tables
-        self._statements: dict[str, postgresql.Insert] = {}
+        self._statements: dict[str, PreparedStatement] = {}
 
     def insert(
         self,
@@ -39,9 +39,9 @@ class SingleBegin:
             statement = self._statements[row.tags.name] = self._build(row)
         values = {f"value_{i}": value for i, value in enumerate(intent.data_id)}
         parameters = {**intent_values(intent, lease_seconds), **values, "revision": revision}
-        return execute_many(connection, statement, [parameters]) == 1
+        return statement.count(connection, parameters) == 1
 
-    def _build(self, row: DatasetTypeRow) -> postgresql.Insert:
+    def _build(self, row: DatasetTypeRow) -> PreparedStatement:
         tags, intents = row.tags, self._tables.put_intent
         place = exists().where(
             tags.c.dataset_type_id == bindparam("dataset_type_id", type_=tags.c.dataset_type_id.type),
@@ -52,4 +52,6 @@ class SingleBegin:
             ),
         )
         current = select(self._tables.revision.c.value).scalar_subquery() == bindparam("revision")
-        return upsert_statement(postgresql.insert(intents), self._tables, [current, ~place])
+        return PreparedStatement(
+            upsert_statement(postgresql.insert(intents), self._tables, [current, ~place])
+        )

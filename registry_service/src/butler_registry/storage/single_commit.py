@@ -14,11 +14,11 @@ from sqlalchemy.exc import IntegrityError
 from butler_model.artifact import ArtifactRecord
 
 from .column_types import database_time
-from .database import execute_many
 from .dataset_store import NewDataset, already_there, artifact_values, ingest_time, place_values
 from .dataset_type_store import DatasetTypeRow
 from .intent_store import IDENTITY, IntentRow, intent_values
 from .outbox_store import current_transaction
+from .prepared import PreparedStatement
 from .schema import EventKind, StaticTables
 
 
@@ -27,7 +27,7 @@ class SingleCommit:
 
     def __init__(self, tables: StaticTables) -> None:
         self._tables = tables
-        self._statements: dict[Table, Insert] = {}
+        self._statements: dict[Table, PreparedStatement] = {}
 
     def insert(
         self,
@@ -56,14 +56,14 @@ class SingleCommit:
         parameters = {f"new_{name}": value for name, value in values.items()}
         parameters |= {f"held_{name}": held[name] for name in ("dataset_id", *IDENTITY)}
         try:
-            return execute_many(connection, self._statement(row.tags), [parameters]) == 1
+            return self._statement(row.tags).count(connection, parameters) == 1
         except IntegrityError as error:
             raise already_there(row) from error
 
-    def _statement(self, tags: Table) -> Insert:
+    def _statement(self, tags: Table) -> PreparedStatement:
         statement = self._statements.get(tags)
         if statement is None:
-            statement = self._statements[tags] = self._build(tags)
+            statement = self._statements[tags] = PreparedStatement(self._build(tags))
         return statement
 
     def _build(self, tags: Table) -> Insert:

@@ -40,7 +40,7 @@ class Statistics:
         if not due:
             return
         try:
-            with self._database.reading() as connection:
+            with self._database.single_statement() as connection:
                 names = map(connection.dialect.identifier_preparer.format_table, due)
                 # What somebody else analyses just now is left to them.
                 connection.execute(text(f"ANALYZE (SKIP_LOCKED) {', '.join(names)}"))

@@ -44,15 +44,20 @@ class TagTables:
     def __init__(self, static: StaticTables) -> None:
         self._static = static
         self._prefix = f"{static.metadata.schema}." if static.metadata.schema else ""
-        self._declared: dict[int, PlaceTables] = {}
+        self._declared: dict[int, tuple[DimensionGroup, PlaceTables]] = {}
         self._lock = Lock()
 
     def declare(self, group_id: int, group: DimensionGroup) -> PlaceTables:
         """Return the tables of a group of dimensions."""
         with self._lock:
-            tables = self._declared.get(group_id)
+            known, tables = self._declared.get(group_id, (group, None))
+            if tables is not None and known != group:
+                # SQLite gives an id again whose transaction was rolled back.
+                for table in (tables.tags, tables.calibrations):
+                    self._static.metadata.remove(table)
+                tables = None
             if tables is None:
-                tables = self._declared[group_id] = PlaceTables(
+                tables = PlaceTables(
                     self._make(f"dataset_tags_{group_id}", group, []),
                     self._make(
                         f"dataset_calibs_{group_id}",
@@ -63,6 +68,7 @@ class TagTables:
                         ],
                     ),
                 )
+                self._declared[group_id] = group, tables
             return tables
 
     def _make(self, name: str, group: DimensionGroup, validity: list[Column[Any]]) -> Table:

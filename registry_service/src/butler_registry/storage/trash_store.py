@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["RestorableDataset", "TrashMove", "TrashStore", "selected"]
+__all__ = ["RestorableDataset", "RowKey", "TrashMove", "TrashStore", "selected"]
 
 import json
 from collections import defaultdict
@@ -40,7 +40,7 @@ from .schema import StaticTables, TrashRowState
 _NSEC_PER_SECOND = 10**9
 
 RowKey = tuple[UUID, str, str]
-"""Dataset, component, store."""
+"""Primary key of a row: dataset, component, store."""
 
 
 @dataclass(frozen=True, slots=True)

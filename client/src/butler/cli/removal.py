@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Commands that remove datasets and collections. They say what goes, and ask, before they do."""
+
+from __future__ import annotations
+
+__all__ = ["prune_collection", "prune_datasets", "remove_collections", "remove_runs"]
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from butler import Butler, CollectionType
+from butler.ingest_files import Progress
+from butler.removal_work import RemovalReport
+
+from .arguments import json_option, names, repository_argument
+from .output import Output
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Work = Callable[[bool, Progress], RemovalReport]
+"""Does it, or with a true argument only counts."""
+
+
+def _removal_options(command: _Command) -> _Command:
+    """Add ``--dry-run``, ``--confirm/--no-confirm`` and ``--json``."""
+    command = json_option(command)
+    command = click.option(
+        "--confirm/--no-confirm", default=True, help="Whether to ask before anything is removed; the default."
+    )(command)
+    return click.option("--dry-run", is_flag=True, help="Only show what would be removed.")(command)
+
+
+def _purge_after_option(command: _Command) -> _Command:
+    return click.option(
+        "--purge-after",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="SECONDS",
+        help="How long the artifacts stay in the trash at least, where they can be restored from.",
+    )(command)
+
+
+@click.command()
+@repository_argument
+@click.argument("collections", nargs=-1)
+@click.option(
+    "--datasets",
+    multiple=True,
+    metavar="GLOBS",
+    help="Types of datasets, with commas between, or repeated; all if absent.",
+)
+@click.option(
+    "--find-all",
+    is_flag=True,
+    help="Of datasets with the same data ID all, not only the one in the first of the collections.",
+)
+@click.option("--where", default="", metavar="EXPRESSION", help="Which data IDs.")
+@click.option("--disassociate", multiple=True, metavar="TAGS", help="TAGGED collections to take them out of.")
+@click.option("--purge", metavar="RUN", help="Remove those of this RUN for good, with their artifacts.")
+@click.option("--unstore", is_flag=True, help="Remove only their artifacts.")
+@_purge_after_option
+@_removal_options
+def prune_datasets(
+    repository: str,
+    collections: tuple[str, ...],
+    datasets: tuple[str, ...],
+    find_all: bool,
+    where: str,
+    disassociate: tuple[str, ...],
+    purge: str | None,
+    unstore: bool,
+    purge_after: int,
+    dry_run: bool,
+    confirm: bool,
+    output: Output,
+) -> None:
+    """Remove datasets, their artifacts, or their tags.
+
+    The datasets are those that a search of COLLECTIONS finds.
+    """
+    tags = names(disassociate)
+    if purge is not None and tags:
+        raise click.UsageError("--purge takes datasets out of all collections: leave --disassociate out.")
+    if not collections:
+        raise click.UsageError("Name the collections to search.")
+    if purge is None and not tags and not unstore:
+        raise click.UsageError("Nothing is to be done: give --purge RUN, --unstore or --disassociate TAGS.")
+    with Butler(repository, writeable=True) as butler:
+        if purge is not None and butler.registry.getCollectionType(purge) is not CollectionType.RUN:
+            raise click.UsageError(f"--purge: {purge!r} is no RUN.")
+        found = butler.query_all_datasets(
+            names(collections),
+            name=names(datasets) or "*",
+            find_first=not find_all,
+            where=where,
+            limit=None,
+            explain=False,
+        )
+        refs = [ref for ref in found if purge is None or ref.run == purge]
+
+        def work(dry_run: bool, progress: Progress) -> RemovalReport:
+            return butler.pruneDatasets(
+                refs,
+                disassociate=bool(tags) or purge is not None,
+                unstore=unstore or purge is not None,
+                tags=tags,
+                purge=purge is not None,
+                dry_run=dry_run,
+                purge_after=purge_after,
+                progress=progress,
+            )
+
+        _carry_out(work, "Remove these?", dry_run=dry_run, confirm=confirm, output=output)
+
+
+@click.command()
+@repository_argument
+@click.argument("collection")
+@click.option("--purge", is_flag=True, help="Remove a RUN with its datasets; needs --unstore.")
+@click.option("--unstore", is_flag=True, help="Remove the artifacts of datasets that are found in it.")
+@click.option(
+    "--unlink", multiple=True, metavar="CHAINS", help="Chains to take it out of first, or repeated."
+)
+@_purge_after_option
+@_removal_options
+def prune_collection(
+    repository: str,
+    collection: str,
+    purge: bool,
+    unstore: bool,
+    unlink: tuple[str, ...],
+    purge_after: int,
+    dry_run: bool,
+    confirm: bool,
+    output: Output,
+) -> None:
+    """Remove a collection, and artifacts of datasets in it."""
+    if purge and not unstore:
+        raise click.UsageError("--purge needs --unstore: the artifacts of the datasets go, too.")
+    with Butler(repository, writeable=True) as butler:
+        kind = butler.registry.getCollectionType(collection)
+        if (kind is CollectionType.RUN) is not purge:
+            raise click.UsageError(
+                f"{collection!r} is {kind.name}; --purge is for RUN collections, and needed there."
+            )
+
+        def work(dry_run: bool, progress: Progress) -> RemovalReport:
+            return butler.pruneCollection(
+                collection,
+                purge,
+                unstore,
+                names(unlink),
+                dry_run=dry_run,
+                purge_after=purge_after,
+                progress=progress,
+            )
+
+        _carry_out(work, f"Remove {kind.name} {collection}?", dry_run=dry_run, confirm=confirm, output=output)
+
+
+@click.command()
+@repository_argument
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--keep-files", is_flag=True, help="Leave the artifacts where they are, and forget them.")
+@click.option("--unlink", is_flag=True, help="Take the runs out of all chains first.")
+@_purge_after_option
+@_removal_options
+def remove_runs(
+    repository: str,
+    runs: tuple[str, ...],
+    keep_files: bool,
+    unlink: bool,
+    purge_after: int,
+    dry_run: bool,
+    confirm: bool,
+    output: Output,
+) -> None:
+    """Remove RUN collections with all their datasets."""
+    with Butler(repository, writeable=True) as butler:
+
+        def work(dry_run: bool, progress: Progress) -> RemovalReport:
+            return butler.removeRuns(
+                names(runs),
+                not keep_files,
+                unlink_from_chains=unlink,
+                dry_run=dry_run,
+                purge_after=purge_after,
+                progress=progress,
+            )
+
+        question = f"Remove {', '.join(names(runs))} with these datasets?"
+        _carry_out(work, question, dry_run=dry_run, confirm=confirm, output=output)
+
+
+@click.command()
+@repository_argument
+@click.argument("collections", nargs=-1, required=True)
+@click.option("--unlink", is_flag=True, help="Take the collections out of all chains first.")
+@_removal_options
+def remove_collections(
+    repository: str,
+    collections: tuple[str, ...],
+    unlink: bool,
+    dry_run: bool,
+    confirm: bool,
+    output: Output,
+) -> None:
+    """Remove collections; datasets stay in their runs.
+
+    A RUN is removed with its datasets, of which none may be stored; see remove-runs.
+    """
+    removed = names(collections)
+    with Butler(repository, writeable=True) as butler:
+        butler.collections.remove(removed, unlink_from_chains=unlink, dry_run=True)
+        infos = [butler.collections.get_info(name, include_parents=True) for name in removed]
+        if not dry_run:
+            if confirm:
+                click.confirm(f"Remove {', '.join(removed)}?", abort=True, err=True)
+            butler.collections.remove(removed, unlink_from_chains=unlink)
+        output.records(
+            (
+                {"name": each.name, "type": each.type.name, "chains": sorted(each.parents or ())}
+                for each in infos
+            ),
+            of_what="collections",
+        )
+
+
+def _carry_out(work: _Work, question: str, *, dry_run: bool, confirm: bool, output: Output) -> None:
+    if dry_run or confirm:
+        with output.progress() as progress:
+            planned = work(True, progress)
+        if dry_run:
+            _show(planned, output)
+            return
+        counts = ", ".join(f"{number:,} {name}" for name, number in planned.datasets.items())
+        output.notice(
+            f"Datasets: {counts or 'none'}; artifacts: {planned.artifacts:,} with {planned.size:,} bytes."
+        )
+        click.confirm(question, abort=True, err=True)
+    with output.progress() as progress:
+        report = work(False, progress)
+    _show(report, output)
+    if report.problem:
+        output.notice(f"What is not deleted yet is in the trash: {report.problem}")
+
+
+def _show(report: RemovalReport, output: Output) -> None:
+    emptied = report.emptied
+    output.record(
+        {
+            "dry_run": report.dry_run,
+            "datasets": sum(report.datasets.values()),
+            "by_type": report.datasets,
+            "artifacts": report.artifacts,
+            "size": report.size,
+            "deleted": 0 if emptied is None else emptied.deleted,
+            "trash_ids": [str(trash_id) for trash_id in report.trash_ids],
+        }
+    )
