@@ -28,11 +28,12 @@ from .query_arguments import check_collections
 from .querying import DatasetQuerying
 from .registry import ButlerRegistry
 from .retrieving import ArtifactRetrieving
+from .sky_plotting import SkyPlotting
 
 _SHOWN = 5
 
 
-class Butler(DatasetLocating, DatasetWriting, DatasetQuerying, ArtifactRetrieving):
+class Butler(DatasetLocating, DatasetWriting, DatasetQuerying, ArtifactRetrieving, SkyPlotting):
     """Gives and takes datasets by what they are, wherever they are.
 
     Threads may share a butler. A pickled one opens the repository anew where it is unpickled. It is a context
