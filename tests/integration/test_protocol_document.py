@@ -30,6 +30,7 @@ from butler_api.v1 import (
     event_service_pb2,
     query_service_pb2,
     repository_service_pb2,
+    statistics_service_pb2,
 )
 from butler_api.v1.collection_service_pb2_grpc import CollectionServiceStub
 from butler_api.v1.dataset_service_pb2_grpc import DatasetServiceStub
@@ -78,6 +79,7 @@ SERVICES = [
         event_service_pb2,
         query_service_pb2,
         repository_service_pb2,
+        statistics_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 ]

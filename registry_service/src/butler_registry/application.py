@@ -29,11 +29,13 @@ from .services.page_tokens import PageTokens
 from .services.puts import PutService
 from .services.queries import QueryService
 from .services.repository_creation import create_repository, read_attributes
+from .services.statistics import StatisticsService
 from .storage.association_store import AssociationStore
 from .storage.attribute_store import AttributeStore
 from .storage.calibration_search import CalibrationSearch
 from .storage.collection_store import CollectionStore
 from .storage.database import Database
+from .storage.dataset_counts import DatasetCounts
 from .storage.dataset_store import DatasetStore
 from .storage.dataset_type_store import DatasetTypeStore
 from .storage.dimension_store import DimensionStore
@@ -96,6 +98,7 @@ class RepositoryRegistry:
         tokens = PageTokens(signer)
         self.queries = QueryService(database, definitions, static, dimension_tables, tokens, info.limits)
         self.events = EventService(database, outbox, tokens)
+        self.statistics = StatisticsService(database, definitions, DatasetCounts(static))
 
     @property
     def info(self) -> RepositoryInfo:

@@ -56,6 +56,7 @@ COMMANDS = {
     "query-data-ids": CommandSummary("queries:query_data_ids", "List data IDs."),
     "query-dimension-records": CommandSummary("queries:query_dimension_records", "List dimension records."),
     "plot-sky": CommandSummary("sky:plot_sky", "Draw the regions of data IDs on the sky."),
+    "stats": CommandSummary("statistics:stats", "Count datasets and bytes."),
     "cache": CommandSummary("cache:cache", "Look at and empty the cache of artifacts on this machine."),
     "serve": CommandSummary("serve:serve", "Run both services in one process, for development."),
     "ping": CommandSummary("repository:ping", "Measure how fast a repository answers."),

@@ -21,6 +21,7 @@ from .definitions import RemoteDatasetTypes, RemoteDimensionRecords
 from .events import RemoteEvents
 from .queries import RemoteQueries
 from .session import RepositorySession
+from .statistics import RemoteStatistics
 
 
 class RemoteRegistry:
@@ -50,6 +51,7 @@ class RemoteRegistry:
         self.puts = RemotePuts(session)
         self.queries = RemoteQueries(session)
         self.events = RemoteEvents(session)
+        self.statistics = RemoteStatistics(session)
 
     @property
     def info(self) -> RepositoryInfo:

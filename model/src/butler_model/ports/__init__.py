@@ -15,6 +15,7 @@ __all__ = [
     "DatasetEvent",
     "DatasetEventKind",
     "DatasetLookup",
+    "DatasetStatistics",
     "DatasetTypes",
     "Datasets",
     "Datastore",
@@ -41,6 +42,8 @@ __all__ = [
     "Removals",
     "RemoveRun",
     "Repositories",
+    "Statistics",
+    "StatisticsKey",
     "Trash",
     "TrashPage",
     "WriteGrant",
@@ -64,3 +67,4 @@ from .ledger import ArtifactLedger, IntendedPlace, KnownArtifact, Ledgers, Owner
 from .queries import DatasetEvent, DatasetEventKind, Events, Queries
 from .removals import PruneDatasets, Removals, RemovalSummary, RemoveRun, Trash, TrashPage
 from .services import Datastore, DirectAccess, Registry, Repositories
+from .statistics import DatasetStatistics, Statistics, StatisticsKey

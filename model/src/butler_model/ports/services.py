@@ -17,6 +17,7 @@ from butler_model.universe import DimensionUniverse
 from .datasets import Associations, Datasets, Puts
 from .definitions import Collections, DatasetTypes, DimensionRecords
 from .queries import Events, Queries
+from .statistics import Statistics
 
 
 class Registry(Protocol):
@@ -48,6 +49,8 @@ class Registry(Protocol):
     def queries(self) -> Queries: ...
     @property
     def events(self) -> Events: ...
+    @property
+    def statistics(self) -> Statistics: ...
 
     def close(self) -> None:
         """Give back connections."""

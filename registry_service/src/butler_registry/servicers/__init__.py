@@ -16,6 +16,7 @@ from butler_api.v1.dimension_service_pb2_grpc import add_DimensionServiceService
 from butler_api.v1.event_service_pb2_grpc import add_EventServiceServicer_to_server
 from butler_api.v1.query_service_pb2_grpc import add_QueryServiceServicer_to_server
 from butler_api.v1.repository_service_pb2_grpc import add_RepositoryServiceServicer_to_server
+from butler_api.v1.statistics_service_pb2_grpc import add_StatisticsServiceServicer_to_server
 from butler_model.ports import Repositories
 from butler_model.repository import Limits
 
@@ -28,6 +29,7 @@ from .events import EventServicer
 from .opened import OpenedRepositories
 from .queries import QueryServicer
 from .repositories import RepositoryServicer
+from .statistics import StatisticsServicer
 
 
 def registry_services(repositories: Repositories, limits: Limits) -> Services:
@@ -44,5 +46,6 @@ def registry_services(repositories: Repositories, limits: Limits) -> Services:
         "RepositoryService": partial(
             add_RepositoryServiceServicer_to_server, RepositoryServicer(repositories, limits)
         ),
+        "StatisticsService": partial(add_StatisticsServiceServicer_to_server, StatisticsServicer(opened)),
     }
     return {f"butler_api.v1.{name}": add for name, add in added.items()}
