@@ -52,6 +52,9 @@ COMMANDS = {
     "retrieve-artifacts": CommandSummary(
         "retrieval:retrieve_artifacts", "Write the files of datasets to a directory."
     ),
+    "query-collections": CommandSummary(
+        "collections:query_collections", "List collections, chains with their members."
+    ),
     "query-datasets": CommandSummary("queries:query_datasets", "List datasets."),
     "query-data-ids": CommandSummary("queries:query_data_ids", "List data IDs."),
     "query-dimension-records": CommandSummary("queries:query_dimension_records", "List dimension records."),
