@@ -29,9 +29,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PROTOS = ROOT / "protos"
 _LICENCE = "<!-- SPDX-License-Identifier: BSD-3-Clause -->\n"
 _ABOUT_ERRORS = (
-    "Everything that can go wrong has a class here, the same embedded and remote. Each is also the built-in exception that "
-    "programs of the field expect. The reason and the code are what travels (see [the protocol](../../protocol.md)), the "
-    "number is what the command line ends with.\n"
+    "Everything that can go wrong has a class here, the same embedded and remote. Each is also the built-in exception "
+    "that programs of the field expect. The reason and the code are what travels (see "
+    "[the protocol](../../protocol.md)), the number is what the command line ends with.\n"
 )
 _PACKAGE = ".butler_api.v1."
 

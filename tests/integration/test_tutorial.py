@@ -53,6 +53,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tutorial")
 
 
+# Each command is a process that loads all it needs, on a machine that may be busy.
+@pytest.mark.timeout(900)
 def test_the_tutorial_does_what_it_says(folder: Path) -> None:
     found = blocks()
     languages = [language for language, _ in found]
