@@ -130,7 +130,7 @@ def test_what_is_not_known_is_refused(content: dict[str, Any], offender: str) ->
 
 
 def test_what_is_not_there_is_no_repository(tmp_path: Path) -> None:
-    for place in (tmp_path, tmp_path / "absent", tmp_path / "absent.yaml"):
+    for place in (tmp_path, tmp_path / "absent", tmp_path / "absent.v2", tmp_path / "absent.yaml"):
         with pytest.raises(RepositoryNotFoundError, match=str(tmp_path)):
             ButlerConfig(place)
     (tmp_path / "butler.yaml").write_text("includeConfigs: absent.yaml")

@@ -14,6 +14,7 @@ from butler_model.errors import ConfigurationError, ConfigurationNotFoundError, 
 
 from .config import Config
 from .config_subset import ConfigSubset
+from .files import has_extension
 from .locations import folder_of, is_remote, location_of
 
 CONFIGURATION_FILE = "butler.yaml"
@@ -122,10 +123,10 @@ def _read(place: str | os.PathLike[str]) -> Config:
         return Config({_SERVICE: text})
     location = location_of(text)
     file = location
-    if os.path.isdir(location) or (is_remote(location) and not os.path.splitext(location)[1]):
+    if os.path.isdir(location) or (is_remote(location) and not has_extension(location)):
         file = f"{location.rstrip('/')}/{CONFIGURATION_FILE}"
     try:
-        if not is_remote(file) and not os.path.splitext(file)[1] and not os.path.exists(file):
+        if not is_remote(file) and not has_extension(file) and not os.path.exists(file):
             raise ConfigurationNotFoundError(f"There is no directory {file!r}.")
         return Config(file)
     except ConfigurationNotFoundError as error:
