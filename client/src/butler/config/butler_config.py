@@ -88,6 +88,7 @@ class ButlerConfig(Config):
             check_keys(self._data, (_SERVICE,), where)
             return
         _check_no_defaults_of_butlers(self._data, where)
+        _check_not_older(self._data, where)
         check_keys(self._data, _KEYS, where)
         for subset in (RegistryConfig, DatastoreConfig):
             self[subset.component or ""] = subset.part_of(self, searchPaths)
@@ -149,4 +150,14 @@ def _check_no_defaults_of_butlers(content: Mapping[Any, Any], where: str) -> Non
             argument = "run" if name == "run" else "collections"
             raise ConfigurationError(
                 f"{where}: {name!r} is not a matter of the repository; open it with Butler(…, {argument}=…)."
+            )
+
+
+def _check_not_older(content: Mapping[Any, Any], where: str) -> None:
+    for section, keys in (("datastore", {"cls", "records"}), ("registry", {"db", "managers"})):
+        part = content.get(section)
+        if isinstance(part, Mapping) and not keys.isdisjoint(part):
+            raise ConfigurationError(
+                f"{where} is of a repository of the older library, which keeps it in its own way; export it there and "
+                "import it into a new one (butler import)."
             )
