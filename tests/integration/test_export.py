@@ -61,21 +61,19 @@ def room_for_files_of(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("room", [1_000, 100_000])
+@pytest.mark.parametrize("room", [1_000, 40_000])  # too little for the records; for a file of a dataset
 def test_an_export_to_a_full_disk_leaves_nothing_half(tmp_path: Path, room: int) -> None:
     Butler.makeRepo(tmp_path / "repository")
     with Butler(tmp_path / "repository", run="run1") as butler:
         insert = butler.registry.insertDimensionData
-        insert("instrument", {"name": "Cam", "detector_max": 4_000})
+        insert("instrument", {"name": "Cam", "detector_max": 200})
         insert(
-            "detector", *({"instrument": "Cam", "id": i, "full_name": f"detector {i}"} for i in range(4_000))
+            "detector", *({"instrument": "Cam", "id": i, "full_name": f"detector {i}"} for i in range(200))
         )
         butler.registry.registerDatasetType(DatasetType("blob", (), "Bytes", universe=butler.dimensions))
-        content = b"x" * 50_000
-        butler.put(content, "blob")
-        with pytest.raises(OSError, match="File too large"), room_for_files_of(room):  # noqa: PT012
+        butler.put(b"x" * 50_000, "blob")
+        with pytest.raises(OSError, match="File too large"), room_for_files_of(room):
             exported(butler, tmp_path / "out")
-        left = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
-        assert [path.read_bytes() for path in left] == ([content] if room > len(content) else [])
+        assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
         exported(butler, tmp_path / "out")
-        assert (tmp_path / "out" / "export.yaml").stat().st_size > room
+        assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 2
