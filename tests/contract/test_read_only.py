@@ -69,6 +69,7 @@ READS: dict[type, set[str]] = {
         *("datasetExists", "datasetExistsDirect", "exists", "exists_many", "stored", "stored_many"),
         *("find_dataset", "get_dataset", "get_dataset_type", "get_many_datasets"),
         *("get", "getDeferred", "getDirect", "getDirectDeferred", "getURI", "getURIs", "get_many"),
+        "validateConfiguration",
         *("query", "query_all_datasets", "query_data_ids", "query_datasets", "query_dimension_records"),
         *("plan_retrieval", "retrieveArtifacts", "retrieve_artifacts"),
     },

@@ -45,7 +45,9 @@ class CommandSummary:
 
 COMMANDS = {
     "create": CommandSummary("repository:create", "Create an empty repository."),
-    "config-dump": CommandSummary("configuration:config_dump", "Show the configuration of a repository."),
+    "config-dump": CommandSummary(
+        "configuration:config_dump", "Show the configuration of a repository, with defaults."
+    ),
     "config-validate": CommandSummary(
         "configuration:config_validate", "Check that what is configured fits the dataset types."
     ),
