@@ -30,7 +30,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --no-strip-extras --universal --py
 	--no-emit-package butler-api --no-emit-package butler-datastore --no-emit-package butler-grpc-client \
 	--no-emit-package butler-model --no-emit-package butler-registry
 
-.PHONY: help setup demo test robustness robustness-nightly lint typing protos protos-check migrations-check behaviour-coverage fuzz-queries bench bench-scale bench-pruning lock clean
+.PHONY: help setup demo test robustness robustness-nightly lint typing protos protos-check migrations-check behaviour-coverage docs fuzz-queries bench bench-scale bench-pruning lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -91,6 +91,9 @@ migrations-check: $(READY) ## Check that the migrations lead to the tables that 
 behaviour-coverage: $(READY) ## Write which test shows which behaviour into the documentation
 	@$(PY) tools/behaviour_coverage.py write
 
+docs: $(READY) ## Build the documentation, warnings as errors, into docs/_build/html
+	@$(VENV)/bin/sphinx-build -b html -q -W --keep-going -j auto docs docs/_build/html
+
 CASES ?= 5000
 fuzz-queries: $(READY) ## Compare random queries with plain evaluation; CASES=5000 for each database
 	@BUTLER_FUZZ_QUERIES=$(CASES) $(PY) -m pytest -q -n 2 --timeout 0 tests/integration/test_query_oracle.py
@@ -114,5 +117,5 @@ lock: $(READY) ## Compile the locked requirements from the members' pyproject fi
 
 clean: ## Remove everything that was made here, the environment too
 	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	@rm -rf dist build $(MEMBERS:%=%/dist)
+	@rm -rf dist build docs/_build docs/reference/generated $(MEMBERS:%=%/dist)
 	@find $(MEMBERS) benchmarks examples tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

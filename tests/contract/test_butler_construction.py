@@ -167,6 +167,14 @@ def test_everything_is_in_the_root_unless_it_may_be_elsewhere(tmp_path: Path) ->
     with Butler(tmp_path / "inside", run="r") as butler:
         round_trip(butler)
     assert (tmp_path / "inside" / "fast" / "r").is_dir()
+    members = {"a": {"root": "<butlerRoot>/a"}, "b": {"root": str(tmp_path / "b")}}
+    chain = {"datastore": {"stores": {"main": {"kind": "chain", "members": members}}}}
+    with pytest.raises(errors.ConfigurationError, match=f"{tmp_path}/b"):
+        Butler.makeRepo(tmp_path / "chain.v2", chain)
+    members["b"]["root"] = "<butlerRoot>/b"
+    Butler.makeRepo(tmp_path / "chain.v2", chain)
+    with Butler(tmp_path / "chain.v2", run="r") as butler:
+        round_trip(butler)
 
 
 def test_defaults_of_a_site_count_when_a_repository_is_made_and_opened(

@@ -12,6 +12,7 @@ import pytest
 from butler import Butler, CollectionType, DatasetRef, FileDataset, Timespan
 from butler.collections import ButlerCollections
 from butler.registry import ButlerRegistry
+from butler.trash import ButlerTrash
 from butler_model.errors import ReadOnlyError
 from tests.support.butlers import Repository
 
@@ -29,6 +30,15 @@ CHANGES: dict[type, dict[str, Change]] = {
             FileDataset(str(file), DatasetRef(ref.datasetType, ref.dataId)), transfer="move", run="run2"
         ),
         "import_": lambda butler, ref, file: butler.import_(filename=file),
+        "plan_transfer": lambda butler, ref, file: butler.plan_transfer(butler),
+        "pruneCollection": lambda butler, ref, file: butler.pruneCollection("tag", purge=True),
+        "pruneDatasets": lambda butler, ref, file: butler.pruneDatasets([ref], unstore=True, purge=True),
+        "removeRuns": lambda butler, ref, file: butler.removeRuns("run1", unlink_from_chains=True),
+        "transaction": lambda butler, ref, file: butler.transaction().__enter__(),
+        "transfer_dimension_records_from": lambda butler, ref, file: butler.transfer_dimension_records_from(
+            butler, [ref]
+        ),
+        "transfer_from": lambda butler, ref, file: butler.transfer_from(butler, [ref]),
     },
     ButlerRegistry: {
         "associate": lambda butler, ref, file: butler.registry.associate("tag", [ref]),
@@ -60,6 +70,10 @@ CHANGES: dict[type, dict[str, Change]] = {
         "remove_from_chain": lambda butler, ref, file: butler.collections.remove_from_chain("chain", "run1"),
         "x_remove": lambda butler, ref, file: butler.collections.x_remove("tag"),
     },
+    ButlerTrash: {
+        "empty": lambda butler, ref, file: butler.trash.empty(),
+        "undelete": lambda butler, ref, file: butler.trash.undelete(datasets=[ref]),
+    },
 }
 """How to call each method that changes a repository."""
 
@@ -69,6 +83,7 @@ READS: dict[type, set[str]] = {
         *("datasetExists", "datasetExistsDirect", "exists", "exists_many", "stored", "stored_many"),
         *("find_dataset", "get_dataset", "get_dataset_type", "get_many_datasets"),
         *("get", "getDeferred", "getDirect", "getDirectDeferred", "getURI", "getURIs", "get_many"),
+        *("export", "plot_sky", "validateConfiguration"),
         *("query", "query_all_datasets", "query_data_ids", "query_datasets", "query_dimension_records"),
         *("plan_retrieval", "retrieveArtifacts", "retrieve_artifacts"),
     },
@@ -80,6 +95,7 @@ READS: dict[type, set[str]] = {
         *("queryDatasets", "queryDimensionRecords"),
     },
     ButlerCollections: {"count", "get_info", "index", "query", "query_info"},
+    ButlerTrash: {"count", "entries"},
 }
 """Every other method: of a repository it changes nothing, or (``makeRepo``) not one that is open."""
 

@@ -5,24 +5,29 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import signal
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Iterator
-from fcntl import ioctl
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from tests.support.command_line import (
+    COMMAND,
+    butler,
+    environment,
+    objects,
+    on_terminal,
+    served,
+    served_address,
+    succeeded,
+)
 from tools.servers.process import free_ports, running, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = (sys.executable, "-m", "butler.cli")
 DETECTORS = 2000
 CONTENT = bytes(range(256)) * 2000
 """More than travels in a batch."""
@@ -57,42 +62,6 @@ data:
 """
 
 
-def environment(**variables: str) -> dict[str, str]:
-    """Return the variables of this process and others, without what would change what is tested."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("BUTLER_DEBUG", "COLUMNS")}
-    return {**kept, **variables}
-
-
-def butler(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the program and return what it printed and how it ended."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        env=environment(**variables),
-        timeout=60,
-        check=False,
-    )
-
-
-def succeeded(*arguments: str) -> str:
-    """Run the program and return what it printed; it must succeed, and say nothing of errors."""
-    done = butler(*arguments)
-    assert (done.returncode, "Error" in done.stderr) == (0, False), done.stderr
-    return done.stdout
-
-
-def objects(*arguments: str) -> list[dict[str, object]]:
-    """Run the program with ``--json`` and return the objects that it printed."""
-    return [json.loads(line) for line in succeeded(*arguments, "--json").splitlines()]
-
-
-def served_address(log: Path) -> str | None:
-    """Return the address that ``butler serve`` printed, once it has."""
-    found = re.search(r"grpc://\S+", log.read_text())
-    return None if found is None else found[0]
-
-
 @pytest.fixture(scope="module", params=["embedded", "served"])
 def empty_repository(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -104,11 +73,8 @@ def empty_repository(
         assert objects("create", root) == [{"repository": root, "universe": "daf_butler 8"}]
         yield root
         return
-    command = [*COMMAND, "serve", "--data-root", str(folder / "data"), "--repository", "demo", "--create"]
-    log = folder / "log"
-    with running([*command, "--address", "127.0.0.1:0"], log=log) as server:
-        wait_until(lambda: served_address(log) is not None, server, seconds=30)
-        yield served_address(log) or ""
+    with served(folder / "data", folder / "log") as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -348,28 +314,6 @@ def test_a_terminal_shows_how_far_an_import_is(repository: str, tmp_path: Path) 
     shown = on_terminal(100, sys.executable, "-c", program, *arguments)
     assert f"{DETECTORS + 1}/{DETECTORS + 1}" in shown
     assert "bytes) were copied." in shown
-
-
-def on_terminal(columns: int, *command: str) -> str:
-    """Run a program on a terminal of that width and return what it showed."""
-    main, terminal = pty.openpty()
-    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    shown = b""
-    with subprocess.Popen(
-        command,
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        env=environment(TERM="xterm"),
-    ):
-        os.close(terminal)
-        while True:
-            try:
-                shown += os.read(main, 65536)
-            except OSError:  # the terminal has no other end any more
-                break
-    os.close(main)
-    return shown.decode()
 
 
 def test_a_damaged_artifact_is_noticed(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from butler import Butler
 from butler.connect import Connection
 from butler.loading import ImportCount, ImportSummary, import_export
 from butler.transactions import CurrentRegistry
@@ -418,6 +420,47 @@ def test_files_need_a_directory(repository: Repository) -> None:
 def test_an_unknown_way_to_transfer_is_refused(repository: Repository) -> None:
     with pytest.raises(UnsupportedOperationError, match="teleport"):
         repository.load(CAMERA, transfer="teleport")
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Callable[..., object]]:
+    """Give a function that imports a text into a repository that reaches every file, and returns its note."""
+    Butler.makeRepo(tmp_path / "embedded")
+    with Butler(tmp_path / "embedded", writeable=True) as butler:
+
+        def load(text: str, **options: Any) -> object:
+            source = io.StringIO(f"version: 1.0.2\nuniverse_version: 8\ndata:{text}")
+            butler.import_(filename=source, **options)
+            return butler.get("note", instrument="Cam", detector=1, collections="r")
+
+        yield load
+
+
+@pytest.mark.parametrize("transfer", ["symlink", "relsymlink", "hardlink", "link"])
+def test_links_in_the_directory_may_lead_anywhere_if_nothing_is_copied(
+    embedded: Callable[..., object], tmp_path: Path, transfer: str
+) -> None:
+    (tmp_path / "elsewhere.json").write_bytes(b"{}")
+    folder = write(tmp_path / "files", a=b"[]")
+    (folder / "link.json").symlink_to(tmp_path / "elsewhere.json")
+    text = CAMERA + datasets(record(0, 1, "link.json"))
+    for other in ("copy", "auto", "move"):
+        with pytest.raises(MalformedExportError, match="only transfer='direct'"):
+            embedded(text, directory=folder, transfer=other)
+    assert embedded(text, directory=folder, transfer=transfer) == {}
+
+
+@pytest.mark.parametrize("path", ["{}/elsewhere.json", "file://{}/elsewhere.json"])
+def test_files_from_elsewhere_are_taken_only_where_they_are(
+    embedded: Callable[..., object], tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "elsewhere.json").write_bytes(b"{}")
+    folder = write(tmp_path / "files", a=b"[]")
+    text = CAMERA + datasets(record(0, 1, f"'{path.format(tmp_path)}'"))
+    for other in ("copy", "link", "symlink"):
+        with pytest.raises((MalformedExportError, ArtifactNotFoundError)):
+            embedded(text, directory=folder, transfer=other)
+    assert embedded(text, directory=folder, transfer="direct") == {}
 
 
 def test_files_are_left_out_without_a_datastore(repository: Repository) -> None:

@@ -33,6 +33,7 @@ from butler_api.v1 import (
     query_service_pb2,
     removal_service_pb2,
     repository_service_pb2,
+    statistics_service_pb2,
     transaction_service_pb2,
 )
 from butler_api.v1.collection_service_pb2_grpc import CollectionServiceStub
@@ -86,6 +87,7 @@ SERVICES = [
         removal_service_pb2,
         repository_service_pb2,
         transaction_service_pb2,
+        statistics_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 ]

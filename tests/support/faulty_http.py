@@ -67,9 +67,8 @@ def faulty_server_before(endpoint: str) -> Iterator[FaultyServer]:
             if fault:
                 self.close_connection = True
             if fault != LOST:
-                self.reply(
-                    answer.status, answer.getheaders(), content[: len(content) // 2] if fault else content
-                )
+                content = content[: len(content) // 2] if fault else content
+                self.reply(answer.status, answer.getheaders(), content)
 
         do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = answer
 

@@ -120,6 +120,8 @@ def test_a_file_elsewhere_says_where_the_root_is(tmp_path: Path) -> None:
         ({"datastore": {"store": {}}}, "'store'; the nearest known one is 'stores'"),
         ({"service": "grpc://h:1/main", "registry": {}}, "registry"),
         ({"registry": 1}, "registry"),
+        ({"registry": {"db": "sqlite:///<butlerRoot>/gen3.sqlite3"}}, "older library"),
+        ({"datastore": {"cls": "some.Datastore", "root": "<butlerRoot>"}}, "butler import"),
     ],
 )
 def test_what_is_not_known_is_refused(content: dict[str, Any], offender: str) -> None:
@@ -130,7 +132,7 @@ def test_what_is_not_known_is_refused(content: dict[str, Any], offender: str) ->
 
 
 def test_what_is_not_there_is_no_repository(tmp_path: Path) -> None:
-    for place in (tmp_path, tmp_path / "absent", tmp_path / "absent.yaml"):
+    for place in (tmp_path, tmp_path / "absent", tmp_path / "absent.v2", tmp_path / "absent.yaml"):
         with pytest.raises(RepositoryNotFoundError, match=str(tmp_path)):
             ButlerConfig(place)
     (tmp_path / "butler.yaml").write_text("includeConfigs: absent.yaml")

@@ -36,6 +36,10 @@ POLYGON = lsst.sphgeom.ConvexPolygon(
         for corner in ((0, 0), (1, 0), (0, 1))
     ]
 )
+PARTS = (
+    "{{type: dataset, dataset_type: t, run: r, records: [{{dataset_id: 1, data_id: {{}}, components: {}}}]}}"
+)
+PART = "{component: a, storage_class: S, path: x}"
 UUID_TEXT = "5f5a2b6c-0d4a-4b2e-9b1f-1f2f3a4b5c6d"
 
 
@@ -149,12 +153,32 @@ def test_associations_of_both_kinds_are_read() -> None:
     tagged, calibration = read(
         f"{{type: associations, collection: t, collection_type: TAGGED, dataset_ids: [!uuid '{UUID_TEXT}']}}",
         "{type: associations, collection: c, collection_type: CALIBRATION, validity_ranges: "
-        "[{begin: !butler_time/tai/iso '2020-01-01 00:00:00', end: null, dataset_ids: [3]}]}",
+        "[{begin: !butler_time/tai/iso '2020-01-01 00:00:00', end: null, dataset_ids: [3]}, "
+        "{timespan: !lsst.daf.butler.Timespan {begin: !butler_time/tai/iso '2020-01-01 00:00:00', end: null}, "
+        "dataset_ids: [4]}]}",
     ).blocks
     assert isinstance(tagged, AssociationBlock)
     assert tagged.dataset_ids == (UUID(UUID_TEXT),)
     assert isinstance(calibration, AssociationBlock)
-    assert calibration.validity_ranges[0].timespan == Timespan(Time("2020-01-01", scale="tai"), None)
+    since = Timespan(Time("2020-01-01", scale="tai"), None)
+    assert [(each.timespan, each.dataset_ids) for each in calibration.validity_ranges] == [
+        (since, (3,)),
+        (since, (4,)),
+    ]
+
+
+def test_separate_components_are_read_with_their_formatters() -> None:
+    parts = (
+        "[{component: a, storage_class: S, path: x.npy, butler_formatter: npy}, "
+        "{component: b, storage_class: T, path: y.json, formatter: m.JsonFormatter}]"
+    )
+    entry = f"{{dataset_id: 1, data_id: {{}}, components: {parts}}}"
+    block = read(f"{{type: dataset, dataset_type: t, run: r, records: [{entry}]}}").blocks[0]
+    assert isinstance(block, DatasetBlock)
+    assert block.records[0].files == (
+        FileEntry("x.npy", None, "npy", "a", "S"),
+        FileEntry("y.json", "m.JsonFormatter", None, "b", "T"),
+    )
 
 
 @pytest.mark.parametrize("tag", ["!<lsst.sphgeom.{}>", "!lsst.sphgeom.{}"])
@@ -349,11 +373,21 @@ def test_a_value_that_cannot_be_constructed_is_refused_with_its_line(value: str)
             "{type: dataset, dataset_type: t, run: r, records: [{dataset_id: 1, data_id: {}, path: 5}]}",
             "as path",
         ),
+        (PARTS.format("5"), "as components"),
+        (PARTS.format("[5]"), "something else than a mapping"),
+        (PARTS.format("[{component: a, path: x}]"), "storage_class"),
+        (PARTS.format("[{component: a, storage_class: S}]"), "has no path"),
+        (PARTS.format(f"[{PART}, {PART}]"), "'a' twice"),
+        (PARTS.format(f"[{PART}], path: y"), "a file of its own"),
         ("{type: associations, collection: c, collection_type: RUN}", "only TAGGED and CALIBRATION"),
         ("{type: associations, collection: c, collection_type: TAGGED, dataset_ids: [x]}", "as dataset_ids"),
         (
             "{type: associations, collection: c, collection_type: CALIBRATION, validity_ranges: [1]}",
             "record 1",
+        ),
+        (
+            "{type: associations, collection: c, collection_type: CALIBRATION, validity_ranges: [{timespan: 5}]}",
+            "has 5 as timespan",
         ),
     ],
 )

@@ -33,6 +33,7 @@ from .removing import DatasetRemoving
 from .repositories import RepositoryKeeping
 from .repository_moves import RepositoryMoving
 from .retrieving import ArtifactRetrieving
+from .sky_plotting import SkyPlotting
 from .trash import ButlerTrash
 from .validation import ConfigurationValidating
 
@@ -50,6 +51,7 @@ class Butler(
     RepositoryMoving,
     ConfigurationValidating,
     RepositoryKeeping,
+    SkyPlotting,
 ):
     """Gives and takes datasets by what they are, wherever they are.
 

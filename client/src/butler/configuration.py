@@ -73,7 +73,9 @@ class RepositoryConfiguration:
         stores: dict[str, Mapping[str, Any]] = {}
         for name, store in datastore["stores"].items():
             if not isinstance(store, dict):
-                raise ConfigurationError(f"{where}, store {name!r}: expected a mapping, not {store!r:.80}.")
+                raise ConfigurationError(
+                    f"{where}, store {name!r}: expected a mapping, not {without_secrets(store)!r:.80}."
+                )
             stores[str(name)] = store
         repository = check_repository_name(_text(content["repository"], f"{where}, repository"))
         database = database_url(_text(registry["database"], f"{where}, registry.database"))

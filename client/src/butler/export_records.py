@@ -94,7 +94,8 @@ class ExportRecords:
         """Yield elements in the order of the universe, each with its records in the order of their keys."""
         for name in self._universe.sorted(self._found):
             found = self._found[name]
-            yield name, [found[key] for key in sorted(found)]
+            if found:
+                yield name, [found[key] for key in sorted(found)]
 
     def _note_populating(self, group: DimensionGroup, data_ids: Sequence[DataCoordinate]) -> None:
         for name in {each.populated_by for each in self._universe if each.populated_by} & set(group.required):

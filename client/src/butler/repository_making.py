@@ -21,8 +21,9 @@ from butler_model.universe import DimensionUniverse
 from .config import ButlerConfig, Config, ConfigSubset, DatastoreConfig, RegistryConfig
 from .config.butler_config import BUTLER_ROOT, CONFIGURATION_FILE
 from .config.config_subset import first_found
+from .config.files import has_extension
 from .config.locations import location_of, without_secrets
-from .configuration import RepositoryConfiguration, database_url, load_universe, split_stores
+from .configuration import RepositoryConfiguration, load_universe, split_stores
 from .connect import RemoteAddress, services_needed
 
 _KEYS = ("repository", "registry", "datastore", "composites")
@@ -111,7 +112,7 @@ def _make_embedded(
 def _new_file(place: Place, *, overwrite: bool) -> Path:
     """Return where the configuration is to be written; `RepositoryExistsError` if one is there that has to stay."""
     file = Path(location_of(place))
-    if file.is_dir() or not file.suffix:
+    if file.is_dir() or not has_extension(file):
         file /= CONFIGURATION_FILE
     if file.exists() and not overwrite:
         there = str(file.parent if file.name == CONFIGURATION_FILE else file)
@@ -157,7 +158,6 @@ def _complete(new: NewRepository, config: Config) -> tuple[Store, ...]:
         Config.updateParameters(subset, config, full, toCopy=(key,), overwrite=False)
     if new.standalone:
         config.update({"datastore": DatastoreConfig.part_of(config, new.search_paths)})
-    config[_DATABASE] = database_url(str(config[_DATABASE]))
     where, placements = split_stores(config.toDict()["datastore"]["stores"])
     config[_STORES] = where
     return placements
@@ -166,12 +166,13 @@ def _complete(new: NewRepository, config: Config) -> tuple[Store, ...]:
 def _check_inside(config: Config) -> None:
     """Check that a configuration puts nothing outside of the repository's root."""
     content = config.toDict()
-    places = {".".join(_DATABASE): content.get("registry", {}).get("database")}
+    places = [(".".join(_DATABASE), content.get("registry", {}).get("database"))]
     for name, store in (content.get("datastore", {}).get("stores") or {}).items():
-        places[f"datastore.stores.{name}"] = (
-            store.get("root", "no directory") if isinstance(store, dict) else store
-        )
-    for key, place in places.items():
+        members = store.get("members") if isinstance(store, dict) else None
+        for each in members.values() if isinstance(members, dict) else [store]:
+            place = each.get("root", "no directory") if isinstance(each, dict) else each
+            places.append((f"datastore.stores.{name}", place))
+    for key, place in places:
         if place is not None and BUTLER_ROOT not in str(place):
             raise ConfigurationError(
                 f"{key} would be outside of the repository's root ({without_secrets(str(place))!r:.200}); leave it "

@@ -35,6 +35,7 @@ from butler_model.ports import (
     Registry,
     RegistryTransaction,
     Removals,
+    Statistics,
     Transactions,
     Trash,
 )
@@ -232,6 +233,10 @@ class CurrentRegistry:
     @property
     def removals(self) -> Removals:
         return self._registry.removals
+
+    @property
+    def statistics(self) -> Statistics:
+        return self._registry.statistics
 
     @property
     def trash(self) -> Trash:

@@ -34,6 +34,7 @@ from .services.queries import QueryService
 from .services.removals import RemovalService
 from .services.repeats import Repeats
 from .services.repository_creation import create_repository, read_attributes
+from .services.statistics import StatisticsService
 from .services.transactions import TransactionService
 from .services.trash import TrashService
 from .services.trash_guard import TrashGuard
@@ -43,6 +44,7 @@ from .storage.attribute_store import AttributeStore
 from .storage.calibration_search import CalibrationSearch
 from .storage.collection_store import CollectionStore
 from .storage.database import Database
+from .storage.dataset_counts import DatasetCounts
 from .storage.dataset_removal import DatasetRemoval
 from .storage.dataset_store import DatasetStore
 from .storage.dataset_type_store import DatasetTypeStore
@@ -90,6 +92,7 @@ class _Stores:
         self.removal = DatasetRemoval(static, self.outbox)
         self.trash = TrashStore(static)
         self.purges = PurgeStore(static)
+        self.dataset_counts = DatasetCounts(static)
         self.grants = GrantOffice(signer, info.name)
         self.placement = Placement(info.stores, info.universe)
         self.tokens = PageTokens(signer)
@@ -148,6 +151,7 @@ class _Services:
         self.queries = QueryService(
             database, definitions, stores.static, stores.dimension_tables, stores.tokens, limits
         )
+        self.statistics = StatisticsService(database, definitions, stores.dataset_counts)
         self._add_removal(stores, database, statistics)
 
     def _add_removal(self, stores: _Stores, database: Database, statistics: Statistics) -> None:

@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-__all__ = ["collections"]
-
-from contextlib import closing
+__all__ = ["collections", "query_collections"]
 
 import click
 
 from butler import Butler, CollectionType
-from butler.connect import connect
 
 from .arguments import json_option, repository_argument
+from .collection_tree import print_tree
 from .output import Output
+
+_TYPE_NAMES = click.Choice([each.name for each in CollectionType], case_sensitive=False)
 
 
 @click.group(no_args_is_help=False)
@@ -24,11 +24,57 @@ def collections() -> None:
 @collections.command("list")
 @repository_argument
 @click.argument("patterns", metavar="[GLOB]...", nargs=-1)
+@click.option("--tree", "as_tree", is_flag=True, help="Print chains with their members beneath them.")
 @json_option
-def list_collections(repository: str, patterns: tuple[str, ...], output: Output) -> None:
+def list_collections(repository: str, patterns: tuple[str, ...], as_tree: bool, output: Output) -> None:
     """List collections, those that match a GLOB if any are given."""
-    with closing(connect(repository)) as connection:
-        found = connection.registry.collections.find(patterns or ["*"])
+    _list(repository, patterns, (), "TREE" if as_tree else "TABLE", output)
+
+
+@click.command()
+@repository_argument
+@click.argument("patterns", metavar="[GLOB]...", nargs=-1)
+@click.option(
+    "--collection-type",
+    "type_names",
+    type=_TYPE_NAMES,
+    multiple=True,
+    help="Only collections of this type; may be repeated.",
+)
+@click.option(
+    "--chains",
+    type=click.Choice(["TREE", "TABLE", "FLATTEN"], case_sensitive=False),
+    default="TREE",
+    show_default=True,
+    help="Print chains with their members beneath them, as rows of a table, or their members in their place.",
+)
+@json_option
+def query_collections(
+    repository: str, patterns: tuple[str, ...], type_names: tuple[str, ...], chains: str, output: Output
+) -> None:
+    """List collections, chains with their members.
+
+    Those that match a GLOB if any are given. With --json each is an object on a line, never a tree.
+    """
+    _list(repository, patterns, type_names, chains, output)
+
+
+def _list(
+    repository: str, patterns: tuple[str, ...], type_names: tuple[str, ...], chains: str, output: Output
+) -> None:
+    types = frozenset(map(CollectionType.from_name, type_names)) or None
+    with Butler(repository) as butler:
+        if chains == "FLATTEN":
+            found = butler.collections.query_info(
+                patterns or ..., collection_types=types, flatten_chains=True, include_chains=False
+            )
+        else:
+            found = butler.collections.query_info(patterns or ..., collection_types=types)
+        is_tree = chains == "TREE" and not output.as_json and bool(found)
+        known = butler.collections.query_info() if is_tree and any(each.children for each in found) else found
+    if is_tree:
+        print_tree(found, known)
+        return
     output.records(
         (
             {"name": each.name, "type": each.type.name, "children": each.children, "doc": each.doc}
@@ -44,7 +90,7 @@ def list_collections(repository: str, patterns: tuple[str, ...], output: Output)
 @click.option(
     "--type",
     "type_name",
-    type=click.Choice([each.name for each in CollectionType], case_sensitive=False),
+    type=_TYPE_NAMES,
     default=CollectionType.RUN.name,
     show_default=True,
     help="What the collection is to hold.",

@@ -6,7 +6,7 @@ A command's module is imported when the command runs; the list of commands needs
 
 from __future__ import annotations
 
-__all__ = ["COMMANDS", "CommandSummary", "main"]
+__all__ = ["COMMANDS", "CommandSummary", "main", "program"]
 
 import importlib
 import os
@@ -45,7 +45,9 @@ class CommandSummary:
 
 COMMANDS = {
     "create": CommandSummary("repository:create", "Create an empty repository."),
-    "config-dump": CommandSummary("configuration:config_dump", "Show the configuration of a repository."),
+    "config-dump": CommandSummary(
+        "configuration:config_dump", "Show the configuration of a repository, with defaults."
+    ),
     "config-validate": CommandSummary(
         "configuration:config_validate", "Check that what is configured fits the dataset types."
     ),
@@ -61,9 +63,14 @@ COMMANDS = {
     "retrieve-artifacts": CommandSummary(
         "retrieval:retrieve_artifacts", "Write the files of datasets to a directory."
     ),
+    "query-collections": CommandSummary(
+        "collections:query_collections", "List collections, chains with their members."
+    ),
     "query-datasets": CommandSummary("queries:query_datasets", "List datasets."),
     "query-data-ids": CommandSummary("queries:query_data_ids", "List data IDs."),
     "query-dimension-records": CommandSummary("queries:query_dimension_records", "List dimension records."),
+    "plot-sky": CommandSummary("sky:plot_sky", "Draw the regions of data IDs on the sky."),
+    "stats": CommandSummary("statistics:stats", "Count datasets and bytes."),
     "prune-datasets": CommandSummary(
         "removal:prune_datasets", "Remove datasets, their artifacts, or their tags."
     ),
@@ -83,6 +90,9 @@ COMMANDS = {
     "cache": CommandSummary("cache:cache", "Look at and empty the cache of artifacts on this machine."),
     "serve": CommandSummary("serve:serve", "Run both services in one process, for development."),
     "ping": CommandSummary("repository:ping", "Measure how fast a repository answers."),
+    "completion": CommandSummary(
+        "completion:completion", "Print what makes a shell complete commands and options."
+    ),
     "version": CommandSummary("repository:version", "Show which versions are installed."),
 }
 """Every command of this package, in the order in which a newcomer needs them."""
@@ -204,7 +214,7 @@ def _usage_line(error: click.ClickException) -> str:
     "--debug", is_flag=True, envvar="BUTLER_DEBUG", help="Show where an error came from.", show_envvar=True
 )
 @click.pass_context
-def _program(context: click.Context, debug: bool) -> None:
+def program(context: click.Context, debug: bool) -> None:
     """Put and get scientific datasets by meaning."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -219,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         Those of the process if absent.
     """
     try:
-        code = _program.main(arguments, prog_name="butler", standalone_mode=False)
+        code = program.main(arguments, prog_name="butler", standalone_mode=False)
     except click.Abort:
         click.echo("Interrupted.", err=True)
         code = ExitCode.INTERRUPTED

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 __all__ = ["export", "transfer_datasets"]
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -73,7 +72,6 @@ def export(
     It holds the datasets with their files, the collections in which they were looked for, with all that is in chains,
     and all that they need. 'butler import' takes it in, and so does the older library.
     """
-    began = time.monotonic()
     with Butler(repository) as butler, output.progress() as progress:
         refs = limited_datasets(
             butler,
@@ -107,13 +105,8 @@ def export(
         ),
         of_what="things to export",
     )
-    if dry_run:
-        output.notice(f"{len(refs):,} datasets would be exported.")
-    else:
-        took = time.monotonic() - began
-        output.notice(
-            f"{len(refs):,} datasets were exported to {Path(directory) / filename} in {took:.1f} s."
-        )
+    did = "would be" if dry_run else "were"
+    output.notice(f"{len(refs):,} datasets {did} exported to {Path(directory) / filename}.")
 
 
 def _elements(butler: Butler, wanted: Iterable[str]) -> Iterator[str]:

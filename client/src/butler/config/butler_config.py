@@ -14,6 +14,7 @@ from butler_model.errors import ConfigurationError, ConfigurationNotFoundError, 
 
 from .config import Config
 from .config_subset import ConfigSubset
+from .files import has_extension
 from .locations import folder_of, is_remote, location_of
 
 CONFIGURATION_FILE = "butler.yaml"
@@ -87,6 +88,7 @@ class ButlerConfig(Config):
             check_keys(self._data, (_SERVICE,), where)
             return
         _check_no_defaults_of_butlers(self._data, where)
+        _check_not_older(self._data, where)
         check_keys(self._data, _KEYS, where)
         for subset in (RegistryConfig, DatastoreConfig):
             self[subset.component or ""] = subset.part_of(self, searchPaths)
@@ -122,10 +124,10 @@ def _read(place: str | os.PathLike[str]) -> Config:
         return Config({_SERVICE: text})
     location = location_of(text)
     file = location
-    if os.path.isdir(location) or (is_remote(location) and not os.path.splitext(location)[1]):
+    if os.path.isdir(location) or (is_remote(location) and not has_extension(location)):
         file = f"{location.rstrip('/')}/{CONFIGURATION_FILE}"
     try:
-        if not is_remote(file) and not os.path.splitext(file)[1] and not os.path.exists(file):
+        if not is_remote(file) and not has_extension(file) and not os.path.exists(file):
             raise ConfigurationNotFoundError(f"There is no directory {file!r}.")
         return Config(file)
     except ConfigurationNotFoundError as error:
@@ -148,4 +150,14 @@ def _check_no_defaults_of_butlers(content: Mapping[Any, Any], where: str) -> Non
             argument = "run" if name == "run" else "collections"
             raise ConfigurationError(
                 f"{where}: {name!r} is not a matter of the repository; open it with Butler(…, {argument}=…)."
+            )
+
+
+def _check_not_older(content: Mapping[Any, Any], where: str) -> None:
+    for section, keys in (("datastore", {"cls", "records"}), ("registry", {"db", "managers"})):
+        part = content.get(section)
+        if isinstance(part, Mapping) and not keys.isdisjoint(part):
+            raise ConfigurationError(
+                f"{where} is of a repository of the older library, which keeps it in its own way; export it there and "
+                "import it into a new one (butler import)."
             )

@@ -270,7 +270,9 @@ class Config(MutableMapping[Any, Any]):
 
 def _mapping(content: Any, where: str) -> dict[Any, Any]:
     if not isinstance(content, dict):
-        raise ConfigurationError(f"{where}: a configuration is a mapping, not {content!r:.80}.")
+        raise ConfigurationError(
+            f"{where}: a configuration is a mapping, not {without_secrets(content)!r:.80}."
+        )
     return content
 
 

@@ -17,7 +17,7 @@ from butler_model.errors import ConfigurationError, ConfigurationNotFoundError
 
 from .config import Config
 from .files import laid_over
-from .locations import location_of
+from .locations import location_of, without_secrets
 
 SEARCH_PATH_VARIABLE = "DAF_BUTLER_CONFIG_PATH"
 """Environment variable with directories of defaults, the strongest first, with colons between."""
@@ -111,7 +111,7 @@ class ConfigSubset(Config):
             content = content[self.component]
             if not isinstance(content, dict):
                 raise ConfigurationError(
-                    f"{where}, {self.component}: expected a mapping, not {content!r:.80}."
+                    f"{where}, {self.component}: expected a mapping, not {without_secrets(content)!r:.80}."
                 )
         return content
 

@@ -9,7 +9,7 @@ beside the file. Of several the last is the strongest.
 
 from __future__ import annotations
 
-__all__ = ["INCLUDES", "laid_over", "plain", "read_file", "read_string"]
+__all__ = ["INCLUDES", "has_extension", "laid_over", "plain", "read_file", "read_string"]
 
 import json
 import os
@@ -45,7 +45,7 @@ def read_file(location: str, *, included_from: tuple[str, ...] = ()) -> Any:
     """
     if location in included_from or len(included_from) > _DEPTH:
         raise ConfigurationError(f"{location!r} includes itself.", path=location)
-    if not location.lower().endswith(_EXTENSIONS):
+    if not has_extension(location):
         raise ConfigurationError(
             f"{location!r} has none of the extensions {', '.join(_EXTENSIONS)}, which say how to read it.",
             path=location,
@@ -95,6 +95,11 @@ def read_string(
 
     content = _parsed_json(text, where) if is_json else _parsed_yaml(text, where, read)
     return _with_includes(content, where, folder, included_from)
+
+
+def has_extension(location: str | os.PathLike[str]) -> bool:
+    """Return whether something is, by its name, a file that holds a configuration, and no directory."""
+    return os.fspath(location).lower().endswith(_EXTENSIONS)
 
 
 def laid_over(top: Any, below: Any) -> Any:

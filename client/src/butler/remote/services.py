@@ -12,6 +12,7 @@ from .definitions import RemoteDatasetTypes, RemoteDimensionRecords
 from .queries import RemoteQueries
 from .removals import RemoteRemovals, RemoteTrash
 from .session import RepositorySession
+from .statistics import RemoteStatistics
 
 
 class RemoteServices:
@@ -26,4 +27,5 @@ class RemoteServices:
         self.puts = RemotePuts(session)
         self.queries = RemoteQueries(session)
         self.removals = RemoteRemovals(session)
+        self.statistics = RemoteStatistics(session)
         self.trash = RemoteTrash(session)

@@ -15,6 +15,7 @@ __all__ = [
     "DatasetEvent",
     "DatasetEventKind",
     "DatasetLookup",
+    "DatasetStatistics",
     "DatasetTypes",
     "Datasets",
     "Datastore",
@@ -43,6 +44,8 @@ __all__ = [
     "Removals",
     "RemoveRun",
     "Repositories",
+    "Statistics",
+    "StatisticsKey",
     "Transactions",
     "Trash",
     "TrashPage",
@@ -67,3 +70,4 @@ from .ledger import ArtifactLedger, GuardedLedgers, IntendedPlace, KnownArtifact
 from .queries import DatasetEvent, DatasetEventKind, Events, Queries
 from .removals import PruneDatasets, Removals, RemovalSummary, RemoveRun, Trash, TrashPage
 from .services import Datastore, DirectAccess, Registry, RegistryTransaction, Repositories, Transactions
+from .statistics import DatasetStatistics, Statistics, StatisticsKey

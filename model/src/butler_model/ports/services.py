@@ -20,6 +20,7 @@ from .definitions import Collections, DatasetTypes, DimensionRecords
 from .housekeeping import Housekeeping
 from .queries import Events, Queries
 from .removals import Removals, Trash
+from .statistics import Statistics
 
 
 class Registry(Protocol):
@@ -51,6 +52,8 @@ class Registry(Protocol):
     def queries(self) -> Queries: ...
     @property
     def events(self) -> Events: ...
+    @property
+    def statistics(self) -> Statistics: ...
     @property
     def removals(self) -> Removals: ...
     @property

@@ -22,6 +22,7 @@ from butler_api.v1.removal_service_pb2_grpc import (
     add_TrashServiceServicer_to_server,
 )
 from butler_api.v1.repository_service_pb2_grpc import add_RepositoryServiceServicer_to_server
+from butler_api.v1.statistics_service_pb2_grpc import add_StatisticsServiceServicer_to_server
 from butler_api.v1.transaction_service_pb2_grpc import add_TransactionServiceServicer_to_server
 from butler_model.ports import GuardedLedgers, Repositories
 from butler_model.repository import Limits
@@ -37,6 +38,7 @@ from .opened import OpenedRepositories
 from .queries import QueryServicer
 from .removals import RemovalServicer, TrashServicer
 from .repositories import RepositoryServicer
+from .statistics import StatisticsServicer
 from .transactions import TransactionServicer
 
 
@@ -78,4 +80,5 @@ def _services_of_repositories(opened: OpenedRepositories) -> Services:
         "QueryService": partial(add_QueryServiceServicer_to_server, QueryServicer(opened)),
         "RemovalService": partial(add_RemovalServiceServicer_to_server, RemovalServicer(opened)),
         "TrashService": partial(add_TrashServiceServicer_to_server, TrashServicer(opened)),
+        "StatisticsService": partial(add_StatisticsServiceServicer_to_server, StatisticsServicer(opened)),
     }

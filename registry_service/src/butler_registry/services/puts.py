@@ -16,12 +16,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from butler_model.data_id import DataCoordinate
-from butler_model.errors import (
-    ButlerError,
-    ConflictingDefinitionError,
-    IntentError,
-    InvalidRequestError,
-)
+from butler_model.errors import ButlerError, ConflictingDefinitionError, IntentError, InvalidRequestError
 from butler_model.failpoints import reach
 from butler_model.placement import Placement
 from butler_model.ports import BeginPut, Placing, PutIntent, WriteGrant

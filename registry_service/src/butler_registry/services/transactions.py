@@ -28,6 +28,7 @@ from butler_model.ports import (
     Events,
     Queries,
     Removals,
+    Statistics,
     Trash,
 )
 from butler_model.repository import RepositoryInfo
@@ -66,6 +67,8 @@ class RegistryServices(Protocol):
     def queries(self) -> Queries: ...
     @property
     def removals(self) -> Removals: ...
+    @property
+    def statistics(self) -> Statistics: ...
     @property
     def trash(self) -> Trash: ...
 
@@ -164,6 +167,7 @@ class RepositoryTransaction:
         self.puts = services.puts
         self.queries = services.queries
         self.removals = services.removals
+        self.statistics = services.statistics
         self.trash = services.trash
 
     @property
