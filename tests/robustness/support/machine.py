@@ -83,6 +83,10 @@ class Model:
         return next((d for d in self.datasets.values() if (d.run, d.detector) == (run, detector)), None)
 
 
+class _RolledBackError(Exception):
+    pass
+
+
 def _one(items: list[_T], choice: int) -> _T:
     return items[choice % len(items)]
 
@@ -262,6 +266,22 @@ class RepositoryMachine(RuleBasedStateMachine):
                 there.append(each)
                 self.add(ref, payload(f"{token}-{each}"))
         assert there in ([], detectors)
+
+    @precondition(lambda self: self.model.runs)
+    @rule(choice=_CHOICE, detector=_DETECTORS, commits=st.booleans())
+    def put_in_a_transaction(self, choice: int, detector: int, commits: bool) -> None:
+        run, content = self.run_of(choice), payload(self.token())
+        if self.model.at(run, detector):
+            return
+        try:
+            with self.butler.transaction():
+                ref = self.butler.put(content, "blob", run=run, instrument="Cam1", detector=detector)
+                assert self.butler.get(ref) == content
+                if not commits:
+                    raise _RolledBackError
+        except _RolledBackError:
+            return
+        self.add(ref, content)
 
     # Looking
 
