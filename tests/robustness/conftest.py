@@ -19,6 +19,12 @@ def pytest_report_header() -> str:
     return f"robustness: BUTLER_ROBUSTNESS_SEED={SEED}, {SIZES}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest, so that the processes that share the tests end together."""
+    longest = ("test_state_machine", "test_shared_removal", "test_network", "test_database_faults")
+    items.sort(key=lambda item: not item.path.stem.startswith(longest))
+
+
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[Nursery]:
     """Give what starts processes."""

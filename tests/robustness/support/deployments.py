@@ -149,7 +149,8 @@ class Deployment:
 
     def kill_database_process(self) -> None:
         """End a process of PostgreSQL by SIGKILL: the server throws all out, recovers from its log, and goes on."""
-        os.kill(self.rows.victim(), signal.SIGKILL)
+        with self.rows.until_thrown_out():
+            os.kill(self.rows.victim(), signal.SIGKILL)
         self.rows.wait_until_it_answers()
 
 

@@ -69,6 +69,21 @@ class DatabaseRows:
         with self._postgresql() as server:
             yield server
 
+    @contextmanager
+    def until_thrown_out(self) -> Iterator[None]:
+        """After the block wait until PostgreSQL, which is to notice what was done there, has ended all connections."""
+        witness = self._postgresql()
+        try:
+            yield
+            deadline = time.monotonic() + _ANSWER_SECONDS
+            while time.monotonic() < deadline:
+                witness.execute("SELECT 1")
+                time.sleep(0.002)
+        except psycopg.OperationalError:
+            pass
+        finally:
+            witness.close()
+
     def configure(self, what: str) -> None:
         """Change a setting of the PostgreSQL database, whatever it is set to; new connections see it."""
         with self._postgresql() as server:
