@@ -194,9 +194,10 @@ class DatasetStore:
         alone
             Whether to keep others from tagging it, too.
         """
-        query = self._type_ids.order_by(self._datasets.c.id)
+        query = self._type_ids.where(among(self._datasets.c.id, dataset_ids, connection))
+        query = query.order_by(self._datasets.c.id)
         query = query.with_for_update() if alone else query.with_for_update(read=True, key_share=True)
-        rows = connection.execute(query, {"ids": list(dataset_ids)})
+        rows = connection.execute(query)
         return {row.id: row.dataset_type_id for row in rows}
 
     def get(
