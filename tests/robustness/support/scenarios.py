@@ -78,7 +78,7 @@ def import_twice(deployment: Deployment, run: str) -> Plan:
     return Plan(import_(deployment, run).steps * 2)
 
 
-def _stored(deployment: Deployment, run: str) -> History:
+def stored(deployment: Deployment, run: str) -> History:
     """Put three datasets together, and two that share a file."""
     history = History()
     with deployment.butler() as butler:
@@ -104,14 +104,14 @@ def _ids(history: History, *puts: int) -> list[str]:
 
 def prune(deployment: Deployment, run: str) -> Plan:
     """Purge three datasets; then one of the two that share a file."""
-    history = _stored(deployment, run)
+    history = stored(deployment, run)
     steps = [{"do": "prune", "ids": _ids(history, 0)}, {"do": "prune", "ids": _ids(history, 1)}]
     return Plan(steps, history)
 
 
 def unstore(deployment: Deployment, run: str) -> Plan:
     """Give up the artifacts of three datasets, and take them out of a tag."""
-    history = _stored(deployment, run)
+    history = stored(deployment, run)
     tag = f"{run}-tag"
     with deployment.butler() as butler:
         butler.registry.registerCollection(tag, CollectionType.TAGGED)
@@ -122,7 +122,7 @@ def unstore(deployment: Deployment, run: str) -> Plan:
 
 def remove_run(deployment: Deployment, run: str) -> Plan:
     """Remove a run that is in a chain."""
-    history = _stored(deployment, run)
+    history = stored(deployment, run)
     with deployment.butler() as butler:
         butler.registry.registerCollection(f"{run}-chain", CollectionType.CHAINED)
         butler.registry.setCollectionChain(f"{run}-chain", [run])
@@ -131,7 +131,7 @@ def remove_run(deployment: Deployment, run: str) -> Plan:
 
 def empty_trash(deployment: Deployment, run: str) -> Plan:
     """Empty the trash of three datasets, and of one of two that share a file."""
-    history = _stored(deployment, run)
+    history = stored(deployment, run)
     removed = [{"do": "prune", "ids": _ids(history, number), "purge_after": 60} for number in (0, 1)]
     job = deployment.job(removed, f"{run}-removed")
     job.process.wait(60)
