@@ -32,11 +32,10 @@ from butler_model.errors import (
     FormatterError,
     InvalidRequestError,
     ReadOnlyError,
-    ServiceUnavailableError,
     StorageClassError,
     StorageClassTypeError,
 )
-from butler_model.ports import Datastore, Puts
+from butler_model.ports import Datastore
 from tests.support.butlers import Repository, on_every_store, on_posix_and_s3
 from tests.support.survey import insert_survey, register_types
 
@@ -480,53 +479,6 @@ def test_threads_may_share_a_butler(butler: Butler) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(round_trip, range(64))) == [note(number) for number in range(64)]
-
-
-class LostAnswers:
-    """The registry's puts over a network that loses the answer to the first ``losses`` commits."""
-
-    def __init__(self, puts: Puts, losses: int) -> None:
-        self._puts = puts
-        self.losses = losses
-        self.request_ids: list[uuid.UUID] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._puts, name)
-
-    def commit(self, *arguments: Any, request_id: uuid.UUID) -> None:
-        self.request_ids.append(request_id)
-        self._puts.commit(*arguments, request_id=request_id)
-        if len(self.request_ids) <= self.losses:
-            raise ServiceUnavailableError("The answer was lost.")
-
-
-@pytest.fixture
-def lossy(butler: Butler, monkeypatch: pytest.MonkeyPatch) -> LostAnswers:
-    registry = butler._connection.registry.repository
-    puts = LostAnswers(registry.puts, 1)
-    monkeypatch.setattr(registry, "puts", puts)
-    return puts
-
-
-@on_posix_and_s3
-def test_a_lost_answer_to_a_commit_is_asked_for_again(butler: Butler, lossy: LostAnswers) -> None:
-    # D79
-    ref = butler.put(note(1), "note", instrument="Cam1", detector=1)
-    assert len(set(lossy.request_ids)) == 1
-    assert len(lossy.request_ids) == 2
-    assert butler.get(ref) == note(1)
-
-
-def test_after_an_unknown_outcome_nothing_is_deleted(
-    repository: Repository, butler: Butler, lossy: LostAnswers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Design, section 4: never delete on an unknown outcome."""
-    monkeypatch.setattr("butler.putting._PAUSES", (0.0,))
-    lossy.losses = 10
-    with pytest.raises(ServiceUnavailableError):
-        butler.put(note(1), "note", instrument="Cam1", detector=1)
-    assert len(repository.files()) == 1
-    assert butler.get("note", instrument="Cam1", detector=1) == note(1)
 
 
 def test_a_pickled_butler_opens_the_same_repository_in_the_same_way(butler: Butler) -> None:

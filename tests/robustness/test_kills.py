@@ -7,18 +7,11 @@ import pytest
 
 from tests.robustness.support.deployments import Deployments
 from tests.robustness.support.kills import Cell, cells, kill_in
-from tests.robustness.support.sizes import SIZES, seeded
-
-
-def chosen() -> list[Cell]:
-    """Return the share of the cells that this run goes through, in their order."""
-    every = list(cells())
-    picked = seeded("cells").sample(range(len(every)), len(every) // SIZES.kill_share)
-    return [every[number] for number in sorted(picked)]
+from tests.robustness.support.sizes import SIZES, drawn
 
 
 @pytest.mark.timeout(3_600)
-@pytest.mark.parametrize("cell", chosen(), ids=str)
+@pytest.mark.parametrize("cell", drawn(list(cells()), SIZES.kill_cells, "kills"), ids=str)
 def test_nothing_is_lost_when_a_process_is_killed(deployments: Deployments, cell: Cell) -> None:
     # D28, D79
     for _ in range(SIZES.kill_seeds):

@@ -89,6 +89,9 @@ class History:
                 self._remove(step, outcome_of(entries))
                 continue
             ids = next((entry["done"] for entry in entries if "done" in entry), None) or ()
+            if step["do"] == "put_overtaken":
+                first = {step["detector"]: payload(f"{step['token']}-first", step["size"])}
+                added.append(Put(step["run"], first, Outcome.UNKNOWN))
             for run, contents in _contents(step).items():
                 mine = tuple(map(UUID, ids)) if step["do"] != "import" else ()
                 added.append(Put(run, contents, outcome_of(entries), mine))
@@ -123,7 +126,7 @@ def outcome_of(entries: Sequence[Mapping[str, Any]]) -> Outcome:
 def _contents(step: Mapping[str, Any]) -> Mapping[str, Contents]:
     """Return what a step puts into each run; what it puts into one run is there all or none."""
     match step["do"]:
-        case "put":
+        case "put" | "put_overtaken":
             return {step["run"]: {step["detector"]: payload(step["token"], step["size"])}}
         case "put_many":
             tokens = {d: f"{step['token']}-{d}" for d in step["detectors"]}

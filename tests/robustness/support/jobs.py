@@ -15,13 +15,16 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from butler import Butler, DatasetRef, FileDataset
+from butler import Butler, DatasetRef, DatasetType, FileDataset
+from butler_model.artifact import ArtifactLayout
+from butler_model.dataset import new_dataset_id
 from butler_model.errors import ButlerError
 
 BLOB = "blob"
@@ -66,6 +69,43 @@ def _note(journal: int, **entry: Any) -> None:
 def _put(butler: Butler, run: str, detector: int, token: str, size: int) -> list[str]:
     ref = butler.put(payload(token, size), BLOB, run=run, instrument="Cam1", detector=detector)
     return [str(ref.id)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Overtaken:
+    """The bytes of a dataset; while they are read, another put of its data ID is done."""
+
+    layout: ArtifactLayout
+    content: bytes
+    meanwhile: Callable[[], Any]
+
+    @property
+    def size(self) -> int:
+        return len(self.content)
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        self.meanwhile()
+        yield self.content
+
+
+@dataclass(frozen=True, slots=True)
+class _OvertakenDataset:
+    dataset_type: DatasetType
+    data_id: Mapping[str, Any]
+    id: UUID
+    artifacts: tuple[_Overtaken, ...]
+
+
+def _put_overtaken(butler: Butler, run: str, detector: int, token: str, size: int) -> None:
+    """Begin a put; while its bytes are written, another one is first, so it is refused when it commits."""
+    data_id = {"instrument": "Cam1", "detector": detector}
+
+    def meanwhile() -> None:
+        butler.put(payload(f"{token}-first", size), BLOB, data_id, run=run)
+
+    content = _Overtaken(ArtifactLayout("bytes", ".bin", "Bytes"), payload(token, size), meanwhile)
+    blob = butler.registry.getDatasetType(BLOB)
+    butler._put_protocol.put(run, [_OvertakenDataset(blob, data_id, new_dataset_id(), (content,))])
 
 
 def _put_many(butler: Butler, run: str, detectors: list[int], token: str, size: int) -> list[str]:
@@ -144,6 +184,7 @@ def _meet(butler: Butler, file: str) -> None:
 _STEPS: dict[str, Callable[..., Any]] = {
     "put": _put,
     "put_many": _put_many,
+    "put_overtaken": _put_overtaken,
     "ingest": _ingest,
     "import": _import,
     "prune": _prune,

@@ -83,12 +83,16 @@ class Model:
         return next((d for d in self.datasets.values() if (d.run, d.detector) == (run, detector)), None)
 
 
+class _RolledBackError(Exception):
+    pass
+
+
 def _one(items: list[_T], choice: int) -> _T:
     return items[choice % len(items)]
 
 
-class RepositoryMachine(RuleBasedStateMachine):
-    """All that one can do."""
+class _State(RuleBasedStateMachine):
+    """The repository and its model."""
 
     deployment: ClassVar[Deployment]
 
@@ -98,28 +102,6 @@ class RepositoryMachine(RuleBasedStateMachine):
         self.model = Model()
         self.tokens = 0
         self.butler = Butler(self.deployment.address, writeable=True)
-
-    # What is there from the beginning
-
-    @initialize()
-    def begin(self) -> None:
-        registry = self.butler.registry
-        registry.registerCollection(self.tag, CollectionType.TAGGED)
-        registry.registerCollection(self.chain, CollectionType.CHAINED)
-        registry.registerCollection(self.calibrations, CollectionType.CALIBRATION)
-        self.bias = DatasetType(
-            f"{self.name}_bias",
-            ("instrument", "detector"),
-            "Bytes",
-            universe=self.butler.dimensions,
-            isCalibration=True,
-        )
-        registry.registerDatasetType(self.bias)
-        registry.registerRun(f"{self.name}-bias")
-        self.bias_ref = self.butler.put(
-            b"bias", self.bias, run=f"{self.name}-bias", instrument="Cam1", detector=1
-        )
-        self.register_a_run(0)
 
     @property
     def tag(self) -> str:
@@ -165,7 +147,58 @@ class RepositoryMachine(RuleBasedStateMachine):
             return
         raise AssertionError(f"It was not refused with any of {errors}.")
 
-    # Collections
+    def reconnect(self) -> None:
+        """Connect anew: how long the old connection waits is not what is tested here."""
+        self.butler.close()
+        self.butler = Butler(self.deployment.address, writeable=True)
+
+    def discard_what_broke(self) -> None:
+        """Let the leases of all puts end, and reap them."""
+        self.reconnect()
+        self.deployment.rows.execute("UPDATE put_intent SET lease_expires_nsec = 0")
+        self.butler._connection.datastore.housekeeping.reap(REPOSITORY)
+
+    def teardown(self) -> None:
+        try:
+            assert self.wrong() == []
+        finally:
+            self.butler.close()
+
+    def wrong(self) -> list[Violation]:
+        """Return what is wrong in the end."""
+        history = History(purged=set(self.model.purged))
+        history.trashed |= {held.id for held in self.model.datasets.values() if not held.stored}
+        for held in self.model.datasets.values():
+            removal = None if held.stored else Outcome.DONE
+            contents = {held.detector: held.content}
+            history.puts.append(Put(held.run, contents, Outcome.DONE, (held.id,), removal, purge=False))
+        found = check(self.deployment, history)
+        settle(self.deployment)
+        return found + check_settled(self.deployment, history)
+
+
+class _CollectionRules(_State):
+    """Collections."""
+
+    @initialize()
+    def begin(self) -> None:
+        registry = self.butler.registry
+        registry.registerCollection(self.tag, CollectionType.TAGGED)
+        registry.registerCollection(self.chain, CollectionType.CHAINED)
+        registry.registerCollection(self.calibrations, CollectionType.CALIBRATION)
+        self.bias = DatasetType(
+            f"{self.name}_bias",
+            ("instrument", "detector"),
+            "Bytes",
+            universe=self.butler.dimensions,
+            isCalibration=True,
+        )
+        registry.registerDatasetType(self.bias)
+        registry.registerRun(f"{self.name}-bias")
+        self.bias_ref = self.butler.put(
+            b"bias", self.bias, run=f"{self.name}-bias", instrument="Cam1", detector=1
+        )
+        self.register_a_run(0)
 
     @rule(choice=_CHOICE)
     def register_a_run(self, choice: int) -> None:
@@ -188,7 +221,9 @@ class RepositoryMachine(RuleBasedStateMachine):
         self.butler.registry.setCollectionDocumentation(run, text)
         assert self.butler.registry.getCollectionDocumentation(run) == text
 
-    # Puts
+
+class _PutRules(_CollectionRules):
+    """Puts, whole and broken."""
 
     @precondition(lambda self: self.model.runs)
     @rule(choice=_CHOICE, detector=_DETECTORS)
@@ -254,7 +289,7 @@ class RepositoryMachine(RuleBasedStateMachine):
         self.deployment.restart_dead()
         job.process.wait(60)
         self.deployment.start(owner) if owner != "client" else None
-        self.reap()
+        self.discard_what_broke()
         there = []
         for each in detectors:
             ref = self.butler.registry.findDataset("blob", instrument="Cam1", detector=each, collections=run)
@@ -263,7 +298,25 @@ class RepositoryMachine(RuleBasedStateMachine):
                 self.add(ref, payload(f"{token}-{each}"))
         assert there in ([], detectors)
 
-    # Looking
+    @precondition(lambda self: self.model.runs)
+    @rule(choice=_CHOICE, detector=_DETECTORS, commits=st.booleans())
+    def put_in_a_transaction(self, choice: int, detector: int, commits: bool) -> None:
+        run, content = self.run_of(choice), payload(self.token())
+        if self.model.at(run, detector):
+            return
+        try:
+            with self.butler.transaction():
+                ref = self.butler.put(content, "blob", run=run, instrument="Cam1", detector=detector)
+                assert self.butler.get(ref) == content
+                if not commits:
+                    raise _RolledBackError
+        except _RolledBackError:
+            return
+        self.add(ref, content)
+
+
+class _LookRules(_PutRules):
+    """Getting and finding."""
 
     @precondition(lambda self: self.model.runs)
     @rule(choice=_CHOICE, detector=_DETECTORS)
@@ -297,7 +350,9 @@ class RepositoryMachine(RuleBasedStateMachine):
         found = self.butler.registry.queryDatasets("blob", collections=self.tag)
         assert {ref.id for ref in found} == self.model.tag
 
-    # Tags and validity
+
+class _AssociationRules(_LookRules):
+    """Tags and ranges of validity."""
 
     @precondition(lambda self: self.model.datasets)
     @rule(choice=_CHOICE)
@@ -351,7 +406,9 @@ class RepositoryMachine(RuleBasedStateMachine):
         spans = sorted(each.timespan.nsec for each in found if each.timespan is not None)
         assert spans == sorted(self.model.valid)
 
-    # Removal
+
+class _RemovalRules(_AssociationRules):
+    """Removal, and the trash."""
 
     @precondition(lambda self: self.stored())
     @rule(choice=_CHOICE, purge=st.booleans(), later=st.booleans(), number=st.integers(1, 3))
@@ -422,7 +479,9 @@ class RepositoryMachine(RuleBasedStateMachine):
         self.model.runs.discard(run)
         self.model.chain = [each for each in self.model.chain if each != run]
 
-    # Crashes
+
+class RepositoryMachine(_RemovalRules):
+    """All that one can do, crashes included."""
 
     @rule()
     def restart_the_registry(self) -> None:
@@ -434,31 +493,6 @@ class RepositoryMachine(RuleBasedStateMachine):
         self.deployment.start("datastore")
         self.reconnect()
 
-    def reconnect(self) -> None:
-        """Connect anew: how long the old connection waits is not what is tested here."""
-        self.butler.close()
-        self.butler = Butler(self.deployment.address, writeable=True)
-
     @rule()
     def reap(self) -> None:
-        self.reconnect()
-        self.deployment.rows.execute("UPDATE put_intent SET lease_expires_nsec = 0")
-        self.butler._connection.datastore.housekeeping.reap(REPOSITORY)
-
-    def teardown(self) -> None:
-        try:
-            assert self.wrong() == []
-        finally:
-            self.butler.close()
-
-    def wrong(self) -> list[Violation]:
-        """Return what is wrong in the end."""
-        history = History(purged=set(self.model.purged))
-        history.trashed |= {held.id for held in self.model.datasets.values() if not held.stored}
-        for held in self.model.datasets.values():
-            removal = None if held.stored else Outcome.DONE
-            contents = {held.detector: held.content}
-            history.puts.append(Put(held.run, contents, Outcome.DONE, (held.id,), removal, purge=False))
-        found = check(self.deployment, history)
-        settle(self.deployment)
-        return found + check_settled(self.deployment, history)
+        self.discard_what_broke()

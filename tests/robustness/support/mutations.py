@@ -146,7 +146,48 @@ def _ingested(case: Case, transfer: str | None) -> list[bool]:
     return [path.exists()]
 
 
+def _refs(case: Case) -> list[DatasetRef]:
+    refs: list[DatasetRef] = case.made["refs"]
+    return refs
+
+
+def _trashed(case: Case) -> None:
+    _stored(case)
+    case.butler.pruneDatasets(_refs(case), purge=True, unstore=True, purge_after=3_600)
+
+
+def _pruned(case: Case) -> int:
+    """Purge three datasets; return how many artifacts went."""
+    case.history.puts.clear()
+    case.history.purged.update(ref.getCheckedId() for ref in _refs(case))
+    return case.butler.pruneDatasets(_refs(case), purge=True, unstore=True).artifacts
+
+
+def _run_removed(case: Case) -> int:
+    case.history.puts.clear()
+    case.history.purged.update(ref.getCheckedId() for ref in _refs(case))
+    return case.butler.removeRuns(case.run).artifacts
+
+
 MUTATIONS: dict[str, Mutation] = {
+    "purge": Mutation(
+        _stored,
+        _pruned,
+        ("PruneDatasets", "EmptyTrash"),
+        lambda case, result: result == 3 and not any(case.butler.trash.count(datasets=_refs(case)).values()),
+    ),
+    "remove a run": Mutation(
+        _stored,
+        _run_removed,
+        ("RemoveRun", "EmptyTrash"),
+        lambda case, result: result == 3 and case.run not in case.butler.registry.queryCollections(),
+    ),
+    "undelete": Mutation(
+        _trashed,
+        lambda case: case.butler.trash.undelete(datasets=_refs(case)),
+        ("Undelete",),
+        lambda case, result: result == 3 and case.butler.get(_refs(case)[0]) is not None,
+    ),
     "register a run": Mutation(
         lambda case: None,
         lambda case: case.butler.registry.registerRun(case.run),

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-__all__ = ["SEED", "SIZES", "Sizes", "seeded"]
+__all__ = ["SEED", "SIZES", "Sizes", "drawn", "seeded"]
 
 import os
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +21,18 @@ class Sizes:
 
     Attributes
     ----------
-    kill_share
-        One cell of the matrix of kills out of so many.
+    kill_cells
+        How many cells of the matrix of kills are gone through; the seed draws them.
     kill_seeds
         How often each cell is gone through.
     random_kills
         Kills at a random instant, in all.
     contested_rounds
         Rounds in which 32 racers put the same data ID, for each kind of deployment.
+    delivery_cells
+        How many of the combinations of change, call, fault of delivery and deployment are gone through.
     deliveries
-        Faults of delivery for each kind of fault, method and kind of deployment.
+        How often each of them is.
     state_examples, state_steps
         Of the state machine: how many runs of how many steps.
     shared_seconds
@@ -35,10 +41,11 @@ class Sizes:
         How often each fault of storage, database and network is gone through.
     """
 
-    kill_share: int
+    kill_cells: int
     kill_seeds: int
     random_kills: int
     contested_rounds: int
+    delivery_cells: int
     deliveries: int
     state_examples: int
     state_steps: int
@@ -47,13 +54,19 @@ class Sizes:
 
 
 _ALL = {
-    "ci": Sizes(2, 1, 100, 3, 1, 100, 50, 30.0, 1),
-    "nightly": Sizes(1, 20, 3_000, 125, 33, 1_000, 500, 600.0, 20),
+    "ci": Sizes(360, 1, 100, 3, 300, 1, 100, 50, 30.0, 1),
+    "nightly": Sizes(10_000, 20, 3_000, 125, 10_000, 33, 1_000, 500, 600.0, 20),
 }
 SIZES = _ALL[os.environ.get("BUTLER_ROBUSTNESS", "ci")]
 # Kept in the environment for the processes that share the tests.
 SEED = int(os.environ.setdefault("BUTLER_ROBUSTNESS_SEED", str(time.time_ns() % 10**9)))
 """What all that is random begins with; it is printed, and ``BUTLER_ROBUSTNESS_SEED`` sets it."""
+
+
+def drawn(cells: Sequence[_T], most: int, name: str) -> list[_T]:
+    """Return so many of some cells, drawn by the seed, in their order."""
+    picked = seeded(name).sample(range(len(cells)), min(most, len(cells)))
+    return [cells[number] for number in sorted(picked)]
 
 
 def seeded(*names: object) -> random.Random:
