@@ -184,7 +184,7 @@ def test_two_files_of_one_name_are_refused_before_anything_is_written(
     butler: Butler, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Names end in a part of the dataset's id, so two that are alike have to be made.
-    monkeypatch.setattr("butler.retrieval._relative_path", lambda *_: "name")
+    monkeypatch.setattr("butler.retrieving.file_name", lambda *_: "name")
     first, second = put_blobs(butler, b"a", b"b")
     with pytest.raises(InvalidRequestError) as caught:
         butler.retrieve_artifacts([first, second], folder / "out", preserve_path=False)

@@ -313,7 +313,7 @@ def test_a_terminal_shows_how_far_an_import_is(repository: str, tmp_path: Path) 
     arguments = ("import", repository, str(tmp_path / "export.yaml"))
     shown = on_terminal(100, sys.executable, "-c", program, *arguments)
     assert f"{DETECTORS + 1}/{DETECTORS + 1}" in shown
-    assert "bytes) were copied." in shown
+    assert "bytes) were taken." in shown
 
 
 def test_a_damaged_artifact_is_noticed(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ class ImportSummary:
     datasets
         By dataset type.
     artifacts, artifact_bytes
-        Files that were copied, and their length in bytes.
+        Files that were taken, and their length in bytes.
     associations
         By collection, the number of datasets that the file puts into it besides their runs; one that is valid in two
         ranges of time counts twice.
