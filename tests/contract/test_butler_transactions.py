@@ -28,7 +28,7 @@ from butler_model.errors import (
     ServiceUnavailableError,
 )
 from butler_model.ports import Datastore
-from tests.support.butlers import Repository
+from tests.support.butlers import Repository, on_posix_and_s3
 
 
 class Mistake(Exception):
@@ -88,6 +88,7 @@ def test_what_was_done_in_a_transaction_is_there_afterwards(repository: Reposito
     assert repository.rows()["put_intent"] == 0
 
 
+@on_posix_and_s3
 def test_an_exception_leaves_nothing_of_a_transaction(repository: Repository, butler: Butler) -> None:
     # D25
     put(butler, 4)
@@ -159,6 +160,7 @@ def test_nobody_else_sees_a_transaction_before_its_end(repository: Repository, b
     assert other.registry.getCollectionType("run2") is CollectionType.RUN
 
 
+@on_posix_and_s3
 def test_an_exception_of_a_nested_put_takes_the_outer_files_too(
     repository: Repository, butler: Butler
 ) -> None:
@@ -171,6 +173,7 @@ def test_an_exception_of_a_nested_put_takes_the_outer_files_too(
     assert repository.content() == before
 
 
+@on_posix_and_s3
 def test_a_conflict_that_is_caught_leaves_the_rest_of_the_transaction_whole(
     repository: Repository, butler: Butler
 ) -> None:
@@ -193,6 +196,7 @@ def test_a_conflict_that_is_caught_leaves_the_rest_of_the_transaction_whole(
     assert repository.rows()["put_intent"] == 0
 
 
+@on_posix_and_s3
 def test_a_nested_transaction_can_fail_by_itself(repository: Repository, butler: Butler) -> None:
     # D27
     with butler.transaction():
