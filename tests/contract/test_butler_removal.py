@@ -26,10 +26,9 @@ from butler_model.errors import (
     MissingCollectionError,
     OrphanedRecordError,
     ReadOnlyError,
-    ServiceUnavailableError,
     TrashClaimedError,
 )
-from butler_model.ports import PruneDatasets, Removals, RemovalSummary, RemoveRun
+from butler_model.ports import PruneDatasets
 from tests.support.butlers import Deployment, Repository, on_posix_and_s3
 from tests.support.registries import at_once
 from tests.support.s3 import S3Server
@@ -331,41 +330,6 @@ def test_artifacts_that_cannot_be_deleted_stay_in_the_trash_and_the_prune_succee
         butler.trash.undelete(datasets=refs)
     with pytest.raises(DatasetNotFoundError):
         butler.get(refs[0].unresolved())
-
-
-class _Forgetful:
-    """Removals whose answers are lost: each call is done, and the caller is told that the service is away."""
-
-    def __init__(self, removals: Removals, lost: int) -> None:
-        self._removals = removals
-        self._lost = lost
-
-    def prune(self, request: PruneDatasets) -> RemovalSummary:
-        return self._answer(self._removals.prune(request))
-
-    def remove_run(self, request: RemoveRun) -> RemovalSummary:
-        return self._answer(self._removals.remove_run(request))
-
-    def _answer(self, summary: RemovalSummary) -> RemovalSummary:
-        self._lost -= 1
-        if self._lost >= 0:
-            raise ServiceUnavailableError("The answer is lost.")
-        return summary
-
-
-def test_a_lost_answer_is_asked_for_again_and_nothing_is_removed_twice(
-    repository: Repository, butler: Butler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # D79
-    refs = put_notes(butler, 1, 2, 3)
-    port = butler._connection.registry
-    monkeypatch.setattr(port, "removals", _Forgetful(port.removals, 2))
-    report = purge(butler, *refs[:2])
-    assert (report.datasets, report.artifacts) == ({"note": 2}, 2)
-    monkeypatch.setattr(port, "removals", _Forgetful(port.removals, 1))
-    report = butler.removeRuns("run1")
-    assert (report.datasets, report.artifacts) == ({"note": 1}, 1)
-    assert repository.files() == {}
 
 
 def test_several_butlers_purge_the_same_datasets_at_once(repository: Repository, butler: Butler) -> None:
