@@ -152,9 +152,11 @@ class _Services:
             database, definitions, stores.static, stores.dimension_tables, stores.tokens, limits
         )
         self.statistics = StatisticsService(database, definitions, stores.dataset_counts)
-        self._add_removal(stores, database, statistics)
+        self._add_removal(stores, database, repeats, statistics)
 
-    def _add_removal(self, stores: _Stores, database: Database, statistics: Statistics) -> None:
+    def _add_removal(
+        self, stores: _Stores, database: Database, repeats: Repeats, statistics: Statistics
+    ) -> None:
         """Make the services that remove and restore."""
         limits = stores.info.limits
         self.removals = RemovalService(
@@ -163,7 +165,7 @@ class _Services:
             stores.removal,
             stores.trash,
             stores.associations,
-            stores.requests,
+            repeats,
             statistics,
             limits,
         )
@@ -175,7 +177,7 @@ class _Services:
             stores.datasets,
             stores.removal,
             stores.outbox,
-            stores.requests,
+            repeats,
             stores.tokens,
             limits,
         )

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 __all__ = ["RemovalService"]
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from butler_model.collection import CollectionType
@@ -24,13 +24,13 @@ from butler_registry.storage.collection_store import CollectionRow
 from butler_registry.storage.database import Connection, Database
 from butler_registry.storage.dataset_removal import DatasetRemoval, RemovableDataset
 from butler_registry.storage.dataset_type_store import DatasetTypeRow
-from butler_registry.storage.request_store import RequestStore
 from butler_registry.storage.statistics import Statistics
 from butler_registry.storage.trash_store import TrashMove, TrashStore
 
 from .collection_removal import check_links, remove_collection
 from .definitions import Definitions, Snapshot
 from .limits import MAX_COLLECTIONS, check_batch
+from .repeats import Repeats
 
 _SAMPLE = 10
 _MOST_DELAY_SECONDS = 10 * 365 * 86_400
@@ -46,7 +46,7 @@ class RemovalService:
         removal: DatasetRemoval,
         trash: TrashStore,
         associations: AssociationStore,
-        requests: RequestStore,
+        repeats: Repeats,
         statistics: Statistics,
         limits: Limits,
     ) -> None:
@@ -55,7 +55,7 @@ class RemovalService:
         self._removal = removal
         self._trash = trash
         self._associations = associations
-        self._requests = requests
+        self._repeats = repeats
         self._statistics = statistics
         self._limits = limits
 
@@ -69,12 +69,14 @@ class RemovalService:
         reach("prune.before_txn")
         with self._database.writing() as connection:
             what = (ids, request.unstore, request.purge, sorted(request.tags), request.purge_after_seconds)
-            if self._requests.is_repeat(connection, request.request_id, "prune", *what):
-                return self._repeated(connection, request.request_id)
-            summary = self._pruned(self._definitions.snapshot(connection), request, ids)
-            self._keep(connection, summary)
-        self._committed(summary)
-        return summary
+            kept = self._repeats.once(
+                connection,
+                request.request_id,
+                ("prune", *what),
+                lambda: _answer_of(self._pruned(self._definitions.snapshot(connection), request, ids)),
+            )
+            reach("prune.before_commit")
+        return self._committed(request.request_id, kept)
 
     def remove_run(self, request: RemoveRun) -> RemovalSummary:
         _check_delay(request.purge_after_seconds)
@@ -91,18 +93,19 @@ class RemovalService:
         reach("prune.before_txn")
         with self._database.writing() as connection:
             what = (request.run, request.unstore, sorted(request.unlink), request.unlink_all)
-            if self._requests.is_repeat(
-                connection, request.request_id, "remove run", *what, request.purge_after_seconds
-            ):
-                return self._repeated(connection, request.request_id)
-            snapshot = self._definitions.lock(connection)
-            row = self._run_to_remove(snapshot, request)
-            summary = RemovalSummary(request.request_id)
-            if row is not None:
-                summary = self._removed(snapshot, request, row)
-            self._keep(connection, summary)
-        self._committed(summary)
-        return summary
+            kept = self._repeats.once(
+                connection,
+                request.request_id,
+                ("remove run", *what, request.purge_after_seconds),
+                lambda: _answer_of(self._remove_run(connection, request)),
+            )
+            reach("prune.before_commit")
+        return self._committed(request.request_id, kept)
+
+    def _remove_run(self, connection: Connection, request: RemoveRun) -> RemovalSummary:
+        snapshot = self._definitions.lock(connection)
+        row = self._run_to_remove(snapshot, request)
+        return RemovalSummary(request.request_id) if row is None else self._removed(snapshot, request, row)
 
     def _pruned(self, snapshot: Snapshot, request: PruneDatasets, ids: Sequence[UUID]) -> RemovalSummary:
         connection = snapshot.connection
@@ -210,28 +213,24 @@ class RemovalService:
         sample = self._removal.some_of_run(connection, row.id, _SAMPLE)
         return RemovalSummary(request.request_id, datasets, artifacts, size, tuple(sorted(sample)))
 
-    def _repeated(self, connection: Connection, request_id: UUID) -> RemovalSummary:
-        self._definitions.snapshot(connection)
-        kept = json.loads(self._requests.response(connection, request_id) or "")
+    def _committed(self, request_id: UUID, kept: Mapping[str, Any]) -> RemovalSummary:
+        """Return the summary of which `_answer_of` made an answer."""
+        reach("prune.after_commit_before_reply")
+        self._statistics.wrote([self._trash.table], kept["artifacts"])
         sample = tuple(map(UUID, kept["sample"]))
         return RemovalSummary(
             request_id, kept["datasets"], kept["artifacts"], kept["size"], sample, kept["complete"]
         )
 
-    def _keep(self, connection: Connection, summary: RemovalSummary) -> None:
-        kept = {
-            "datasets": dict(summary.datasets),
-            "artifacts": summary.artifacts,
-            "size": summary.size,
-            "sample": [dataset_id.hex for dataset_id in summary.sample],
-            "complete": summary.complete,
-        }
-        self._requests.keep_response(connection, summary.trash_id, json.dumps(kept))
-        reach("prune.before_commit")
 
-    def _committed(self, summary: RemovalSummary) -> None:
-        reach("prune.after_commit_before_reply")
-        self._statistics.wrote([self._trash.table], summary.artifacts)
+def _answer_of(summary: RemovalSummary) -> dict[str, Any]:
+    return {
+        "datasets": dict(summary.datasets),
+        "artifacts": summary.artifacts,
+        "size": summary.size,
+        "sample": [dataset_id.hex for dataset_id in summary.sample],
+        "complete": summary.complete,
+    }
 
 
 def _check_prune(request: PruneDatasets) -> None:

@@ -27,7 +27,6 @@ from butler_registry.storage.dataset_store import DatasetStore, NewDataset
 from butler_registry.storage.dataset_type_store import DatasetTypeRow
 from butler_registry.storage.outbox_store import OutboxStore
 from butler_registry.storage.ownership_lock import lock_ownership
-from butler_registry.storage.request_store import RequestStore
 from butler_registry.storage.schema import EventKind
 from butler_registry.storage.summary_store import Holding
 from butler_registry.storage.trash_store import RestorableDataset, TrashStore
@@ -36,6 +35,7 @@ from .collection_summaries import holdings_of
 from .definitions import Definitions, Snapshot
 from .limits import check_batch
 from .page_tokens import PageTokens
+from .repeats import Repeats
 
 _MOST_RESTORED = 20_000
 
@@ -52,7 +52,7 @@ class TrashService:
         datasets: DatasetStore,
         removal: DatasetRemoval,
         outbox: OutboxStore,
-        requests: RequestStore,
+        repeats: Repeats,
         tokens: PageTokens,
         limits: Limits,
     ) -> None:
@@ -63,7 +63,7 @@ class TrashService:
         self._datasets = datasets
         self._removal = removal
         self._outbox = outbox
-        self._requests = requests
+        self._repeats = repeats
         self._tokens = tokens
         self._limits = limits
 
@@ -93,12 +93,9 @@ class TrashService:
 
     def undelete(self, selection: TrashSelection, *, request_id: UUID) -> int:
         self._check(selection)
-        with self._database.writing() as connection:
-            # Before the lock of any row, as everybody does.
-            lock_ownership(connection, self._schema)
-            if self._requests.is_repeat(connection, request_id, "undelete", _canonical(selection)):
-                self._definitions.snapshot(connection)
-                return int(self._requests.response(connection, request_id) or 0)
+        new: set[Holding] = set()
+
+        def effect() -> int:
             snapshot = self._definitions.lock(connection)
             ids = self._trash.dataset_ids(connection, selection, _MOST_RESTORED + 1)
             if len(ids) > _MOST_RESTORED:
@@ -106,11 +103,18 @@ class TrashService:
                     f"At most {_MOST_RESTORED} datasets can be restored together; select fewer.",
                     limit=str(_MOST_RESTORED),
                 )
-            new, registered = self._restore(snapshot, ids)
+            holdings, registered = self._restore(snapshot, ids)
+            new.update(holdings)
             restored = self._trash.restore(connection, ids)
-            self._requests.keep_response(connection, request_id, str(restored))
             if registered:
                 self._definitions.advance(connection)
+            return restored
+
+        with self._database.writing() as connection:
+            # Before the lock of any row, as everybody does.
+            lock_ownership(connection, self._schema)
+            what = ("undelete", _canonical(selection))
+            restored = self._repeats.once(connection, request_id, what, effect)
         self._definitions.summaries.learn(new)
         return restored
 
