@@ -112,8 +112,8 @@ lock: $(READY) ## Compile the locked requirements from the members' pyproject fi
 	@$(COMPILE) $(LOCK_ARGS) --all-extras -o requirements/dev.txt \
 	    $(MEMBERS:%=%/pyproject.toml) requirements/dev.in
 	@$(COMPILE) -c requirements/dev.txt --extra tables --extra fits -o requirements/client.txt client/pyproject.toml
-	@$(COMPILE) -c requirements/dev.txt -o requirements/registry.txt registry_service/pyproject.toml
-	@$(COMPILE) -c requirements/dev.txt -o requirements/datastore.txt datastore_service/pyproject.toml
+	@$(COMPILE) -c requirements/dev.txt --extra tracing -o requirements/registry.txt registry_service/pyproject.toml
+	@$(COMPILE) -c requirements/dev.txt --extra tracing -o requirements/datastore.txt datastore_service/pyproject.toml
 
 clean: ## Remove everything that was made here, the environment too
 	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

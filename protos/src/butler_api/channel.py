@@ -20,6 +20,7 @@ from butler_model.cancellation import Cancellation
 from butler_model.repository import Limits
 
 from .errors import error_from_rpc
+from .tracing import traced_channel
 
 CALL_SECONDS = 60.0
 """How long a call may take unless it is told otherwise."""
@@ -181,7 +182,7 @@ class _Channels:
         """Return the channel to an address for one more connection; the caller holds the lock."""
         channel, holders = self._shared.get(address, (None, 0))
         if channel is None:
-            channel = grpc.insecure_channel(address, options=_OPTIONS)
+            channel = traced_channel(grpc.insecure_channel(address, options=_OPTIONS))
         self._shared[address] = (channel, holders + 1)
         return channel
 

@@ -19,6 +19,8 @@ from butler_model.errors import ConfigurationError
 from butler_model.repository import Limits
 
 from .errors import ErrorInterceptor
+from .operation import Operation
+from .readiness import Readiness
 
 Services: TypeAlias = Mapping[str, Callable[[grpc.Server], None]]
 """Full name of each service, and what adds its servicer to a server."""
@@ -28,6 +30,7 @@ MAX_WAITING = 1000
 """Calls that may wait for a worker; at a millisecond or two each, the last one waits for a second."""
 
 _DEFAULT_LIMITS = Limits()
+_UNWATCHED = Operation()
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -47,22 +50,38 @@ class ServiceServer:
         address: str,
         checks: health.HealthServicer,
         pools: list[ThreadPoolExecutor],
+        services: Services,
+        operation: Operation,
     ) -> None:
         self.address = address
         self._server = server
         self._health = checks
         self._pools = pools
+        self._services = tuple(services)
+        self._readiness = operation.readiness
 
     def start(self) -> None:
         """Begin to answer."""
+        if self._readiness is not None:
+            self._readiness.start(self._tell)
         self._server.start()
+
+    def drain(self) -> None:
+        """Say that no new calls should come, and go on answering those that do."""
+        if self._readiness is not None:
+            self._readiness.stop()
+        self._health.enter_graceful_shutdown()
 
     def stop(self, grace: float) -> None:
         """Refuse new calls, give those under way ``grace`` seconds to finish, and return when they have."""
-        self._health.enter_graceful_shutdown()
+        self.drain()
         self._server.stop(grace).wait()
         for pool in self._pools:
             pool.shutdown(wait=False)
+
+    def _tell(self, ready: bool) -> None:
+        for name in self._services:
+            self._health.set(name, _SERVING if ready else _NOT_SERVING)
 
 
 def build_server(
@@ -72,6 +91,7 @@ def build_server(
     workers: int = DEFAULT_WORKERS,
     max_waiting: int = MAX_WAITING,
     limits: Limits = _DEFAULT_LIMITS,
+    operation: Operation = _UNWATCHED,
 ) -> ServiceServer:
     """Make a server and bind it.
 
@@ -83,6 +103,8 @@ def build_server(
         Number of calls that are answered at the same time.
     max_waiting
         Calls that may wait for a worker; further ones are refused with `OverloadedError`.
+    operation
+        How it is watched and taken out of service.
 
     Raises
     ------
@@ -94,7 +116,11 @@ def build_server(
     aside = ThreadPoolExecutor(2, thread_name_prefix="aside")
     server = grpc.server(
         pool,
-        interceptors=[ErrorInterceptor(lambda: pool.waiting >= max_waiting, aside)],
+        interceptors=[
+            *operation.outer,
+            ErrorInterceptor(lambda: pool.waiting >= max_waiting, aside),
+            *operation.inner,
+        ],
         options=[
             ("grpc.so_reuseport", 0),
             ("grpc.max_send_message_length", limits.message_bytes),
@@ -104,15 +130,17 @@ def build_server(
             ("grpc.keepalive_timeout_ms", 10_000),
             # Clients ask every 30 s whether the connection lives; that is no abuse.
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            *operation.options,
         ],
     )
-    checks = _add_health(server, services, aside)
+    operation.watch_waiting(lambda: pool.waiting)
+    checks = _add_health(server, services, aside, operation.readiness)
     for add in services.values():
         add(server)
     names = (*services, health.SERVICE_NAME, "grpc.channelz.v1.Channelz", reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     channelz.add_channelz_servicer(server)
-    return ServiceServer(server, _bind(server, address), checks, [pool, aside])
+    return ServiceServer(server, _bind(server, address), checks, [pool, aside], services, operation)
 
 
 class _Workers(ThreadPoolExecutor):
@@ -137,10 +165,14 @@ class _Workers(ThreadPoolExecutor):
             self.waiting += change
 
 
-def _add_health(server: grpc.Server, services: Services, aside: ThreadPoolExecutor) -> health.HealthServicer:
+def _add_health(
+    server: grpc.Server, services: Services, aside: ThreadPoolExecutor, readiness: Readiness | None
+) -> health.HealthServicer:
     # grpc finds the pool of a method as an attribute of its function: each server needs functions of its own.
     class Checks(health.HealthServicer):  # type: ignore[misc]
         def Check(self, request: Any, context: grpc.ServicerContext) -> Any:
+            if request.service in services and readiness is not None and readiness.is_stale:
+                return health_pb2.HealthCheckResponse(status=_NOT_SERVING)
             return super().Check(request, context)
 
         def Watch(
@@ -151,7 +183,7 @@ def _add_health(server: grpc.Server, services: Services, aside: ThreadPoolExecut
     checks = Checks(experimental_non_blocking=True, experimental_thread_pool=aside)
     Checks.Check.experimental_thread_pool = aside  # type: ignore[attr-defined]
     for name in services:
-        checks.set(name, _SERVING)
+        checks.set(name, _SERVING if readiness is None else _NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     return checks
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 __all__ = ["RegistryApplication", "RepositoryRegistry"]
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from threading import BoundedSemaphore, Lock
 from uuid import UUID
@@ -18,6 +20,7 @@ from butler_model.repository import Limits, RepositoryInfo, Store, check_reposit
 from butler_model.universe import DimensionUniverse
 
 from .services.associations import AssociationService
+from .services.backlogs import BacklogService
 from .services.begun_puts import BegunPuts
 from .services.collections import CollectionService
 from .services.dataset_types import DatasetTypeService
@@ -34,6 +37,7 @@ from .services.queries import QueryService
 from .services.removals import RemovalService
 from .services.repeats import Repeats
 from .services.repository_creation import create_repository, read_attributes
+from .services.repository_migration import Migration, check_schema, migrate_repository
 from .services.statistics import StatisticsService
 from .services.transactions import TransactionService
 from .services.trash import TrashService
@@ -41,9 +45,10 @@ from .services.trash_guard import TrashGuard
 from .storage.aging import Aging
 from .storage.association_store import AssociationStore
 from .storage.attribute_store import AttributeStore
+from .storage.backlog import Backlog, BacklogStore
 from .storage.calibration_search import CalibrationSearch
 from .storage.collection_store import CollectionStore
-from .storage.database import Database
+from .storage.database import Database, PoolUse
 from .storage.dataset_counts import DatasetCounts
 from .storage.dataset_removal import DatasetRemoval
 from .storage.dataset_store import DatasetStore
@@ -58,7 +63,7 @@ from .storage.pinned_database import PinnedDatabase
 from .storage.purge_store import PurgeStore
 from .storage.repositories import open_databases
 from .storage.request_store import RequestStore
-from .storage.schema import SCHEMA_REVISION, StaticTables
+from .storage.schema import StaticTables
 from .storage.single_begin import SingleBegin
 from .storage.single_commit import SingleCommit
 from .storage.statistics import Statistics
@@ -205,6 +210,7 @@ class RepositoryRegistry(_Services):
         self._info = info
         self._database = database
         self.events = EventService(database, stores.outbox, stores.tokens)
+        self.backlog = BacklogService(database, BacklogStore(stores.static))
         claims = IntentClaims(stores.static)
         self.ledger = LedgerService(
             database,
@@ -251,6 +257,8 @@ class RegistryApplication:
         Where clients find the datastore service.
     pool_size
         Most database connections at once.
+    pooler
+        Whether the database is behind a pooler in transaction mode, such as PgBouncer.
     """
 
     def __init__(
@@ -263,8 +271,10 @@ class RegistryApplication:
         limits: Limits = Limits(),  # noqa: B008 - an immutable value
         datastore_endpoint: str = "",
         pool_size: int = 10,
+        pooler: bool = False,
     ) -> None:
-        self._databases = open_databases(database, pool_size)
+        self._databases = open_databases(database, pool_size, pooler=pooler)
+        self._fitting: set[str] = set()
         self._signer = signer
         self._stores = stores
         self._composites = composites
@@ -315,12 +325,7 @@ class RegistryApplication:
 
     def _connect(self, name: str) -> RepositoryRegistry:
         attributes = read_attributes(self._databases, name)
-        if attributes.get("schema_revision") != SCHEMA_REVISION:
-            raise IncompatibleVersionError(
-                f"Repository {name!r} has schema {attributes.get('schema_revision')}, this software works with "
-                f"{SCHEMA_REVISION}; migrate the repository, or install the software that fits.",
-                repository=name,
-            )
+        check_schema(name, attributes)
         stores = tuple(map(Store.from_mapping, json.loads(attributes["stores"])))
         universe = DimensionUniverse(json.loads(attributes["universe"]))
         # A repository that was made before there was a choice stores everything whole.
@@ -333,6 +338,40 @@ class RegistryApplication:
 
     def names(self) -> list[str]:
         return self._databases.names()
+
+    def check(self) -> None:
+        """Return if the database answers and every repository in it has a schema that this software works with.
+
+        A repository that once had is not looked at again: a migration only adds to what older software needs, so those
+        that run go on while the newer ones are started.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            Raised if the database cannot be reached.
+        IncompatibleVersionError
+            Raised if a repository is to be migrated, or was migrated by newer software.
+        """
+        for name in self._databases.names():
+            if name not in self._fitting:
+                check_schema(name, read_attributes(self._databases, name))
+                self._fitting.add(name)
+
+    def migrate(self, name: str) -> Migration:
+        """Bring the tables of a repository to what this software works with."""
+        return migrate_repository(self._databases, name)
+
+    def backlogs(self) -> Mapping[str, Backlog]:
+        """Return what waits in each repository that can be opened."""
+        backlogs = {}
+        for name in self.names():
+            with suppress(IncompatibleVersionError):
+                backlogs[name] = self.open(name).backlog.read()
+        return backlogs
+
+    def pool_use(self) -> Mapping[str, PoolUse]:
+        """Return how many database connections there are, by pool."""
+        return self._databases.pool_use()
 
     def close(self) -> None:
         self._databases.close()

@@ -13,6 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
+from .statement_spans import statement_span
+
 
 class PreparedStatement:
     """A statement whose text is always the same.
@@ -54,7 +56,8 @@ class PreparedStatement:
         driver: Any = connection.connection.driver_connection
         failures: Any = connection.dialect.loaded_dbapi.Error
         try:
-            return driver.cursor(binary=True).execute(text, values)
+            with statement_span(text):
+                return driver.cursor(binary=True).execute(text, values)
         except failures as error:
             if driver.closed:
                 # It is refused again, and SQLAlchemy then gives up all connections to a server that is gone.
