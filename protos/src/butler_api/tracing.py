@@ -8,13 +8,22 @@ command call; a program that uses the client as a library sets up its own provid
 
 from __future__ import annotations
 
-__all__ = ["ServerTracing", "start_tracing", "traced_channel", "tracing_is_on", "tracing_is_wanted"]
+__all__ = [
+    "ServerTracing",
+    "carrying_trace",
+    "start_tracing",
+    "traced",
+    "traced_channel",
+    "tracing_is_on",
+    "tracing_is_wanted",
+]
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import grpc
 
@@ -24,6 +33,8 @@ from .handlers import Streaming, Unary, WrappedHandlers
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _NAME = "butler_api"
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
 
 
 def tracing_is_wanted() -> bool:
@@ -85,6 +96,44 @@ def tracing_is_on() -> bool:
     """Return whether this process has a provider of tracers: one that it made, or one of `start_tracing`."""
     trace: Any = sys.modules.get("opentelemetry.trace")
     return trace is not None and not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
+def traced(name: str) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]:
+    """Make a span around a function that makes several calls, so that they are one trace.
+
+    Where tracing is off that costs a fraction of a microsecond.
+    """
+
+    def decorate(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+        @functools.wraps(function)
+        def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+            if not tracing_is_on():
+                return function(*args, **kwargs)
+            tracer = sys.modules["opentelemetry.trace"].get_tracer(_NAME)
+            with tracer.start_as_current_span(name):
+                return function(*args, **kwargs)
+
+        return run
+
+    return decorate
+
+
+def carrying_trace(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Return a function for other threads, whose spans belong to the span of this one."""
+    if not tracing_is_on():
+        return function
+    from opentelemetry import context
+
+    here = context.get_current()
+
+    def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+        token = context.attach(here)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            context.detach(token)
+
+    return run
 
 
 class ServerTracing(WrappedHandlers):
