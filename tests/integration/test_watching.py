@@ -243,8 +243,10 @@ def test_readiness_asks_the_database_and_liveness_does_not(postgres_database: st
         assert health(service.address, "") == _SERVING
         assert health(service.address, _REGISTRY) == _NOT_SERVING
         assert service.figures()["butler_backlog_known{}"] == 0
-    with served("butler_registry", tmp_path, DATABASE=postgres_database) as service:
+    probes = f"127.0.0.1:{free_ports(1)[0]}"
+    with served("butler_registry", tmp_path, DATABASE=postgres_database, HEALTH_ADDRESS=probes) as service:
         assert health(service.address, _REGISTRY) == _SERVING
+        assert health(probes, _REGISTRY) == health(probes, "") == _SERVING
 
 
 def test_metrics_are_off_unless_a_port_is_given(tmp_path: Path) -> None:

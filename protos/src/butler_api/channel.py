@@ -32,6 +32,8 @@ _Response = TypeVar("_Response")
 _Stub = TypeVar("_Stub")
 
 _SERVICE_CONFIG = {
+    # A name that stands for several replicas, as that of a headless Service of Kubernetes does, means all of them.
+    "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
             # Every method: reads are harmless to repeat, and mutations carry ids by which a repeat is known.
@@ -44,7 +46,7 @@ _SERVICE_CONFIG = {
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
         }
-    ]
+    ],
 }
 _MESSAGE_BYTES = Limits().message_bytes
 _OPTIONS = [

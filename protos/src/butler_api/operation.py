@@ -30,6 +30,9 @@ class Operation:
         0 for any age. A tenth is added or taken at random.
     connection_age_grace_seconds
         How long calls on such a connection may still take; 0 for as long as they need.
+    health_address
+        A second ``host:port`` where nothing but health is answered, in plaintext, since the probes of Kubernetes speak
+        no TLS; empty for none.
     watch_waiting
         Is given a function that tells how many calls wait for a worker.
     """
@@ -39,6 +42,7 @@ class Operation:
     readiness: Readiness | None = None
     connection_age_seconds: float = 0.0
     connection_age_grace_seconds: float = 0.0
+    health_address: str = ""
     watch_waiting: Callable[[Callable[[], int]], None] = field(default=lambda waiting: None)
 
     @property

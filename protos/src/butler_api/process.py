@@ -64,6 +64,8 @@ class ServiceSettings(BaseSettings):
         ``text`` for people, ``json`` for collectors.
     log_calls
         Whether each call gets a line in the log when it has ended.
+    health_address
+        A second ``host:port`` where health is answered in plaintext, and nothing else; for probes that speak no TLS.
     metrics_port, metrics_host
         Where Prometheus may ask for figures, at ``/metrics``; port 0 takes a free one, and without a port nobody may.
         There is neither encryption nor any check of who asks, so it is this machine only unless a host is given.
@@ -83,6 +85,7 @@ class ServiceSettings(BaseSettings):
     grace_seconds: float = Field(20.0, ge=0)
     log_format: Literal["text", "json"] = "text"
     log_calls: bool = False
+    health_address: str = ""
     metrics_port: int | None = Field(None, ge=0, le=65_535)
     metrics_host: str = "127.0.0.1"
     drain_seconds: float = Field(0.0, ge=0, le=600)
@@ -192,6 +195,7 @@ def operation_of(
         readiness=readiness,
         connection_age_seconds=settings.connection_age_seconds,
         connection_age_grace_seconds=settings.connection_age_grace_seconds,
+        health_address=settings.health_address,
         watch_waiting=metrics.watch_waiting if metrics is not None else lambda waiting: None,
     )
 

@@ -55,6 +55,7 @@ class ServiceServer:
     ) -> None:
         self.address = address
         self._server = server
+        self._health_server = _health_server(checks, operation.health_address)
         self._health = checks
         self._pools = pools
         self._services = tuple(services)
@@ -64,6 +65,8 @@ class ServiceServer:
         """Begin to answer."""
         if self._readiness is not None:
             self._readiness.start(self._tell)
+        if self._health_server is not None:
+            self._health_server.start()
         self._server.start()
 
     def drain(self) -> None:
@@ -76,6 +79,8 @@ class ServiceServer:
         """Refuse new calls, give those under way ``grace`` seconds to finish, and return when they have."""
         self.drain()
         self._server.stop(grace).wait()
+        if self._health_server is not None:
+            self._health_server.stop(None).wait()
         for pool in self._pools:
             pool.shutdown(wait=False)
 
@@ -186,6 +191,16 @@ def _add_health(
         checks.set(name, _SERVING if readiness is None else _NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     return checks
+
+
+def _health_server(checks: health.HealthServicer, address: str) -> grpc.Server | None:
+    """Return a server that answers nothing but health, by the threads that do so in the other one."""
+    if not address:
+        return None
+    server = grpc.server(ThreadPoolExecutor(1, thread_name_prefix="health"))
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    _bind(server, address)
+    return server
 
 
 def _bind(server: grpc.Server, address: str) -> str:
