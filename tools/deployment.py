@@ -99,7 +99,7 @@ def _name(each: Mapping[str, Any]) -> str:
 
 
 def _is_test(each: Mapping[str, Any]) -> bool:
-    return each["metadata"].get("annotations", {}).get("helm.sh/hook") == "test"
+    return bool(each["metadata"].get("annotations", {}).get("helm.sh/hook") == "test")
 
 
 def _without_helm(each: dict[str, Any]) -> dict[str, Any]:

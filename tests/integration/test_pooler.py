@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -145,9 +144,8 @@ def call_from_many_clients(address: str, rounds: int) -> int:
         ]
         stubs = [CollectionServiceStub(channel) for channel in channels]
         for _ in range(rounds):
-            futures: list[Future[object]] = [
-                stub.ListCollections.future(request, timeout=60, wait_for_ready=True)  # type: ignore[attr-defined]
-                for stub in stubs
+            futures = [
+                stub.ListCollections.future(request, timeout=60, wait_for_ready=True) for stub in stubs
             ]
             for future in futures:
                 future.result(60)

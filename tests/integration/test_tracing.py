@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import grpc
@@ -68,7 +69,8 @@ def collector() -> Iterator[tuple[Collector, str]]:
     """Give a collector and its address."""
     server = grpc.server(ThreadPoolExecutor(2))
     made = Collector()
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(made, server)
+    add: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
+    add(made, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield made, f"http://127.0.0.1:{port}"
