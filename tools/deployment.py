@@ -7,8 +7,19 @@ is compared with the schemas of Kubernetes, and was never applied.
 
 from __future__ import annotations
 
-__all__ = ["GOLDEN", "NAMESPACE", "VALUES", "VERSIONS", "objects_of", "rendered_files", "validate"]
+__all__ = [
+    "DIGEST",
+    "GOLDEN",
+    "NAMESPACE",
+    "VALUES",
+    "VERSIONS",
+    "objects_of",
+    "rendered_files",
+    "sources_digest",
+    "validate",
+]
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -22,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CHART = ROOT / "deploy/helm/butler"
 VALUES = ROOT / "deploy/helm/values"
 GOLDEN = ROOT / "deploy/rendered"
+DIGEST = GOLDEN / "sources.sha256"
 KUSTOMIZE = ROOT / "deploy/kustomize"
 TOOLS = ROOT / "build/tools"
 
@@ -53,6 +65,19 @@ def rendered_files() -> Mapping[Path, str]:
     ]
     files[KUSTOMIZE / "monitoring/monitoring.yaml"] = _dumped(map(_without_helm, monitoring))
     return files
+
+
+def sources_digest() -> str:
+    """Return a digest of all that the rendered files are made from, and of those files.
+
+    It is kept with them, so that a test without Helm notices when one was changed and not the other.
+    """
+    digest = hashlib.sha256()
+    places = [CHART, VALUES, GOLDEN, KUSTOMIZE / "base/butler.yaml", KUSTOMIZE / "monitoring/monitoring.yaml"]
+    files = [file for place in places for file in (place.rglob("*") if place.is_dir() else [place])]
+    for file in sorted(file for file in files if file.is_file() and file != DIGEST):
+        digest.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def objects_of(text: str) -> list[dict[str, Any]]:
@@ -119,6 +144,7 @@ def render() -> int:
     for path, content in rendered_files().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
+    DIGEST.write_text(f"{sources_digest()}\n")
     return 0
 
 

@@ -26,7 +26,18 @@ from butler_model.grants import TokenSigner
 from butler_registry.application import RegistryApplication
 from butler_registry.config import RegistrySettings
 from butler_registry.metrics import PoolCollector, RepositoryCollector
-from tools.deployment import CHART, EXAMPLES, GOLDEN, KUSTOMIZE, ROOT, VALUES, objects_of, validate
+from tools.deployment import (
+    CHART,
+    DIGEST,
+    EXAMPLES,
+    GOLDEN,
+    KUSTOMIZE,
+    ROOT,
+    VALUES,
+    objects_of,
+    sources_digest,
+    validate,
+)
 
 _METRIC = re.compile(r"\b(?:butler|process)_[a-z0-9_]+\b")
 _OF_SECURITY = {"allow_plaintext", "authentication", "registry_tls", "tls"}
@@ -246,6 +257,10 @@ _BAD: dict[str, dict[str, Any]] = {
 def test_bad_values_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
         check_values(values)
+
+
+def test_what_is_rendered_is_of_the_chart_as_it_is() -> None:
+    assert DIGEST.read_text().strip() == sources_digest(), "run make deploy-render"
 
 
 def test_what_is_named_in_kustomize_is_there() -> None:
