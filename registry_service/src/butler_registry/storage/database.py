@@ -42,6 +42,7 @@ from butler_model.errors import (
     StoreFullError,
 )
 
+from .kept_connections import KeptConnections
 from .statement_spans import trace_statements, tracing_is_set_up
 
 _SQLITE_BUSY_MILLISECONDS = 20_000
@@ -154,6 +155,7 @@ class Database:
             trace_statements(engine)
         options = {"isolation_level": "READ COMMITTED"} if engine.dialect.name == "postgresql" else {}
         self._writing = engine.execution_options(butler_writing=True, **options)
+        self._kept = KeptConnections(engine)
 
     @property
     def is_postgresql(self) -> bool:
@@ -169,8 +171,19 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """Give a connection for reading. On PostgreSQL every statement has a snapshot of its own."""
         # A read is one statement or tolerates two: no BEGIN and COMMIT around it.
-        with catalogued(), self.engine.connect() as connection:
-            yield connection
+        with catalogued():
+            taken = self._kept.take()
+            try:
+                yield taken[1]
+            except DBAPIError:
+                taken[1].close()
+                # Where one is broken, the others may be.
+                self._kept.close()
+                raise
+            except BaseException:
+                taken[1].close()
+                raise
+            self._kept.give_back(taken)
 
     @contextmanager
     def single_statement(self) -> Iterator[Connection]:
@@ -184,6 +197,7 @@ class Database:
 
         A statement that is cancelled ends with `ServiceUnavailableError`, for which nobody waits any more.
         """
+        self._kept.make_room()
         engine = self.engine
         if self.is_postgresql:
             engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -207,12 +221,14 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give a connection in a transaction that commits at the end, or rolls back if the block raises."""
+        self._kept.make_room()
         with catalogued(), self._writing.begin() as connection:
             yield connection
 
     @contextmanager
     def beginning(self) -> Iterator[Connection]:
         """Give a connection in a transaction that whoever takes it commits; it is rolled back otherwise."""
+        self._kept.make_room()
         with catalogued(), self._writing.connect() as connection:
             connection.begin()
             yield connection
@@ -222,10 +238,13 @@ class Database:
         """How many connections there are now."""
         pool = self.engine.pool
         assert isinstance(pool, QueuePool)
-        return PoolUse(pool.checkedout(), pool.checkedin(), pool.size())
+        kept = len(self._kept)
+        # To the pool, those that are kept between reads are in use.
+        return PoolUse(max(pool.checkedout() - kept, 0), pool.checkedin() + kept, pool.size())
 
     def close(self) -> None:
-        """Close all pooled connections."""
+        """Close all connections that nobody uses."""
+        self._kept.close()
         self.engine.dispose()
 
 
