@@ -34,8 +34,9 @@ def serve(library: Library) -> None:
         request = json.loads(line)
         try:
             answer = getattr(state, request.pop("do"))(**request)
-        except Exception:  # noqa: BLE001 - the other process reports it
-            answer = {"error": traceback.format_exc()}
+        except Exception as error:  # noqa: BLE001 - the other process reports it
+            traceback.print_exc()
+            answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers)
 
 
@@ -59,10 +60,10 @@ class _State:
         gc.collect()
         gc.freeze()
         began = time.perf_counter()
-        result = call()
+        result = call.timed()
         seconds = time.perf_counter() - began
         gc.unfreeze()
-        return {"seconds": seconds, "answer": digest(result)}
+        return {"seconds": seconds, "answer": digest(call.outcome() if call.outcome else result)}
 
     def get_for(self, seconds: float, seed: int) -> dict[str, Any]:
         """Get one dataset after the other for some time."""
@@ -77,4 +78,7 @@ class _State:
     def memory(self) -> dict[str, Any]:
         status = Path("/proc/self/status").read_text()
         fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-        return {"rss_mib": int(fields["VmRSS"].split()[0]) / 1024, "peak_mib": int(fields["VmHWM"].split()[0]) / 1024}
+        return {
+            "rss_mib": int(fields["VmRSS"].split()[0]) / 1024,
+            "peak_mib": int(fields["VmHWM"].split()[0]) / 1024,
+        }

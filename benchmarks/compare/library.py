@@ -40,14 +40,17 @@ class Place:
 
     def other(self, name: str) -> Place:
         """Return the place of another repository beside this one, on the same database."""
-        return Place(f"{self.root}_{name}", self.database, f"{self.artifacts}_{name}" if self.artifacts else "")
+        return Place(
+            f"{self.root}_{name}", self.database, f"{self.artifacts}_{name}" if self.artifacts else ""
+        )
 
 
 class Library(Protocol):
     """One of the two libraries, of whose types only those are used that both have under the same name."""
 
-    types: Any
-    """Module with ``CollectionType``, ``DatasetRef``, ``DatasetType``, ``DataCoordinate`` and ``FileDataset``."""
+    @property
+    def types(self) -> Any:
+        """Module with ``CollectionType``, ``DatasetRef``, ``DatasetType``, ``DataCoordinate`` and ``FileDataset``."""
 
     def make(self, place: Place) -> None:
         """Make an empty repository that keeps `STORAGE_CLASS` as JSON."""
@@ -61,10 +64,15 @@ class Library(Protocol):
     def put_many(self, butler: Any, items: Sequence[tuple[Any, str, Mapping[str, Any]]], run: str) -> None:
         """Put datasets, all or none."""
 
+    def get_by_ref(self, butler: Any, ref: Any) -> Any:
+        """Get the dataset of a resolved ref, wherever it is."""
+
     def get_many(self, butler: Any, refs: Sequence[Any]) -> list[Any]:
         """Get datasets."""
 
-    def register(self, butler: Any, dataset_type: Any, data_ids: Sequence[Mapping[str, Any]], run: str) -> None:
+    def register(
+        self, butler: Any, dataset_type: Any, data_ids: Sequence[Mapping[str, Any]], run: str
+    ) -> None:
         """Register datasets without artifacts."""
 
     def prune_and_return(self, butler: Any, refs: Iterable[Any]) -> None:

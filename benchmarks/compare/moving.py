@@ -14,7 +14,7 @@ from .survey import RUN, TYPE, Subject, describe
 
 def export(subject: Subject, n: int, round: int) -> Call:
     directory, refs = _directory(subject, f"export_{n}_{round}"), subject.refs(n=n)
-    return lambda: _export(subject, directory, refs)
+    return Call(lambda: _export(subject, directory, refs), lambda: len(list(directory.rglob("*.json"))))
 
 
 def import_(subject: Subject, n: int, round: int) -> Call:
@@ -26,7 +26,7 @@ def import_(subject: Subject, n: int, round: int) -> Call:
         subject.library.import_(target, str(directory))
         return list(target.query_datasets(TYPE, RUN, limit=None))
 
-    return call
+    return Call(call)
 
 
 def transfer_from(subject: Subject, n: int, round: int) -> Call:
@@ -36,7 +36,7 @@ def transfer_from(subject: Subject, n: int, round: int) -> Call:
     def call() -> list[Any]:
         return list(target.transfer_from(subject.butler, refs, transfer="copy"))
 
-    return call
+    return Call(call)
 
 
 def _export(subject: Subject, directory: Path, refs: list[Any]) -> None:

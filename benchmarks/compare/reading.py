@@ -20,65 +20,67 @@ def open_repository(subject: Subject, n: int, round: int) -> Call:
             butler.close()
         return opened
 
-    return call
+    return Call(call)
 
 
 def get(subject: Subject, n: int, round: int) -> Call:
     ids, butler = subject.scattered(n, round), subject.butler
-    return lambda: [butler.get(TYPE, each) for each in ids]
+    return Call(lambda: [butler.get(TYPE, each) for each in ids])
 
 
 def get_by_ref(subject: Subject, n: int, round: int) -> Call:
-    refs, butler = _some_refs(subject, n, round), subject.butler
-    return lambda: [butler.get(ref) for ref in refs]
+    refs, library = _some_refs(subject, n, round), subject.library
+    return Call(lambda: [library.get_by_ref(subject.butler, ref) for ref in refs])
 
 
 def get_many(subject: Subject, n: int, round: int) -> Call:
     refs = _some_refs(subject, n, round)
-    return lambda: subject.library.get_many(subject.butler, refs)
+    return Call(lambda: subject.library.get_many(subject.butler, refs))
 
 
 def get_deferred(subject: Subject, n: int, round: int) -> Call:
     ids, butler = subject.scattered(n, round), subject.butler
-    return lambda: [butler.getDeferred(TYPE, each).get() for each in ids]
+    return Call(lambda: [butler.getDeferred(TYPE, each).get() for each in ids])
 
 
 def exists(subject: Subject, n: int, round: int) -> Call:
     ids, butler = subject.scattered(n, round), subject.butler
-    return lambda: [bool(butler.exists(TYPE, each)) for each in ids]
+    return Call(lambda: [bool(butler.exists(TYPE, each)) for each in ids])
 
 
 def stored_many(subject: Subject, n: int, round: int) -> Call:
     refs, butler = _some_refs(subject, n, round), subject.butler
-    return lambda: list(butler.stored_many(refs).values())
+    return Call(lambda: list(butler.stored_many(refs).values()))
 
 
 def find(subject: Subject, n: int, round: int) -> Call:
     ids, butler = subject.scattered(n, round), subject.butler
-    return lambda: [butler.find_dataset(TYPE, each) for each in ids]
+    return Call(lambda: [butler.find_dataset(TYPE, each) for each in ids])
 
 
 def expand(subject: Subject, n: int, round: int) -> Call:
     ids, registry = subject.scattered(n, round), subject.butler.registry
-    return lambda: [registry.expandDataId(each) for each in ids]
+    return Call(lambda: [registry.expandDataId(each) for each in ids])
 
 
 def list_all(subject: Subject, n: int, round: int) -> Call:
-    return lambda: list(subject.butler.query_datasets(TYPE, "*", find_first=False, limit=None))
+    return Call(lambda: list(subject.butler.query_datasets(TYPE, "*", find_first=False, limit=None)))
 
 
 def list_run(subject: Subject, n: int, round: int) -> Call:
     run = f"{RUN}/{n}" if n < subject.filled else RUN
-    return lambda: list(subject.butler.query_datasets(TYPE, run, limit=None))
+    return Call(lambda: list(subject.butler.query_datasets(TYPE, run, limit=None)))
 
 
 def list_chain(subject: Subject, n: int, round: int) -> Call:
-    return lambda: list(subject.butler.query_datasets(TYPE, CHAIN, find_first=True, limit=None))
+    return Call(lambda: list(subject.butler.query_datasets(TYPE, CHAIN, find_first=True, limit=None)))
 
 
 def list_data_ids(subject: Subject, n: int, round: int) -> Call:
     where = f"instrument = '{INSTRUMENT}' AND exposure < {subject.visits}"
-    return lambda: list(subject.butler.query_data_ids(["exposure", "detector"], where=where, limit=None))
+    return Call(
+        lambda: list(subject.butler.query_data_ids(["exposure", "detector"], where=where, limit=None))
+    )
 
 
 def select(subject: Subject, n: int, round: int) -> Call:
@@ -86,7 +88,9 @@ def select(subject: Subject, n: int, round: int) -> Call:
         f"instrument = '{INSTRUMENT}' AND visit = {(round * n + i) * 31 % subject.visits} AND detector < 10"
         for i in range(n)
     ]
-    return lambda: [ref for where in queries for ref in subject.butler.query_datasets(TYPE, RUN, where=where)]
+    return Call(
+        lambda: [ref for where in queries for ref in subject.butler.query_datasets(TYPE, RUN, where=where)]
+    )
 
 
 def count(subject: Subject, n: int, round: int) -> Call:
@@ -97,11 +101,11 @@ def count(subject: Subject, n: int, round: int) -> Call:
                 counts.append(query.datasets(TYPE, RUN).count())
         return counts
 
-    return call
+    return Call(call)
 
 
 def _some_refs(subject: Subject, n: int, round: int) -> list[Any]:
-    refs = sorted(subject.refs(), key=lambda ref: (ref.dataId["visit"], ref.dataId["detector"]))
+    refs = subject.refs()
     return [refs[(round * n + i) * 7919 % len(refs)] for i in range(n)]
 
 

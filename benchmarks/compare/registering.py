@@ -5,8 +5,10 @@ from __future__ import annotations
 
 __all__ = ["OPERATIONS"]
 
+from typing import Any
+
 from .call import Call, Prepare
-from .survey import CALIBRATION, CALIBRATION_RUN, OTHER, TYPE, Subject, data_ids, visit
+from .survey import CALIBRATION, CALIBRATION_RUN, INSTRUMENT, OTHER, TYPE, Subject, data_ids, visit
 
 _DAY = 86_400 * 10**9
 _START = 18_262 * _DAY
@@ -16,39 +18,52 @@ _FIRST_NEW_VISIT = 1_000_000
 def insert_records(subject: Subject, n: int, round: int) -> Call:
     first = _FIRST_NEW_VISIT + (round + 10 * n) * 10_000
     records = [visit(subject, first + i) for i in range(n)]
-    return lambda: subject.butler.registry.insertDimensionData("visit", *records)
+    where = f"instrument = '{INSTRUMENT}' AND visit >= {first} AND visit < {first + n}"
+    return Call(
+        lambda: subject.butler.registry.insertDimensionData("visit", *records),
+        lambda: subject.butler.query_data_ids("visit", where=where, limit=None),
+    )
 
 
 def register(subject: Subject, n: int, round: int) -> Call:
     run = f"register/{n}/{round}"
     subject.butler.registry.registerRun(run)
     of_type, ids = subject.butler.get_dataset_type(OTHER), data_ids(subject, n)
-    return lambda: subject.library.register(subject.butler, of_type, ids, run)
+    return Call(
+        lambda: subject.library.register(subject.butler, of_type, ids, run), lambda: subject.refs(OTHER, run)
+    )
 
 
 def associate(subject: Subject, n: int, round: int) -> Call:
     name = f"tag/{n}/{round}"
     subject.butler.collections.register(name, subject.library.types.CollectionType.TAGGED)
     refs = subject.refs(TYPE, n=n)
-    return lambda: subject.butler.registry.associate(name, refs)
+    return Call(lambda: subject.butler.registry.associate(name, refs), lambda: subject.refs(TYPE, name))
 
 
 def certify(subject: Subject, n: int, round: int) -> Call:
     name, refs = _calibration(subject, f"certify/{n}/{round}"), subject.refs(CALIBRATION, CALIBRATION_RUN, n)
     timespan = subject.library.timespan(_START, _START + 10 * _DAY)
-    return lambda: subject.butler.registry.certify(name, refs, timespan)
+    return Call(
+        lambda: subject.butler.registry.certify(name, refs, timespan), lambda: _certified(subject, name)
+    )
 
 
 def decertify(subject: Subject, n: int, round: int) -> Call:
-    name, refs = (
-        _calibration(subject, f"decertify/{n}/{round}"),
-        subject.refs(CALIBRATION, CALIBRATION_RUN, n),
-    )
+    name = _calibration(subject, f"decertify/{n}/{round}")
+    refs = subject.refs(CALIBRATION, CALIBRATION_RUN, n)
     registry, timespan = subject.butler.registry, subject.library.timespan
     registry.certify(name, refs, timespan(_START, _START + 10 * _DAY))
     # Its middle: every row is cut, and another one made.
     middle = timespan(_START + 2 * _DAY, _START + 3 * _DAY)
-    return lambda: registry.decertify(name, CALIBRATION, middle)
+    return Call(lambda: registry.decertify(name, CALIBRATION, middle), lambda: _certified(subject, name))
+
+
+def _certified(subject: Subject, name: str) -> list[Any]:
+    """Return what is found at two times, since the older library lists no associations of such collections."""
+    days = [subject.library.timespan(_START + day * _DAY, _START + day * _DAY + 1) for day in (2, 5)]
+    find, some = subject.butler.find_dataset, data_ids(subject, 20)
+    return [find(CALIBRATION, each, collections=[name], timespan=day) for each in some for day in days]
 
 
 def _calibration(subject: Subject, name: str) -> str:

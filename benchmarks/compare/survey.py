@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lsst.sphgeom import ConvexPolygon, LonLat, UnitVector3d
+
 from .library import STORAGE_CLASS, Library, Place
 
 INSTRUMENT = "BenchCam"
@@ -19,6 +21,8 @@ RUN = "bench/run"
 TYPE, OTHER, CALIBRATION = "bench_metric", "bench_other", "bench_calibration"
 DIMENSIONS = ("instrument", "visit", "detector")
 CHAIN, OLDER_RUN, CALIBRATION_RUN = "bench/chain", "bench/older", "bench/calibrations"
+WITH_REGION = 1_000
+"""Of how many datasets the region is known."""
 
 _NIGHT = 20_250_101
 _NIGHT_BEGINS = 1_735_700_000 * 10**9
@@ -59,8 +63,11 @@ class Subject:
 
     def refs(self, dataset_type: str = TYPE, collection: str = RUN, n: int | None = None) -> list[Any]:
         """Return refs of datasets that there are."""
-        found = self.butler.query_datasets(dataset_type, collection, find_first=False, limit=None)
-        return list(found if n is None else found[:n])
+        found = self.butler.query_datasets(
+            dataset_type, collection, find_first=False, limit=None, explain=False
+        )
+        found = sorted(found, key=lambda ref: (ref.dataId["visit"], ref.dataId["detector"]))
+        return found if n is None else found[:n]
 
     def get(self, number: int) -> Any:
         """Get a dataset by its data ID."""
@@ -127,13 +134,17 @@ def describe(subject: Subject, filled: int) -> None:
     camera = {"instrument": INSTRUMENT}
     visits = filled // DETECTORS
     most = 10**8
-    insert("instrument", {"name": INSTRUMENT, "visit_max": most, "exposure_max": most, "detector_max": DETECTORS})
+    insert(
+        "instrument", {"name": INSTRUMENT, "visit_max": most, "exposure_max": most, "detector_max": DETECTORS}
+    )
     insert("physical_filter", {**camera, "name": "Bench-r", "band": "r"})
     insert("day_obs", {**camera, "id": _NIGHT})
     insert("group", *({**camera, "name": f"g{number}"} for number in range(visits)))
     insert("detector", *({**camera, "id": i, "full_name": f"D{i:03d}"} for i in range(DETECTORS)))
     insert("exposure", *(exposure(subject, number) for number in range(visits)))
     insert("visit", *(visit(subject, number) for number in range(visits)))
+    # The older library exports no dataset of a visit and a detector without one.
+    insert("visit_detector_region", *(_region(subject, number) for number in range(min(filled, WITH_REGION))))
     types = subject.library.types
     for name, is_calibration in ((TYPE, False), (OTHER, False), (CALIBRATION, True)):
         subject.butler.registry.registerDatasetType(
@@ -172,6 +183,13 @@ def _observation(subject: Subject, number: int) -> dict[str, Any]:
         "exposure_time": 30.0,
         "timespan": subject.library.timespan(begin, begin + _EXPOSURE),
     }
+
+
+def _region(subject: Subject, number: int) -> dict[str, Any]:
+    ra, dec = number % DETECTORS / 10, number // DETECTORS / 10
+    corners = [(ra, dec), (ra + 0.1, dec), (ra + 0.1, dec + 0.1), (ra, dec + 0.1)]
+    points = [UnitVector3d(LonLat.fromDegrees(*corner)) for corner in corners]
+    return {**subject.data_id(number), "region": ConvexPolygon(points)}
 
 
 def _register(subject: Subject, run: str, dataset_type: str, n: int) -> None:

@@ -21,7 +21,10 @@ _JSON = "lsst.daf.butler.formatters.json.JsonFormatter"
 class Theirs:
     """The current release of ``lsst-daf-butler``, in process or through its server."""
 
-    types = lsst.daf.butler
+    @property
+    def types(self) -> Any:
+        """The module with the types."""
+        return lsst.daf.butler
 
     def make(self, place: Place) -> None:
         """Make an empty repository."""
@@ -51,11 +54,17 @@ class Theirs:
             for content, dataset_type, data_id in items:
                 butler.put(content, dataset_type, data_id, run=run)
 
+    def get_by_ref(self, butler: Any, ref: Any) -> Any:
+        """Get a dataset without a search of collections."""
+        return butler.get(ref)
+
     def get_many(self, butler: Any, refs: Sequence[Any]) -> list[Any]:
         """Get datasets one by one, since there is no call for many."""
         return [butler.get(ref) for ref in refs]
 
-    def register(self, butler: Any, dataset_type: Any, data_ids: Sequence[Mapping[str, Any]], run: str) -> None:
+    def register(
+        self, butler: Any, dataset_type: Any, data_ids: Sequence[Mapping[str, Any]], run: str
+    ) -> None:
         """Register datasets."""
         butler.registry.insertDatasets(dataset_type, data_ids, run)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["OPERATIONS"]
 
 import time
+from typing import Any
 
 from .call import Call, Prepare
 from .survey import OTHER, Subject
@@ -22,51 +23,62 @@ def put(subject: Subject, n: int, round: int) -> Call:
     def call() -> list[object]:
         return [butler.put(content, OTHER, data_id, run=run) for content, data_id in items]
 
-    return call
+    return Call(call)
 
 
 def put_many(subject: Subject, n: int, round: int) -> Call:
     run = f"put_many/{n}/{round}"
     subject.butler.registry.registerRun(run)
     items = [(subject.payload(i), OTHER, subject.data_id(i)) for i in range(n)]
-    return lambda: subject.library.put_many(subject.butler, items, run)
+    return Call(lambda: subject.library.put_many(subject.butler, items, run), lambda: _contents(subject, run))
 
 
 def ingest_direct(subject: Subject, n: int, round: int) -> Call:
-    files = subject.to_ingest(n, f"direct/{n}/{round}")
-    return lambda: subject.butler.ingest(*files, transfer="direct")
+    run = f"direct/{n}/{round}"
+    files = subject.to_ingest(n, run)
+    return Call(lambda: subject.butler.ingest(*files, transfer="direct"), lambda: _contents(subject, run))
 
 
 def ingest_copy(subject: Subject, n: int, round: int) -> Call:
-    files = subject.to_ingest(n, f"copy/{n}/{round}")
-    return lambda: subject.butler.ingest(*files, transfer="copy")
+    run = f"copy/{n}/{round}"
+    files = subject.to_ingest(n, run)
+    return Call(lambda: subject.butler.ingest(*files, transfer="copy"), lambda: _contents(subject, run))
 
 
 def prune(subject: Subject, n: int, round: int) -> Call:
-    refs = subject.stored(n, f"prune/{n}/{round}")
-
-    def call() -> None:
-        subject.butler.pruneDatasets(refs, purge=True, unstore=True, disassociate=True)
-
-    return call
+    run = f"prune/{n}/{round}"
+    refs = subject.stored(n, run)
+    return Call(
+        lambda: subject.butler.pruneDatasets(refs, purge=True, unstore=True), lambda: subject.refs(OTHER, run)
+    )
 
 
 def prune_and_return(subject: Subject, n: int, round: int) -> Call:
-    refs = subject.stored(n, f"prune_and_return/{n}/{round}")
-    return lambda: subject.library.prune_and_return(subject.butler, refs)
+    run = f"prune_and_return/{n}/{round}"
+    refs = subject.stored(n, run)
+    return Call(
+        lambda: subject.library.prune_and_return(subject.butler, refs), lambda: subject.refs(OTHER, run)
+    )
 
 
 def remove_runs(subject: Subject, n: int, round: int) -> Call:
     run = f"remove/{n}/{round}"
     subject.stored(n, run)
-    return lambda: subject.butler.removeRuns([run])
+    return Call(
+        lambda: subject.butler.removeRuns([run]), lambda: sorted(subject.butler.collections.query("remove/*"))
+    )
 
 
 def empty_trash(subject: Subject, n: int, round: int) -> Call:
     subject.library.empty_trash(subject.butler)
     subject.library.trash(subject.butler, subject.stored(n, f"trash/{n}/{round}"))
     time.sleep(_DUE_SECONDS)
-    return lambda: subject.library.empty_trash(subject.butler)
+    return Call(lambda: subject.library.empty_trash(subject.butler), lambda: None)
+
+
+def _contents(subject: Subject, run: str) -> list[Any]:
+    refs = subject.refs(OTHER, run)
+    return [*refs, *(subject.library.get_by_ref(subject.butler, ref) for ref in refs[:20])]
 
 
 OPERATIONS: dict[str, Prepare] = {
