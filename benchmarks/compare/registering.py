@@ -8,10 +8,21 @@ __all__ = ["OPERATIONS"]
 from typing import Any
 
 from .call import Call, Prepare
-from .survey import CALIBRATION, CALIBRATION_RUN, INSTRUMENT, OTHER, TYPE, Subject, data_ids, visit
+from .survey import (
+    CALIBRATION,
+    CALIBRATION_RUN,
+    INSTRUMENT,
+    NIGHT_BEGINS,
+    OTHER,
+    TYPE,
+    Subject,
+    data_ids,
+    visit,
+)
 
 _DAY = 86_400 * 10**9
-_START = 18_262 * _DAY
+_SEEN = (NIGHT_BEGINS, NIGHT_BEGINS + _DAY)
+_VALID = (NIGHT_BEGINS - 10 * _DAY, NIGHT_BEGINS + 10 * _DAY)
 _FIRST_NEW_VISIT = 1_000_000
 
 
@@ -43,7 +54,7 @@ def associate(subject: Subject, n: int, round: int) -> Call:
 
 def certify(subject: Subject, n: int, round: int) -> Call:
     name, refs = _calibration(subject, f"certify/{n}/{round}"), subject.refs(CALIBRATION, CALIBRATION_RUN, n)
-    timespan = subject.library.timespan(_START, _START + 10 * _DAY)
+    timespan = subject.library.timespan(*_VALID)
     return Call(
         lambda: subject.butler.registry.certify(name, refs, timespan), lambda: _certified(subject, name)
     )
@@ -53,17 +64,17 @@ def decertify(subject: Subject, n: int, round: int) -> Call:
     name = _calibration(subject, f"decertify/{n}/{round}")
     refs = subject.refs(CALIBRATION, CALIBRATION_RUN, n)
     registry, timespan = subject.butler.registry, subject.library.timespan
-    registry.certify(name, refs, timespan(_START, _START + 10 * _DAY))
+    registry.certify(name, refs, timespan(*_VALID))
     # Its middle: every row is cut, and another one made.
-    middle = timespan(_START + 2 * _DAY, _START + 3 * _DAY)
+    middle = timespan(*_SEEN)
     return Call(lambda: registry.decertify(name, CALIBRATION, middle), lambda: _certified(subject, name))
 
 
 def _certified(subject: Subject, name: str) -> list[Any]:
-    """Return what is found at two times, since the older library lists no associations of such collections."""
-    days = [subject.library.timespan(_START + day * _DAY, _START + day * _DAY + 1) for day in (2, 5)]
-    find, some = subject.butler.find_dataset, data_ids(subject, 20)
-    return [find(CALIBRATION, each, collections=[name], timespan=day) for each in some for day in days]
+    """Return what is found, since the older library lists no associations of such collections."""
+    # It looks for what is valid at the time of the visit as well.
+    time, find = subject.library.timespan(*_SEEN), subject.butler.find_dataset
+    return [find(CALIBRATION, each, collections=[name], timespan=time) for each in data_ids(subject, 20)]
 
 
 def _calibration(subject: Subject, name: str) -> str:

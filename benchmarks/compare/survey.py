@@ -3,7 +3,18 @@
 
 from __future__ import annotations
 
-__all__ = ["CALIBRATION", "DETECTORS", "INSTRUMENT", "OTHER", "RUN", "TYPE", "Subject", "attach", "prepare"]
+__all__ = [
+    "CALIBRATION",
+    "DETECTORS",
+    "INSTRUMENT",
+    "NIGHT_BEGINS",
+    "OTHER",
+    "RUN",
+    "TYPE",
+    "Subject",
+    "attach",
+    "prepare",
+]
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,7 +36,7 @@ WITH_REGION = 1_000
 """Of how many datasets the region is known."""
 
 _NIGHT = 20_250_101
-_NIGHT_BEGINS = 1_735_700_000 * 10**9
+NIGHT_BEGINS = 1_735_700_000 * 10**9
 _EXPOSURE = 30 * 10**9
 
 
@@ -174,7 +185,7 @@ def data_ids(subject: Subject, n: int) -> Sequence[Mapping[str, Any]]:
 
 
 def _observation(subject: Subject, number: int) -> dict[str, Any]:
-    begin = _NIGHT_BEGINS + number * _EXPOSURE
+    begin = NIGHT_BEGINS + number * _EXPOSURE
     return {
         "instrument": INSTRUMENT,
         "id": number,

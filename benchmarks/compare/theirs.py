@@ -86,7 +86,8 @@ class Theirs:
 
 
 def _time(nsec: int) -> astropy.time.Time:
-    return astropy.time.Time(nsec / 1e9, format="unix_tai", scale="tai")
+    seconds, rest = divmod(nsec, 10**9)
+    return astropy.time.Time(seconds, rest / 1e9, format="unix_tai", scale="tai")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,13 @@ _ANNOUNCEMENT = re.compile(rb"^\w+ listening on (\S+)$", re.MULTILINE)
 
 
 @contextmanager
-def own_services(database: str, folder: Path, *, housekeeping_seconds: float = 60.0) -> Iterator[str]:
+def own_services(
+    database: str,
+    folder: Path,
+    *,
+    housekeeping_seconds: float = 60.0,
+    stores: Mapping[str, Mapping[str, object]] | None = None,
+) -> Iterator[str]:
     """Run a datastore service and a registry service; give the ``host:port`` of the registry service.
 
     Parameters
@@ -31,9 +37,12 @@ def own_services(database: str, folder: Path, *, housekeeping_seconds: float = 6
         An existing folder for signing keys, logs and, in ``artifacts``, a folder per repository.
     housekeeping_seconds
         How long the datastore's worker waits between its rounds.
+    stores
+        For each store its name and its table in the configuration of the datastore; one in the folder if absent.
     """
     keys = new_keys(folder)
-    stores = {"main": {"root": f"{folder}/artifacts/{{repository}}", "durable": True}}
+    if stores is None:
+        stores = {"main": {"root": f"{folder}/artifacts/{{repository}}", "durable": True}}
     # Each is told where the other one is.
     registry_address = f"127.0.0.1:{free_ports(1)[0]}"
     housekeeping = {"REGISTRY": registry_address, "HOUSEKEEPING_SECONDS": str(housekeeping_seconds)}
