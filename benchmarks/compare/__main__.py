@@ -29,7 +29,7 @@ from tools.servers.process import ROOT
 from .clients import measure_clients
 from .deployments import Deployments, deployed
 from .plan import SIZES, Extent
-from .report import as_markdown, as_table, plot
+from .report import as_markdown, as_tables, plot, write_into_readme
 from .rows import Row, rows_of_turns
 from .sides import Side, started
 from .starting import measure_services, measure_starting
@@ -55,13 +55,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         with tempfile.TemporaryDirectory(prefix="butler-compare-") as folder:
             rows = _measured(Path(folder), older, extent, options.only, say)
-    console.print(as_table(rows))
+    for table in as_tables(rows):
+        console.print(table)
+    for row in rows:
+        if row.note:
+            console.print(f"{row.pair}, {row.title} ({row.n:,}): {row.note}", markup=False, highlight=False)
     about = _about(older, options.size, time.monotonic() - began)
     console.print(", ".join(f"{name} {value}" for name, value in about.items()))
     report = {"about": about, "rows": [row.as_json() for row in rows]}
     (options.output / "comparison.json").write_text(json.dumps(report, indent=1) + "\n")
     (options.output / "comparison.md").write_text(as_markdown(rows))
     plot(rows, options.output / "comparison.png")
+    if options.readme:
+        write_into_readme(ROOT, rows, about)
     console.print(
         f"Also in {os.path.relpath(options.output)}: comparison.json, comparison.md, comparison.png."
     )
@@ -111,7 +117,7 @@ def _prepared(
         if remote:
             deployments.start_remote()
         folder = deployments.folder / f"files-{name}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         side = stack.enter_context(
             started(name, deployments.older_python, deployments.folder, deployments.environment)
         )

@@ -107,7 +107,13 @@ def deployed(folder: Path, older_python: Path) -> Iterator[Deployments]:
         services = _folders(folder, "services", "services-s3")
         main = {"main": {"root": f"{folder}/artifacts/{{repository}}", "durable": True, "shared_path": True}}
         address = stack.enter_context(
-            own_services(ours, services[0], housekeeping_seconds=_NEVER, stores=main)
+            own_services(
+                ours,
+                services[0],
+                housekeeping_seconds=_NEVER,
+                stores=main,
+                ingest_roots=_folders(folder, "files-ours-grpc"),
+            )
         )
         bucket = {"main": s3_settings(s3, s3.create_bucket(), services[1])}
         address_s3 = stack.enter_context(

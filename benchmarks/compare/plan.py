@@ -18,6 +18,8 @@ class Extent:
         Datasets of the repositories in directories, and of those in buckets.
     largest
         Largest number of items of a call.
+    calls
+        Largest number of calls in a round, of operations that are about one thing.
     rounds
         How often each side has its turn.
     clients
@@ -29,14 +31,15 @@ class Extent:
     filled: int
     filled_s3: int
     largest: int
+    calls: int
     rounds: int
     clients: tuple[int, ...]
     client_seconds: float
 
 
 SIZES = {
-    "small": Extent(1_000, 200, 100, 3, (1, 4), 1.0),
-    "medium": Extent(10_000, 1_000, 10_000, 5, (1, 8, 32), 2.0),
+    "small": Extent(1_000, 200, 100, 20, 2, (1, 4), 1.0),
+    "medium": Extent(10_000, 1_000, 10_000, 100, 5, (1, 8, 32), 2.0),
 }
 
 
@@ -120,45 +123,57 @@ PAIRS = (
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An operation and the numbers of items at which it is measured."""
+    """An operation and the numbers of items at which it is measured.
+
+    Attributes
+    ----------
+    is_bulk
+        Whether the items are of one call, rather than so many calls.
+    rows
+        Whether the items are the rows of the answer.
+    """
 
     operation: str
     title: str
     sizes: tuple[int, ...]
+    is_bulk: bool = False
     rows: bool = False
-    """Whether the items are the rows of the answer, rather than so many calls or things."""
+
+    def sizes_within(self, extent: Extent) -> list[int]:
+        """Return the numbers of items that an extent allows."""
+        return sorted({min(size, extent.largest if self.is_bulk else extent.calls) for size in self.sizes})
 
 
 PLAN = (
     Step("open_repository", "open a repository", (10,)),
     Step("get", "get by data ID (1 kB)", (100,)),
     Step("get_by_ref", "get by ref", (100,)),
-    Step("get_many", "get many", (1_000,)),
+    Step("get_many", "get many", (1_000,), is_bulk=True),
     Step("get_deferred", "getDeferred, get", (100,)),
     Step("exists", "exists", (100,)),
-    Step("stored_many", "stored_many", (1_000,)),
+    Step("stored_many", "stored_many", (1_000,), is_bulk=True),
     Step("find", "find", (100,)),
     Step("expand", "expand a data ID", (100,)),
-    Step("list_all", "list all", (10_000,), rows=True),
-    Step("list_run", "list a run", (100, 1_000, 10_000), rows=True),
-    Step("list_chain", "list a chain, find first", (10_000,), rows=True),
-    Step("list_data_ids", "list exposures x detectors", (10_000,), rows=True),
+    Step("list_all", "list all", (10_000,), is_bulk=True, rows=True),
+    Step("list_run", "list a run", (100, 1_000, 10_000), is_bulk=True, rows=True),
+    Step("list_chain", "list a chain, find first", (10_000,), is_bulk=True, rows=True),
+    Step("list_data_ids", "list exposures x detectors", (10_000,), is_bulk=True, rows=True),
     Step("select", "selective query", (20,)),
     Step("count", "count", (20,)),
-    Step("insert_records", "insert dimension records", (1_000, 10_000)),
-    Step("register", "register in bulk", (1_000, 10_000)),
-    Step("associate", "associate", (1_000, 10_000)),
-    Step("certify", "certify", (1_000, 10_000)),
-    Step("decertify", "decertify", (1_000,)),
+    Step("insert_records", "insert dimension records", (1_000, 10_000), is_bulk=True),
+    Step("register", "register in bulk", (1_000, 10_000), is_bulk=True),
+    Step("associate", "associate", (1_000, 10_000), is_bulk=True),
+    Step("certify", "certify", (1_000, 10_000), is_bulk=True),
+    Step("decertify", "decertify", (1_000,), is_bulk=True),
     Step("put", "put (1 kB)", (100,)),
-    Step("put_many", "put many", (100, 1_000)),
-    Step("ingest_direct", "ingest, direct", (1_000, 10_000)),
-    Step("ingest_copy", "ingest, copy", (1_000,)),
-    Step("prune", "prune, until files are gone", (1_000,)),
-    Step("prune_and_return", "prune, until the call returns", (1_000,)),
-    Step("remove_runs", "removeRuns", (1_000,)),
-    Step("empty_trash", "empty the trash", (1_000,)),
-    Step("export", "export, copy", (1_000,)),
-    Step("import_", "import, copy", (1_000,)),
-    Step("transfer_from", "transfer_from, copy", (1_000,)),
+    Step("put_many", "put many", (100, 1_000), is_bulk=True),
+    Step("ingest_direct", "ingest, direct", (1_000, 10_000), is_bulk=True),
+    Step("ingest_copy", "ingest, copy", (1_000,), is_bulk=True),
+    Step("prune", "prune, until files are gone", (1_000,), is_bulk=True),
+    Step("prune_and_return", "prune, until the call returns", (1_000,), is_bulk=True),
+    Step("remove_runs", "removeRuns", (1_000,), is_bulk=True),
+    Step("empty_trash", "empty the trash", (1_000,), is_bulk=True),
+    Step("export", "export, copy", (1_000,), is_bulk=True),
+    Step("import_", "import, copy", (1_000,), is_bulk=True),
+    Step("transfer_from", "transfer_from, copy", (1_000,), is_bulk=True),
 )

@@ -62,7 +62,7 @@ class Turns:
         wanted = set(only)
         for step in PLAN:
             if not wanted or step.operation in wanted:
-                for n in sorted({min(size, self.extent.largest) for size in step.sizes}):
+                for n in step.sizes_within(self.extent):
                     self._take(step, n)
 
     def _take(self, step: Step, n: int) -> None:
