@@ -48,6 +48,11 @@ class Counts:
             for name, number in numbers.items():
                 setattr(self, name, getattr(self, name) + number)
 
+    def numbers(self) -> tuple[int, int, int, int]:
+        """Return calls, statements, rows and bytes."""
+        with self.lock:
+            return self.calls, self.statements, self.rows, self.bytes
+
     def reset(self) -> None:
         """Begin at zero."""
         with self.lock:
