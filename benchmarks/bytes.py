@@ -23,6 +23,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from butler.artifact_source import joined
 from butler.remote import RemoteDatastore
 from butler_api.process import read_signing_keys
 from butler_model.artifact import Grant, Operation, Receipt
@@ -67,7 +68,7 @@ class Transfers:
     def get(self, receipt: Receipt) -> bytes:
         """Return the bytes of an artifact."""
         grant = self._grant(Operation.READ, receipt.store, receipt.key, receipt.size, receipt.checksum)
-        return b"".join(self.datastore.read(grant))
+        return joined(self.datastore.read(grant))
 
     def _grant(self, operation: Operation, store: str, key: str, size: int, checksum: str) -> bytes:
         expires = int(time.time()) + 600

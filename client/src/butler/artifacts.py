@@ -14,7 +14,7 @@ from typing import Any
 from butler_model.artifact import Artifact
 from butler_model.ports import Datastore
 
-from .artifact_source import ArtifactSource, in_batches
+from .artifact_source import ArtifactSource, in_batches, joined
 from .connect import Connection
 from .readings import Reading
 
@@ -95,7 +95,7 @@ class _RangeFile(io.RawIOBase):
         wanted = min(len(buffer), self._artifact.record.size - self._position)
         if wanted <= 0:
             return 0
-        content = b"".join(self._datastore.read(self._artifact.grant, self._position, wanted))
+        content = joined(self._datastore.read(self._artifact.grant, self._position, wanted))
         buffer[: len(content)] = content
         self._position += len(content)
         return len(content)

@@ -40,6 +40,8 @@ from butler_model.errors import (
     StoreFullError,
 )
 
+from .kept_connections import KeptConnections
+
 _SQLITE_BUSY_MILLISECONDS = 20_000
 _POOL_TIMEOUT_SECONDS = 10.0
 # As long as SQLite waits for its one writer: a transaction may hold what others need for longer than a call may take.
@@ -121,6 +123,7 @@ class Database:
         self.engine = engine
         options = {"isolation_level": "READ COMMITTED"} if engine.dialect.name == "postgresql" else {}
         self._writing = engine.execution_options(butler_writing=True, **options)
+        self._kept = KeptConnections(engine)
 
     @property
     def is_postgresql(self) -> bool:
@@ -136,8 +139,19 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """Give a connection for reading. On PostgreSQL every statement has a snapshot of its own."""
         # A read is one statement or tolerates two: no BEGIN and COMMIT around it.
-        with catalogued(), self.engine.connect() as connection:
-            yield connection
+        with catalogued():
+            taken = self._kept.take()
+            try:
+                yield taken[1]
+            except DBAPIError:
+                taken[1].close()
+                # Where one is broken, the others may be.
+                self._kept.close()
+                raise
+            except BaseException:
+                taken[1].close()
+                raise
+            self._kept.give_back(taken)
 
     @contextmanager
     def single_statement(self) -> Iterator[Connection]:
@@ -151,6 +165,7 @@ class Database:
 
         A statement that is cancelled ends with `ServiceUnavailableError`, for which nobody waits any more.
         """
+        self._kept.make_room()
         engine = self.engine
         if self.is_postgresql:
             engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -174,18 +189,21 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give a connection in a transaction that commits at the end, or rolls back if the block raises."""
+        self._kept.make_room()
         with catalogued(), self._writing.begin() as connection:
             yield connection
 
     @contextmanager
     def beginning(self) -> Iterator[Connection]:
         """Give a connection in a transaction that whoever takes it commits; it is rolled back otherwise."""
+        self._kept.make_room()
         with catalogued(), self._writing.connect() as connection:
             connection.begin()
             yield connection
 
     def close(self) -> None:
-        """Close all pooled connections."""
+        """Close all connections that nobody uses."""
+        self._kept.close()
         self.engine.dispose()
 
 
