@@ -77,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.compare", description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="medium", help="how much is measured (medium)")
+    parser.add_argument("--readme", action="store_true", help="write table and plot into the README, too")
     parser.add_argument(
         "--only", nargs="*", default=(), metavar="OPERATION", help="measure only these operations"
     )
