@@ -30,7 +30,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --no-strip-extras --universal --py
 	--no-emit-package butler-api --no-emit-package butler-datastore --no-emit-package butler-grpc-client \
 	--no-emit-package butler-model --no-emit-package butler-registry
 
-.PHONY: help setup demo test robustness robustness-nightly lint typing protos protos-check migrations-check behaviour-coverage docs fuzz-queries bench bench-scale bench-pruning deploy-tools deploy-render deploy-check lock clean
+.PHONY: help setup demo test robustness robustness-nightly lint typing protos protos-check migrations-check behaviour-coverage docs fuzz-queries bench bench-quick bench-stages bench-scale bench-pruning deploy-tools deploy-render deploy-check lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -98,9 +98,16 @@ CASES ?= 5000
 fuzz-queries: $(READY) ## Compare random queries with plain evaluation; CASES=5000 for each database
 	@BUTLER_FUZZ_QUERIES=$(CASES) $(PY) -m pytest -q -n 2 --timeout 0 tests/integration/test_query_oracle.py
 
-bench: $(READY) ## Measure latency and rates through the services
+SIZE ?= medium
+bench: $(READY) ## Compare with the older library, a quarter of an hour (SIZE=small for a look; README=1 writes the table there)
+	@$(PY) -m benchmarks.compare --size $(SIZE) $(if $(README),--readme)
+
+bench-quick: $(READY) ## Measure latency and rates through the services, and how fast large artifacts move
 	@$(PY) -m benchmarks.latency
 	@$(PY) -m benchmarks.bytes
+
+bench-stages: $(READY) ## Measure where the time of put, get, list and ingest goes
+	@$(PY) -m benchmarks.stages
 
 bench-scale: $(READY) ## Compare a registry of a million datasets with one of ten thousand
 	@$(PY) -m benchmarks.scale
