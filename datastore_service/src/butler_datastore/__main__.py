@@ -32,7 +32,9 @@ def serve_command(config: Path | None) -> None:
     configure_logs(settings.log_format)
     signer = TokenSigner(read_signing_keys(settings.signing_keys))
     limits = Limits()
-    ledgers = RemoteLedgers(settings.registry, signer) if settings.registry else None
+    ledgers = None
+    if settings.registry:
+        ledgers = RemoteLedgers(settings.registry, signer, settings.registry_tls.security)
     datastore = DatastoreApplication(
         settings.stores,
         signer,
@@ -43,7 +45,14 @@ def serve_command(config: Path | None) -> None:
     )
     try:
         services = datastore_services(datastore, limits)
-        server = build_server(services, settings.address, workers=settings.workers, limits=limits)
+        server = build_server(
+            services,
+            settings.address,
+            workers=settings.workers,
+            limits=limits,
+            transport=settings.transport,
+            authentication=settings.authenticating(),
+        )
         with datastore.keeping_house(settings.housekeeping_seconds):
             serve(server, name="butler_datastore", grace_seconds=settings.grace_seconds, announce=click.echo)
     finally:

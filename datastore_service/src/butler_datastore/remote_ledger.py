@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from butler_api.channel import Connection
+from butler_api.client_security import ClientSecurity
 from butler_api.convert.ledger import (
     failure_to_proto,
     known_from_proto,
@@ -25,6 +26,8 @@ from butler_model.grants import TokenSigner
 from butler_model.ports import IntendedPlace, KnownArtifact
 from butler_model.trash import PurgeClaim, PurgeFailure, PurgeTask, TrashSelection
 
+_NOTHING_TO_SHOW = ClientSecurity()
+
 
 class RemoteLedgers:
     """Implements `butler_model.ports.Ledgers`. Safe to use from many threads.
@@ -32,16 +35,22 @@ class RemoteLedgers:
     Parameters
     ----------
     address
-        ``host:port`` of the registry service.
+        ``host:port`` of the registry service, ``grpcs://host:port`` to encrypt.
     signer
         Has the keys of that service.
+    security
+        Certificates for it, and tokens.
     """
 
-    def __init__(self, address: str, signer: TokenSigner) -> None:
-        self._connection = Connection(address)
+    def __init__(
+        self, address: str, signer: TokenSigner, security: ClientSecurity = _NOTHING_TO_SHOW
+    ) -> None:
+        self._connection = Connection(address, security=security)
         self._signer = signer
 
     def names(self) -> list[str]:
+        # The worker begins each round here.
+        self._connection.renew()
         stub = self._connection.stub(RepositoryServiceStub)
         return list(self._connection.call(stub.ListRepositories, ListRepositoriesRequest()).repositories)
 

@@ -23,9 +23,12 @@ import structlog
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from butler_model.api_token import API_TOKEN_START
 from butler_model.errors import ButlerError, ConfigurationError
 
-from .server import DEFAULT_WORKERS, ServiceServer
+from .authentication import AuthenticationInterceptor, Authenticator, CallCheck, TokenCheck
+from .security import AuthenticationSettings, TlsSettings
+from .server import DEFAULT_WORKERS, ServiceServer, Transport
 
 _LOGGER = logging.getLogger(__name__)
 _Parameters = ParamSpec("_Parameters")
@@ -47,6 +50,14 @@ class ServiceSettings(BaseSettings):
         How long calls under way may take to finish when the service is asked to stop.
     log_format
         ``text`` for people, ``json`` for collectors.
+    tls
+        Certificates; without them the service speaks plaintext, on a loopback address only.
+    machine_address
+        A second ``host:port``, where clients show a certificate of ``tls.client_ca``; then others need none.
+    allow_plaintext
+        Whether other machines may reach a plaintext port, since something else encrypts.
+    authentication
+        Who may call; without it everybody who reaches the service.
     """
 
     model_config = SettingsConfigDict(extra="forbid")
@@ -56,6 +67,41 @@ class ServiceSettings(BaseSettings):
     workers: int = Field(DEFAULT_WORKERS, ge=1, le=1000)
     grace_seconds: float = Field(20.0, ge=0)
     log_format: Literal["text", "json"] = "text"
+    tls: TlsSettings | None = None
+    machine_address: str = ""
+    allow_plaintext: bool = False
+    authentication: AuthenticationSettings | None = None
+
+    @property
+    def transport(self) -> Transport:
+        """How the server talks."""
+        files = self.tls.files if self.tls else None
+        return Transport(files, self.machine_address, self.allow_plaintext)
+
+    def authenticating(
+        self, api_tokens: TokenCheck | None = None, allow: CallCheck | None = None
+    ) -> AuthenticationInterceptor | None:
+        """Return what asks who calls; `None` if nobody is to be asked.
+
+        Parameters
+        ----------
+        api_tokens
+            What knows the tokens that a registry service made.
+        allow
+            What decides about each call.
+        """
+        settings = self.authentication
+        if settings is None:
+            return None
+        checks: dict[str, TokenCheck] = {}
+        if settings.api_tokens and api_tokens is not None:
+            checks[API_TOKEN_START] = api_tokens
+        if settings.issuers:
+            checks[""] = settings.bearer_tokens()
+        authenticator = Authenticator(
+            checks, certificate_groups=settings.certificate_groups, anonymous=settings.anonymous
+        )
+        return AuthenticationInterceptor(authenticator, allow)
 
     @classmethod
     def load(cls, file: Path | None) -> Self:
@@ -163,6 +209,8 @@ def serve(server: ServiceServer, *, name: str, grace_seconds: float, announce: C
     try:
         server.start()
         announce(f"{name} listening on {server.address}")
+        if server.machine_address:
+            announce(f"{name} listening for machines on {server.machine_address}")
         _LOGGER.info("%s listening on %s", name, server.address)
         stopping.wait()
         _LOGGER.info("%s is stopping; calls under way have %g s to finish", name, grace_seconds)

@@ -42,7 +42,14 @@ def serve_command(config: Path | None) -> None:
     )
     try:
         services = registry_services(repositories, limits)
-        server = build_server(services, settings.address, workers=settings.workers, limits=limits)
+        server = build_server(
+            services,
+            settings.address,
+            workers=settings.workers,
+            limits=limits,
+            transport=settings.transport,
+            authentication=settings.authenticating(),
+        )
         serve(server, name="butler_registry", grace_seconds=settings.grace_seconds, announce=click.echo)
     finally:
         repositories.close()
