@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from butler_api.caller import caller
 from butler_api.process import configure_logs, one_line_errors, read_signing_keys, serve
 from butler_api.server import build_server
 from butler_model.grants import TokenSigner
@@ -30,7 +31,9 @@ def serve_command(config: Path | None) -> None:
     """Answer calls until SIGTERM. Settings come from the file and from BUTLER_DATASTORE_* variables."""
     settings = DatastoreSettings.load(config)
     configure_logs(settings.log_format)
-    signer = TokenSigner(read_signing_keys(settings.signing_keys))
+    # Where it is asked who calls, a grant is of use to nobody but whom it was made for.
+    bearer = (lambda: caller().name) if settings.authentication else None
+    signer = TokenSigner(read_signing_keys(settings.signing_keys), bearer=bearer)
     limits = Limits()
     ledgers = None
     if settings.registry:
@@ -44,14 +47,14 @@ def serve_command(config: Path | None) -> None:
         guard_seconds=settings.guard_seconds,
     )
     try:
-        services = datastore_services(datastore, limits)
+        services = datastore_services(datastore, limits, ledgers.check_housekeeping if ledgers else None)
         server = build_server(
             services,
             settings.address,
             workers=settings.workers,
             limits=limits,
             transport=settings.transport,
-            authentication=settings.authenticating(),
+            authentication=settings.authenticating(ledgers),
         )
         with datastore.keeping_house(settings.housekeeping_seconds):
             serve(server, name="butler_datastore", grace_seconds=settings.grace_seconds, announce=click.echo)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["API_TOKEN_START", "ApiToken", "NewApiToken", "TokenSecret"]
+__all__ = ["API_TOKEN_START", "ApiToken", "NewApiToken", "TokenSecret", "principal_of"]
 
 import hashlib
 import re
@@ -13,6 +13,7 @@ from typing import Self
 from uuid import UUID
 
 from .errors import AuthenticationError
+from .principal import AuthenticationMethod, Principal
 
 API_TOKEN_START = "butler."
 """By which such a token is told from others, and found where it should not be."""
@@ -106,3 +107,14 @@ class ApiToken:
     created_nsec: int
     expires_nsec: int
     revoked_nsec: int = 0
+
+
+def principal_of(token: ApiToken, repository: str) -> Principal:
+    """Return whom a token of a repository stands for."""
+    return Principal(
+        token.principal,
+        frozenset(token.groups),
+        AuthenticationMethod.API_TOKEN,
+        frozenset(token.scopes) or None,
+        repository,
+    )

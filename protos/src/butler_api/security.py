@@ -74,6 +74,10 @@ class AuthenticationSettings(BaseModel):
         Whether tokens are accepted that ``butler token create`` made.
     certificate_groups
         Groups of machines, by the common name of their certificate.
+    administrators
+        Subjects (``user:NAME``, ``group:NAME``) that may do everything in every repository of a registry service, and
+        make repositories; if none is named, everybody who is known may make some. The datastore service asks the
+        registry.
     anonymous
         Whether who shows nothing may call; what such a caller may do, each repository says.
     """
@@ -83,6 +87,7 @@ class AuthenticationSettings(BaseModel):
     issuers: tuple[IssuerSettings, ...] = ()
     api_tokens: bool = True
     certificate_groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    administrators: tuple[str, ...] = ()
     anonymous: bool = False
 
     def bearer_tokens(self) -> BearerTokens:

@@ -14,7 +14,7 @@ from butler_model.grants import TokenSigner
 
 from .application import RegistryApplication
 from .config import RegistrySettings
-from .servicers import registry_services
+from .servicers import Gate, registry_services
 
 
 @click.group()
@@ -39,6 +39,7 @@ def serve_command(config: Path | None) -> None:
         datastore_endpoint=settings.datastore_endpoint,
         # A transaction keeps one for itself.
         pool_size=settings.workers + limits.transactions,
+        administrators=settings.authentication.administrators if settings.authentication else (),
     )
     try:
         services = registry_services(repositories, limits)
@@ -48,7 +49,7 @@ def serve_command(config: Path | None) -> None:
             workers=settings.workers,
             limits=limits,
             transport=settings.transport,
-            authentication=settings.authenticating(),
+            authentication=settings.authenticating(repositories.callers, Gate(repositories.callers)),
         )
         serve(server, name="butler_registry", grace_seconds=settings.grace_seconds, announce=click.echo)
     finally:
