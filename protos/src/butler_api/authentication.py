@@ -8,6 +8,7 @@ __all__ = ["AuthenticationInterceptor", "Authenticator", "CallCheck", "TokenChec
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import grpc
@@ -15,6 +16,7 @@ import grpc
 from butler_model.errors import AuthenticationError, ButlerError
 from butler_model.principal import ANONYMOUS, AuthenticationMethod, Principal
 
+from .audit import CallRecord, record_call
 from .caller import answering
 
 _HEALTH = "/grpc.health."
@@ -117,11 +119,19 @@ class AuthenticationInterceptor(grpc.ServerInterceptor):
     ----------
     allow
         Decides about each call before a servicer has it.
+    record
+        Told of each call that is over.
     """
 
-    def __init__(self, authenticator: Authenticator, allow: CallCheck | None = None) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        allow: CallCheck | None = None,
+        record: CallRecord = record_call,
+    ) -> None:
         self._authenticator = authenticator
         self._allow = allow
+        self._record = record
 
     def intercept_service(
         self,
@@ -138,36 +148,64 @@ class AuthenticationInterceptor(grpc.ServerInterceptor):
         return handler._replace(**{kind: self._asking(getattr(handler, kind), method, *streams)})  # type: ignore[no-any-return]
 
     def _asking(self, behaviour: Any, method: str, incoming: bool, outgoing: bool) -> Any:
-        ours = method.startswith(_OUR_METHODS)
-        allow = None if incoming or not ours else self._allow
-
-        def begin(request: Any, context: grpc.ServicerContext) -> None:
-            try:
-                answering(self._authenticator.identify(context), context.peer())
-            except ButlerError as error:
-                if ours:
-                    raise
-                context.abort(grpc.StatusCode.UNAUTHENTICATED, error.message)
-            if allow is not None:
-                allow(method, request)
-
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            begin(request, context)
-            return behaviour(request, context)
-
-        def answer_in_parts(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            begin(request, context)
-            responses = behaviour(request, context)
-            try:
-                yield from responses
-            finally:
-                responses.close()
-
-        asking = answer_in_parts if outgoing and ours else answer
+        if not method.startswith(_OUR_METHODS):
+            asking: Any = self._refusing(behaviour)
+        elif outgoing:
+            asking = self._answering_in_parts(behaviour, method, incoming)
+        else:
+            asking = self._answering(behaviour, method, incoming)
         pool = getattr(behaviour, "experimental_thread_pool", None)
         if pool is not None:
-            setattr(asking, "experimental_thread_pool", pool)  # noqa: B010 - how grpc is told where to run it
+            asking.experimental_thread_pool = pool  # how grpc is told where to run it
         return asking
+
+    def _begin(self, request: Any, method: str, context: grpc.ServicerContext) -> None:
+        # Before anything can fail: the thread has answered others.
+        peer = context.peer()
+        answering(ANONYMOUS, peer)
+        answering(self._authenticator.identify(context), peer)
+        if self._allow is not None and request is not None:
+            self._allow(method, request)
+
+    def _answering(self, behaviour: Any, method: str, incoming: bool) -> Any:
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            known = None if incoming else request
+            try:
+                self._begin(known, method, context)
+                response = behaviour(request, context)
+            except BaseException as error:
+                self._record(method, known, error)
+                raise
+            self._record(method, known, None)
+            return response
+
+        return answer
+
+    def _answering_in_parts(self, behaviour: Any, method: str, incoming: bool) -> Any:
+        def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            known = None if incoming else request
+            try:
+                self._begin(known, method, context)
+                with closing(behaviour(request, context)) as responses:
+                    yield from responses
+            except BaseException as error:
+                self._record(method, known, error)
+                raise
+            self._record(method, known, None)
+
+        return answer
+
+    def _refusing(self, behaviour: Any) -> Any:
+        """Return what asks who calls a service that is not ours, which knows no errors of the catalogue."""
+
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            try:
+                self._authenticator.identify(context)
+            except ButlerError as error:
+                context.abort(grpc.StatusCode.UNAUTHENTICATED, error.message)
+            return behaviour(request, context)
+
+        return answer
 
 
 def _token(value: str | bytes) -> str:

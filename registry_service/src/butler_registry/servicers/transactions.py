@@ -15,6 +15,7 @@ from uuid import UUID
 
 import grpc
 
+from butler_api.audit import recorded
 from butler_api.authentication import CallCheck
 from butler_api.convert.values import uuid_from_proto
 from butler_api.errors import decoded, foreseen, status_from_error
@@ -193,8 +194,10 @@ class _Calls:
         if handler is None:
             raise InvalidRequestError(f"{method!r:.100} is no method that can be called in a transaction.")
         request = decoded(handler, raw, method)
-        self._allow(method, request)
-        answer: bytes = handler.response_serializer(handler.unary_unary(request, self._context))
+        with recorded(method, request):
+            self._allow(method, request)
+            response = handler.unary_unary(request, self._context)
+        answer: bytes = handler.response_serializer(response)
         return answer
 
     def _step(self, step: int) -> list[UUID] | None:
