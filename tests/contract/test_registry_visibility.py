@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Engine, event
 
 from butler_model.access import AccessEntry, Verb
 from butler_model.artifact import Operation
 from butler_model.collection import ChainEdit, CollectionType
 from butler_model.errors import (
     AccessDeniedError,
+    AuthenticationError,
     ButlerError,
     DatasetNotFoundError,
     GrantError,
@@ -28,7 +30,7 @@ from butler_model.errors import (
 )
 from butler_model.grants import TokenSigner
 from butler_model.ports import DatasetLookup, PruneDatasets, RemoveRun, StatisticsKey
-from butler_model.principal import Principal
+from butler_model.principal import ANONYMOUS, Principal
 from butler_model.query.spec import QuerySpec, ResultKind
 from butler_model.trash import TrashSelection
 from butler_registry.application import RegistryApplication
@@ -314,6 +316,48 @@ def test_a_repository_in_which_one_may_do_nothing_is_not_there(deployment: Deplo
     assert callers.open_for(name, BOB).collections.find(["*"]) == []
     with pytest.raises(RepositoryNotFoundError):
         callers.open_for(name, ALICE)
+
+
+def test_somebody_unknown_may_do_what_is_granted_to_everybody(deployment: Deployment) -> None:
+    callers, name = deployment.application.callers, f"open{next(_PLACES)}"
+    deployment.application.create(name, deployment.owner.universe, request_id=uuid.uuid4())
+    for repository in (name, "never"):
+        with pytest.raises(AuthenticationError, match="BUTLER_TOKEN_FILE"):
+            callers.open_for(repository, ANONYMOUS)
+    run = RegistrySetup(deployment.application.open(name), name, deployment.owner.signer).register_run("DR1")
+    entry = AccessEntry("anonymous", "DR1/**", frozenset({Verb.READ_DATA}))
+    deployment.application.open(name).access.grant(entry, request_id=uuid.uuid4())
+    assert callers.open_for(name, ANONYMOUS).collections.get(run).name == run
+    assert callers.open_for(name, ALICE).collections.get(run).name == run, "known ones may do what all may"
+
+
+def test_to_be_somebody_costs_no_statement(deployment: Deployment) -> None:
+    alice = deployment.as_(ALICE)
+    run = run_of(alice, "alice")
+    lookup = DatasetLookup("note", [{**CAMERA, "detector": 1}], (run,), want_artifacts=True)
+
+    def work(principal: Principal | None) -> int:
+        statements: list[str] = []
+
+        def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            statements.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", count)
+        try:
+            setup = deployment.owner if principal is None else deployment.as_(principal)
+            dataset_id = note(setup, run)
+            assert setup.registry.datasets.find(lookup)[0] is not None
+            number = len(statements)
+        finally:
+            event.remove(Engine, "before_cursor_execute", count)
+        setup.registry.removals.prune(PruneDatasets(uuid.uuid4(), (dataset_id,), unstore=True, purge=True))
+        return number
+
+    work(None)
+    work(ALICE)
+    as_owner = work(None)
+    # The policy is read once a second; this is likely to be between.
+    assert min(work(ALICE) for _ in range(3)) == as_owner
 
 
 def test_what_is_granted_and_revoked_counts_at_once_here_and_soon_elsewhere(deployment: Deployment) -> None:

@@ -126,6 +126,7 @@ FORGED: dict[str, Callable[[Provider], str]] = {
     "of another issuer": lambda p: p.token(iss="https://evil.example.org"),
     "without issuer": lambda p: p.token(iss=None),
     "without name": lambda p: p.token(sub=None),
+    "with the name of a machine": lambda p: p.token("cert:datastore"),
     "with a name that breaks lines": lambda p: p.token("alice\nroot"),
     "signed by another key": lambda p: Provider(p.file.with_name("other.json")).token(),
     "of a key that is not known": lambda p: Provider(p.file.with_name("other.json")).token(
@@ -403,3 +404,51 @@ def test_what_is_pickled_and_shown_of_a_client_holds_no_token(
     assert travelled.collections.find(["*"]) == []
     for each in (travelled, registry, repositories):
         each.close()
+
+
+def test_a_connection_takes_a_renewed_certificate_of_its_own(service: Service) -> None:
+    certificate, key = service.certificates.of_machine("pipeline")
+    security = ClientSecurity(str(service.certificates.ca), str(certificate), str(key))
+    connection = Connection(f"grpcs://{service.machine_address}", security=security)
+    first = connection.stub(RepositoryServiceStub)
+    connection.renew()
+    assert connection.stub(RepositoryServiceStub) is first
+    service.certificates.of_machine("pipeline")
+    connection.renew()
+    second = connection.stub(RepositoryServiceStub)
+    assert second is not first
+    connection.call(second.ListRepositories, ListRepositoriesRequest())
+    connection.close()
+
+
+def test_the_environment_says_what_a_client_shows() -> None:
+    token = {
+        "BUTLER_TOKEN_FILE": "/home/alice/token",
+        "BUTLER_TOKEN_HOSTS": "a.example.org, B.example.org:50051",
+    }
+    security = ClientSecurity.from_environment(token)
+    assert security.token == FileToken("/home/alice/token")
+    assert security.goes_to("grpcs://a.example.org:50051")
+    assert security.goes_to("grpcs://b.example.org:50051")
+    assert not security.goes_to("grpcs://b.example.org:50052")
+    assert not security.goes_to("grpcs://evil.example.org:50051")
+    assert not security.goes_to("grpcs://a.example.org.evil.example:50051")
+    assert ClientSecurity.from_environment({}) == ClientSecurity()
+    command = {"BUTLER_TOKEN_COMMAND": "login --quiet 'my org'", "BUTLER_TOKEN_HOSTS": "a.example.org"}
+    assert ClientSecurity.from_environment(command).token == CommandToken(("login", "--quiet", "my org"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({"BUTLER_TOKEN_FILE": "t"}, "BUTLER_TOKEN_HOSTS"),
+        ({"BUTLER_TOKEN_FILE": "t", "BUTLER_TOKEN": "t", "BUTLER_TOKEN_HOSTS": "h"}, "only one"),
+        ({"BUTLER_TLS_CERTIFICATE": "c"}, "BUTLER_TLS_KEY"),
+        ({"BUTLER_TOKEN_OVER_PLAINTEXT": "yes"}, "loopback"),
+    ],
+)
+def test_an_environment_that_does_not_go_together_is_refused(
+    environment: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        ClientSecurity.from_environment(environment)

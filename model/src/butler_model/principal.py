@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-__all__ = ["ANONYMOUS", "LOCAL", "AuthenticationMethod", "Principal"]
+__all__ = ["ANONYMOUS", "CERTIFICATE_START", "LOCAL", "AuthenticationMethod", "Principal"]
 
 import re
 from dataclasses import dataclass
 from enum import Enum
 
 from .errors import AuthenticationError
+
+CERTIFICATE_START = "cert:"
+"""Begins the names of machines that are known by certificates, and of nobody else."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+\-]{0,199}")
 
@@ -36,8 +39,7 @@ class Principal:
     Attributes
     ----------
     name
-        ``alice``, or ``service:reaper`` for one that is no person; in a policy's prefix ``u/{user}/`` it stands for
-        the user.
+        ``alice``, or ``cert:reaper`` for a machine; ``{user}`` in the prefix of a policy stands for it.
     groups
         The groups that the caller is in.
     scopes

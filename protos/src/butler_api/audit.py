@@ -90,6 +90,8 @@ def _changes_something(method: str) -> bool:
 def _result(error: BaseException | None) -> str:
     if error is None:
         return "OK"
+    if isinstance(error, GeneratorExit):
+        return "BROKEN_OFF"
     return error.reason if isinstance(error, ButlerError) else "INTERNAL"
 
 

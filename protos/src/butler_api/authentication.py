@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import grpc
 
 from butler_model.errors import AuthenticationError, ButlerError
-from butler_model.principal import ANONYMOUS, AuthenticationMethod, Principal
+from butler_model.principal import ANONYMOUS, CERTIFICATE_START, AuthenticationMethod, Principal
 
 from .audit import CallRecord, record_call
 from .caller import answering
@@ -88,7 +88,7 @@ class Authenticator:
         if shown:
             name = shown[0].decode(errors="replace")
             groups = frozenset(self._certificate_groups.get(name, ()))
-            return Principal(f"cert:{name}", groups, AuthenticationMethod.CERTIFICATE)
+            return Principal(f"{CERTIFICATE_START}{name}", groups, AuthenticationMethod.CERTIFICATE)
         if self._anonymous:
             return ANONYMOUS
         raise AuthenticationError(

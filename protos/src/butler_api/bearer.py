@@ -15,7 +15,7 @@ from typing import Any
 import jwt
 
 from butler_model.errors import AuthenticationError
-from butler_model.principal import AuthenticationMethod, Principal
+from butler_model.principal import CERTIFICATE_START, AuthenticationMethod, Principal
 
 from .jwks import KeySet
 
@@ -116,6 +116,10 @@ def _principal(claims: dict[str, Any], issuer: Issuer) -> Principal:
     name, groups = claims.get(issuer.user_claim), claims.get(issuer.groups_claim, [])
     if not isinstance(name, str):
         raise AuthenticationError(f"The token does not say in {issuer.user_claim!r} who it is for.")
+    if name.startswith(CERTIFICATE_START):
+        raise AuthenticationError(
+            f"The token is for a name that begins with {CERTIFICATE_START}, as machines' do."
+        )
     if not isinstance(groups, list) or len(groups) > _MOST_GROUPS:
         raise AuthenticationError(f"The token has no list of groups in {issuer.groups_claim!r}.")
     # Groups are often objects with a name, or paths.

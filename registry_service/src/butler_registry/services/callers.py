@@ -115,7 +115,13 @@ class CallerService:
         """Raise `AccessDeniedError` unless somebody may make repositories."""
         is_administrator = any(stands_for(subject, principal) for subject in self._administrators)
         scoped = principal.scopes is not None and Verb.ADMINISTER.value not in principal.scopes
-        if scoped or principal.is_anonymous or (self._administrators and not is_administrator):
+        # A token that is for one repository is none for making others.
+        if (
+            scoped
+            or principal.repository
+            or principal.is_anonymous
+            or (self._administrators and not is_administrator)
+        ):
             raise AccessDeniedError("Only administrators of this deployment may make repositories; ask one.")
 
     def give_to(self, repository: str, principal: Principal) -> None:
