@@ -6,12 +6,13 @@ from __future__ import annotations
 __all__ = ["RegistryApplication", "RepositoryRegistry"]
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from threading import BoundedSemaphore, Lock
 from uuid import UUID
 
+from butler_model.access import check_subject
 from butler_model.composites import NOTHING_DISASSEMBLED, Composites
 from butler_model.errors import IncompatibleVersionError, RepositoryExistsError
 from butler_model.grants import TokenSigner
@@ -19,13 +20,15 @@ from butler_model.placement import Placement
 from butler_model.repository import Limits, RepositoryInfo, Store, check_repository_name
 from butler_model.universe import DimensionUniverse
 
+from .services.access import AccessService
 from .services.associations import AssociationService
 from .services.backlogs import BacklogService
 from .services.begun_puts import BegunPuts
+from .services.callers import CallerService
 from .services.collections import CollectionService
 from .services.dataset_types import DatasetTypeService
 from .services.datasets import DatasetService
-from .services.definitions import Definitions
+from .services.definitions import Definitions, SeenDefinitions
 from .services.dimension_records import DimensionRecordService
 from .services.events import EventService
 from .services.grant_office import GrantOffice
@@ -42,6 +45,8 @@ from .services.statistics import StatisticsService
 from .services.transactions import TransactionService
 from .services.trash import TrashService
 from .services.trash_guard import TrashGuard
+from .services.views import Viewer, Views
+from .storage.access_store import AccessStore
 from .storage.aging import Aging
 from .storage.association_store import AssociationStore
 from .storage.attribute_store import AttributeStore
@@ -98,9 +103,25 @@ class _Stores:
         self.trash = TrashStore(static)
         self.purges = PurgeStore(static)
         self.dataset_counts = DatasetCounts(static)
+        self.access = AccessStore(static)
         self.grants = GrantOffice(signer, info.name)
         self.placement = Placement(info.stores, info.universe)
         self.tokens = PageTokens(signer)
+
+
+class _Shared:
+    """What services over one database share, whoever calls them: caches, and how much was written."""
+
+    def __init__(self, stores: _Stores, database: Database) -> None:
+        self.definitions = Definitions(
+            stores.info.universe,
+            stores.attributes,
+            stores.collections,
+            stores.dataset_types,
+            stores.dimensions,
+            SummaryStore(stores.static),
+        )
+        self.statistics = Statistics(database)
 
 
 class _Services:
@@ -112,21 +133,29 @@ class _Services:
         Where intents are written, apart from a transaction where the database can do that.
     begun
         Takes note of the puts of a transaction.
+    viewer
+        Who calls; `None` if everybody may do everything.
+    shared
+        What has been read already, by services over the same database; `None` to begin without.
     """
 
     def __init__(
-        self, stores: _Stores, database: Database, intents_database: Database, begun: BegunPuts | None = None
+        self,
+        stores: _Stores,
+        database: Database,
+        intents_database: Database,
+        begun: BegunPuts | None = None,
+        *,
+        viewer: Viewer | None = None,
+        shared: _Shared | None = None,
     ) -> None:
         limits = stores.info.limits
-        self.definitions = definitions = Definitions(
-            stores.info.universe,
-            stores.attributes,
-            stores.collections,
-            stores.dataset_types,
-            stores.dimensions,
-            SummaryStore(stores.static),
-        )
-        statistics = Statistics(database)
+        self.shared = shared = shared or _Shared(stores, database)
+        definitions, statistics, grants = shared.definitions, shared.statistics, stores.grants
+        if viewer is not None:
+            definitions = SeenDefinitions(definitions, viewer.access)
+            grants = grants.for_principal(viewer.name)
+        self.definitions: Definitions = definitions
         repeats = Repeats(stores.requests, definitions)
         self.dimension_records = DimensionRecordService(database, definitions, repeats, statistics, limits)
         self.collections = CollectionService(database, definitions, repeats, stores.removal)
@@ -135,7 +164,7 @@ class _Services:
         )
         self.dataset_types = DatasetTypeService(database, definitions, repeats)
         self.datasets = DatasetService(
-            database, definitions, stores.datasets, stores.calibrations, stores.grants, limits
+            database, definitions, stores.datasets, stores.calibrations, grants, limits
         )
         self.puts = PutService(
             database,
@@ -148,7 +177,7 @@ class _Services:
             stores.single_commit,
             stores.outbox,
             statistics,
-            stores.grants,
+            grants,
             TrashGuard(stores.purges, stores.schema),
             stores.placement,
             limits,
@@ -195,22 +224,34 @@ class RepositoryRegistry(_Services):
     ----------
     room
         Has a place for each transaction that may be open.
+    administrators
+        Subjects that may do everything, where it is asked who calls.
     """
 
     def __init__(
         self,
-        info: RepositoryInfo,
+        stores: _Stores,
         database: Database,
-        schema: str | None,
-        signer: TokenSigner,
         room: BoundedSemaphore,
+        administrators: Sequence[str] = (),
+        *,
+        viewer: Viewer | None = None,
+        shared: _Shared | None = None,
     ) -> None:
-        stores = _Stores(info, schema, signer)
-        super().__init__(stores, database, database)
-        self._info = info
+        super().__init__(stores, database, database, viewer=viewer, shared=shared)
+        self._info, schema = stores.info, stores.schema
         self._database = database
-        self.events = EventService(database, stores.outbox, stores.tokens)
+        self.events = EventService(database, stores.outbox, stores.tokens, self.definitions.access)
         self.backlog = BacklogService(database, BacklogStore(stores.static))
+        repeats = Repeats(stores.requests, self.definitions)
+        self.access = AccessService(database, repeats, stores.access, stores.info.name, administrators)
+
+        def seen_by(viewer: Viewer) -> RepositoryRegistry:
+            return RepositoryRegistry(
+                stores, database, room, administrators, viewer=viewer, shared=self.shared
+            )
+
+        self.views = Views(seen_by)
         claims = IntentClaims(stores.static)
         self.ledger = LedgerService(
             database,
@@ -223,9 +264,12 @@ class RepositoryRegistry(_Services):
 
         def within(pinned: PinnedDatabase, begun: BegunPuts) -> _Services:
             # SQLite has one writer, and that is the transaction.
-            return _Services(stores, pinned, database if database.is_postgresql else pinned, begun)
+            intents_database = database if database.is_postgresql else pinned
+            return _Services(stores, pinned, intents_database, begun, viewer=viewer)
 
-        self.transactions = TransactionService(database, stores.requests, self.events, info, room, within)
+        self.transactions = TransactionService(
+            database, stores.requests, self.events, stores.info, room, within
+        )
 
     @property
     def info(self) -> RepositoryInfo:
@@ -259,6 +303,8 @@ class RegistryApplication:
         Most database connections at once.
     pooler
         Whether the database is behind a pooler in transaction mode, such as PgBouncer.
+    administrators
+        Subjects (``user:NAME``, ``group:NAME``) that may do everything, where it is asked who calls.
     """
 
     def __init__(
@@ -272,6 +318,7 @@ class RegistryApplication:
         datastore_endpoint: str = "",
         pool_size: int = 10,
         pooler: bool = False,
+        administrators: Sequence[str] = (),
     ) -> None:
         self._databases = open_databases(database, pool_size, pooler=pooler)
         self._fitting: set[str] = set()
@@ -281,6 +328,7 @@ class RegistryApplication:
         self._limits = limits
         self._room = BoundedSemaphore(limits.transactions)
         self._datastore_endpoint = datastore_endpoint
+        self._administrators = tuple(map(check_subject, administrators))
         self._open: dict[str, RepositoryRegistry] = {}
         self._lock = Lock()
 
@@ -315,13 +363,18 @@ class RegistryApplication:
                 registry = self._open[name] = self._connect(name)
             return registry
 
+    @property
+    def callers(self) -> CallerService:
+        """Who may do what in which repository."""
+        return CallerService(self, self._administrators)
+
     def ledger(self, repository: str) -> LedgerService:
         return self.open(repository).ledger
 
     @property
     def guarded_ledgers(self) -> LedgerAccess:
         """The ledgers, for datastore services."""
-        return LedgerAccess(self, self._signer)
+        return LedgerAccess(self, self._signer, self.callers)
 
     def _connect(self, name: str) -> RepositoryRegistry:
         attributes = read_attributes(self._databases, name)
@@ -334,7 +387,9 @@ class RegistryApplication:
             name, universe, stores, self._limits, self._datastore_endpoint, composites=composites
         )
         database, schema = self._databases.open(name)
-        return RepositoryRegistry(info, database, schema, self._signer, self._room)
+        return RepositoryRegistry(
+            _Stores(info, schema, self._signer), database, self._room, self._administrators
+        )
 
     def names(self) -> list[str]:
         return self._databases.names()
