@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from butler_api.tracing import carrying_trace
 from butler_model.artifact import Artifact
 from butler_model.ports import Datastore
 
@@ -107,6 +108,7 @@ def _ahead(
     if len(batches) < 2:
         yield from map(fetch, batches)
         return
+    fetch = carrying_trace(fetch)
     with ThreadPoolExecutor(_BATCHES_AHEAD, "butler-get") as pool:
         under_way: deque[Future[list[bytes]]] = deque()
         try:

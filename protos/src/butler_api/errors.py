@@ -28,9 +28,10 @@ from grpc_status import rpc_status
 
 from butler_model.errors import (
     CATALOGUE,
+    AccessDeniedError,
+    AuthenticationError,
     ButlerError,
     DeadlineExceededError,
-    GrantError,
     IncompatibleVersionError,
     InternalError,
     InvalidRequestError,
@@ -133,8 +134,11 @@ _UNCARRIED: dict[grpc.StatusCode, tuple[Callable[..., ButlerError], str]] = {
         "{address} is at its limit; try again later ({details}).",
     ),
     grpc.StatusCode.INVALID_ARGUMENT: (InvalidRequestError, "{address} refused {method}: {details}."),
-    grpc.StatusCode.PERMISSION_DENIED: (GrantError, "{address} does not allow {method}: {details}."),
-    grpc.StatusCode.UNAUTHENTICATED: (GrantError, "{address} does not allow {method}: {details}."),
+    grpc.StatusCode.PERMISSION_DENIED: (AccessDeniedError, "{address} does not allow {method}: {details}."),
+    grpc.StatusCode.UNAUTHENTICATED: (
+        AuthenticationError,
+        "{address} does not know who calls {method}: {details}.",
+    ),
 }
 """What failures mean that no service of ours described: those of the network and of what lies between."""
 

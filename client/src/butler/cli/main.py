@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["COMMANDS", "CommandSummary", "main", "program"]
 
+import atexit
 import importlib
 import os
 import sys
@@ -88,6 +89,8 @@ COMMANDS = {
     "fsck": CommandSummary("inspection:fsck", "Compare what the registry knows with what the stores hold."),
     "verify": CommandSummary("inspection:verify", "Read every artifact, and compare it with its record."),
     "cache": CommandSummary("cache:cache", "Look at and empty the cache of artifacts on this machine."),
+    "access": CommandSummary("access:access", "Say who may do what in a repository."),
+    "token": CommandSummary("access:token", "Make, list and revoke tokens for programs."),
     "serve": CommandSummary("serve:serve", "Run both services in one process, for development."),
     "ping": CommandSummary("repository:ping", "Measure how fast a repository answers."),
     "completion": CommandSummary(
@@ -205,7 +208,7 @@ def _usage_line(error: click.ClickException) -> str:
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="REPO is the label or the directory of a repository, the path of its butler.yaml, or "
-    "grpc://HOST:PORT/REPOSITORY. "
+    "grpc://HOST:PORT/REPOSITORY (grpcs:// to encrypt). "
     "With --json a command prints one JSON object per line; times are TAI. Exit codes: 1 something found, 2 malformed "
     "command line, 3 not found, 4 conflict, 5 invalid input, 6 unavailable, 7 damaged data, 8 forbidden, 70 error of "
     "the program.",
@@ -228,6 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments
         Those of the process if absent.
     """
+    _trace_if_asked()
     try:
         code = program.main(arguments, prog_name="butler", standalone_mode=False)
     except click.Abort:
@@ -237,6 +241,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(_usage_line(error), err=True)
         code = ExitCode.USAGE
     sys.exit(code or ExitCode.SUCCESS)
+
+
+def _trace_if_asked() -> None:
+    """Trace if the environment asks for it; what is needed for that is not imported otherwise."""
+    if not any(name.startswith("OTEL_") for name in os.environ):
+        return
+    from butler_api.tracing import start_tracing
+
+    finish = start_tracing("butler")
+    if finish is not None:
+        atexit.register(finish)
 
 
 if __name__ == "__main__":

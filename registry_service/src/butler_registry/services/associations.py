@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from butler_model.access import Verb
 from butler_model.collection import CollectionType
 from butler_model.errors import (
     CalibrationTypeError,
@@ -60,6 +61,7 @@ class AssociationService:
             snapshot = self._definitions.snapshot(connection)
             into = _collection(snapshot, collection, CollectionType.TAGGED)
             by_type = self._by_type(snapshot, ids)
+            self._check_readable(snapshot, ids)
             new.update(self._record(connection, into, by_type))
             for row, some in by_type:
                 self._associations.associate(connection, row, into, some)
@@ -91,6 +93,7 @@ class AssociationService:
             snapshot = self._definitions.snapshot(connection)
             into = _collection(snapshot, collection, CollectionType.CALIBRATION)
             by_type = self._by_type(snapshot, ids)
+            self._check_readable(snapshot, ids)
             for row, _ in by_type:
                 _require_calibration_type(row)
             # Whoever writes ranges of this collection holds its row, so between check and insert nobody else does.
@@ -157,6 +160,18 @@ class AssociationService:
             grouped[type_id].append(dataset_id)
         rows = snapshot.dataset_types_by_id(grouped)
         return [(rows[type_id], grouped[type_id]) for type_id in sorted(grouped)]
+
+    def _check_readable(self, snapshot: Snapshot, ids: Sequence[UUID]) -> None:
+        """Refuse datasets of runs that the caller may not read: to put them elsewhere would show them there."""
+        access = snapshot.access
+        if access.is_unrestricted:
+            return
+        for dataset_id, run in self._datasets.runs(snapshot.connection, ids):
+            if not access.sees(run):
+                raise DatasetNotFoundError(
+                    f"There is no dataset with the id {dataset_id}.", dataset_id=str(dataset_id)
+                )
+            access.require(Verb.READ_DATA, run)
 
     def _record(
         self, connection: Connection, into: CollectionRow, by_type: list[tuple[DatasetTypeRow, list[UUID]]]

@@ -26,6 +26,9 @@ class KeptConnections:
         self._engine = engine
         self._kept: deque[tuple[float, Connection]] = deque()
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def take(self) -> tuple[float, Connection]:
         """Return a connection, and when it came from the pool."""
         try:

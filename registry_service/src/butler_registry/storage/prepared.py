@@ -13,6 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
+from .statement_spans import statement_span
+
 _CURSOR = "butler_cursor"
 """Where a connection keeps its cursor: to make one costs a fifth of a small execution."""
 
@@ -60,7 +62,8 @@ class PreparedStatement:
             cursor = connection.info[_CURSOR] = driver.cursor(binary=True)
         failures: Any = connection.dialect.loaded_dbapi.Error
         try:
-            return cursor.execute(text, values)
+            with statement_span(text):
+                return cursor.execute(text, values)
         except failures as error:
             if driver.closed:
                 # It is refused again, and SQLAlchemy then gives up all connections to a server that is gone.
