@@ -21,6 +21,8 @@ from butler_model.repository import Limits
 
 from .authentication import AuthenticationInterceptor
 from .errors import ErrorInterceptor
+from .operation import Operation
+from .readiness import Readiness
 from .tls import ServerCertificates, is_loopback, server_credentials
 
 Services: TypeAlias = Mapping[str, Callable[[grpc.Server], None]]
@@ -31,6 +33,7 @@ MAX_WAITING = 1000
 """Calls that may wait for a worker; at a millisecond or two each, the last one waits for a second."""
 
 _DEFAULT_LIMITS = Limits()
+_UNWATCHED = Operation()
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -75,23 +78,44 @@ class ServiceServer:
         machine_address: str,
         checks: health.HealthServicer,
         pools: list[ThreadPoolExecutor],
+        services: Services,
+        operation: Operation,
     ) -> None:
         self.address = address
         self.machine_address = machine_address
         self._server = server
+        self._health_server = _health_server(checks, operation.health_address)
         self._health = checks
         self._pools = pools
+        self._services = tuple(services)
+        self._readiness = operation.readiness
 
     def start(self) -> None:
         """Begin to answer."""
+        if self._readiness is not None:
+            self._readiness.start(self._tell)
+        if self._health_server is not None:
+            self._health_server.start()
         self._server.start()
+
+    def drain(self) -> None:
+        """Say that no new calls should come, and go on answering those that do."""
+        if self._readiness is not None:
+            self._readiness.stop()
+        self._health.enter_graceful_shutdown()
 
     def stop(self, grace: float) -> None:
         """Refuse new calls, give those under way ``grace`` seconds to finish, and return when they have."""
-        self._health.enter_graceful_shutdown()
+        self.drain()
         self._server.stop(grace).wait()
+        if self._health_server is not None:
+            self._health_server.stop(None).wait()
         for pool in self._pools:
             pool.shutdown(wait=False)
+
+    def _tell(self, ready: bool) -> None:
+        for name in self._services:
+            self._health.set(name, _SERVING if ready else _NOT_SERVING)
 
 
 def build_server(
@@ -103,6 +127,7 @@ def build_server(
     limits: Limits = _DEFAULT_LIMITS,
     transport: Transport = _PLAIN_TRANSPORT,
     authentication: AuthenticationInterceptor | None = None,
+    operation: Operation = _UNWATCHED,
 ) -> ServiceServer:
     """Make a server and bind it.
 
@@ -114,8 +139,12 @@ def build_server(
         Number of calls that are answered at the same time.
     max_waiting
         Calls that may wait for a worker; further ones are refused with `OverloadedError`.
+    transport
+        How it talks.
     authentication
         Asks who calls; `None` to ask nobody.
+    operation
+        How it is watched and taken out of service.
 
     Raises
     ------
@@ -126,14 +155,14 @@ def build_server(
     pool = _Workers(workers)
     # Health checks and refusals are answered while all workers are busy.
     aside = ThreadPoolExecutor(2, thread_name_prefix="aside")
-    interceptors: list[grpc.ServerInterceptor] = [
-        ErrorInterceptor(lambda: pool.waiting >= max_waiting, aside)
-    ]
-    if authentication is not None:
-        interceptors.append(authentication)
     server = grpc.server(
         pool,
-        interceptors=interceptors,
+        interceptors=[
+            *operation.outer,
+            ErrorInterceptor(lambda: pool.waiting >= max_waiting, aside),
+            *([] if authentication is None else [authentication]),
+            *operation.inner,
+        ],
         options=[
             ("grpc.so_reuseport", 0),
             ("grpc.max_send_message_length", limits.message_bytes),
@@ -143,16 +172,18 @@ def build_server(
             ("grpc.keepalive_timeout_ms", 10_000),
             # Clients ask every 30 s whether the connection lives; that is no abuse.
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            *operation.options,
         ],
     )
-    checks = _add_health(server, services, aside)
+    operation.watch_waiting(lambda: pool.waiting)
+    checks = _add_health(server, services, aside, operation.readiness)
     for add in services.values():
         add(server)
     names = (*services, health.SERVICE_NAME, "grpc.channelz.v1.Channelz", reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     channelz.add_channelz_servicer(server)
     bound, machine = _listen(server, address, transport)
-    return ServiceServer(server, bound, machine, checks, [pool, aside])
+    return ServiceServer(server, bound, machine, checks, [pool, aside], services, operation)
 
 
 class _Workers(ThreadPoolExecutor):
@@ -177,10 +208,14 @@ class _Workers(ThreadPoolExecutor):
             self.waiting += change
 
 
-def _add_health(server: grpc.Server, services: Services, aside: ThreadPoolExecutor) -> health.HealthServicer:
+def _add_health(
+    server: grpc.Server, services: Services, aside: ThreadPoolExecutor, readiness: Readiness | None
+) -> health.HealthServicer:
     # grpc finds the pool of a method as an attribute of its function: each server needs functions of its own.
     class Checks(health.HealthServicer):  # type: ignore[misc]
         def Check(self, request: Any, context: grpc.ServicerContext) -> Any:
+            if request.service in services and readiness is not None and readiness.is_stale:
+                return health_pb2.HealthCheckResponse(status=_NOT_SERVING)
             return super().Check(request, context)
 
         def Watch(
@@ -191,9 +226,19 @@ def _add_health(server: grpc.Server, services: Services, aside: ThreadPoolExecut
     checks = Checks(experimental_non_blocking=True, experimental_thread_pool=aside)
     Checks.Check.experimental_thread_pool = aside  # type: ignore[attr-defined]
     for name in services:
-        checks.set(name, _SERVING)
+        checks.set(name, _SERVING if readiness is None else _NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     return checks
+
+
+def _health_server(checks: health.HealthServicer, address: str) -> grpc.Server | None:
+    """Return a server that answers nothing but health, by the threads that do so in the other one."""
+    if not address:
+        return None
+    server = grpc.server(ThreadPoolExecutor(1, thread_name_prefix="health"))
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    _bind(address, server.add_insecure_port)
+    return server
 
 
 def _listen(server: grpc.Server, address: str, transport: Transport) -> tuple[str, str]:

@@ -6,7 +6,8 @@ from __future__ import annotations
 __all__ = ["RegistryApplication", "RepositoryRegistry"]
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from threading import BoundedSemaphore, Lock
 from uuid import UUID
@@ -21,6 +22,7 @@ from butler_model.universe import DimensionUniverse
 
 from .services.access import AccessService
 from .services.associations import AssociationService
+from .services.backlogs import BacklogService
 from .services.begun_puts import BegunPuts
 from .services.callers import CallerService
 from .services.collections import CollectionService
@@ -38,6 +40,7 @@ from .services.queries import QueryService
 from .services.removals import RemovalService
 from .services.repeats import Repeats
 from .services.repository_creation import create_repository, read_attributes
+from .services.repository_migration import Migration, check_schema, migrate_repository
 from .services.statistics import StatisticsService
 from .services.transactions import TransactionService
 from .services.trash import TrashService
@@ -47,9 +50,10 @@ from .storage.access_store import AccessStore
 from .storage.aging import Aging
 from .storage.association_store import AssociationStore
 from .storage.attribute_store import AttributeStore
+from .storage.backlog import Backlog, BacklogStore
 from .storage.calibration_search import CalibrationSearch
 from .storage.collection_store import CollectionStore
-from .storage.database import Database
+from .storage.database import Database, PoolUse
 from .storage.dataset_counts import DatasetCounts
 from .storage.dataset_removal import DatasetRemoval
 from .storage.dataset_store import DatasetStore
@@ -64,7 +68,7 @@ from .storage.pinned_database import PinnedDatabase
 from .storage.purge_store import PurgeStore
 from .storage.repositories import open_databases
 from .storage.request_store import RequestStore
-from .storage.schema import SCHEMA_REVISION, StaticTables
+from .storage.schema import StaticTables
 from .storage.single_begin import SingleBegin
 from .storage.single_commit import SingleCommit
 from .storage.statistics import Statistics
@@ -238,6 +242,7 @@ class RepositoryRegistry(_Services):
         self._info, schema = stores.info, stores.schema
         self._database = database
         self.events = EventService(database, stores.outbox, stores.tokens, self.definitions.access)
+        self.backlog = BacklogService(database, BacklogStore(stores.static))
         repeats = Repeats(stores.requests, self.definitions)
         self.access = AccessService(database, repeats, stores.access, stores.info.name, administrators)
 
@@ -296,6 +301,8 @@ class RegistryApplication:
         Where clients find the datastore service.
     pool_size
         Most database connections at once.
+    pooler
+        Whether the database is behind a pooler in transaction mode, such as PgBouncer.
     administrators
         Subjects (``user:NAME``, ``group:NAME``) that may do everything, where it is asked who calls.
     """
@@ -310,9 +317,11 @@ class RegistryApplication:
         limits: Limits = Limits(),  # noqa: B008 - an immutable value
         datastore_endpoint: str = "",
         pool_size: int = 10,
+        pooler: bool = False,
         administrators: Sequence[str] = (),
     ) -> None:
-        self._databases = open_databases(database, pool_size)
+        self._databases = open_databases(database, pool_size, pooler=pooler)
+        self._fitting: set[str] = set()
         self._signer = signer
         self._stores = stores
         self._composites = composites
@@ -369,12 +378,7 @@ class RegistryApplication:
 
     def _connect(self, name: str) -> RepositoryRegistry:
         attributes = read_attributes(self._databases, name)
-        if attributes.get("schema_revision") != SCHEMA_REVISION:
-            raise IncompatibleVersionError(
-                f"Repository {name!r} has schema {attributes.get('schema_revision')}, this software works with "
-                f"{SCHEMA_REVISION}; migrate the repository, or install the software that fits.",
-                repository=name,
-            )
+        check_schema(name, attributes)
         stores = tuple(map(Store.from_mapping, json.loads(attributes["stores"])))
         universe = DimensionUniverse(json.loads(attributes["universe"]))
         # A repository that was made before there was a choice stores everything whole.
@@ -389,6 +393,40 @@ class RegistryApplication:
 
     def names(self) -> list[str]:
         return self._databases.names()
+
+    def check(self) -> None:
+        """Return if the database answers and every repository in it has a schema that this software works with.
+
+        A repository that once had is not looked at again: a migration only adds to what older software needs, so those
+        that run go on while the newer ones are started.
+
+        Raises
+        ------
+        ServiceUnavailableError
+            Raised if the database cannot be reached.
+        IncompatibleVersionError
+            Raised if a repository is to be migrated, or was migrated by newer software.
+        """
+        for name in self._databases.names():
+            if name not in self._fitting:
+                check_schema(name, read_attributes(self._databases, name))
+                self._fitting.add(name)
+
+    def migrate(self, name: str) -> Migration:
+        """Bring the tables of a repository to what this software works with."""
+        return migrate_repository(self._databases, name)
+
+    def backlogs(self) -> Mapping[str, Backlog]:
+        """Return what waits in each repository that can be opened."""
+        backlogs = {}
+        for name in self.names():
+            with suppress(IncompatibleVersionError):
+                backlogs[name] = self.open(name).backlog.read()
+        return backlogs
+
+    def pool_use(self) -> Mapping[str, PoolUse]:
+        """Return how many database connections there are, by pool."""
+        return self._databases.pool_use()
 
     def close(self) -> None:
         self._databases.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["COMMANDS", "CommandSummary", "main", "program"]
 
+import atexit
 import importlib
 import os
 import sys
@@ -230,6 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments
         Those of the process if absent.
     """
+    _trace_if_asked()
     try:
         code = program.main(arguments, prog_name="butler", standalone_mode=False)
     except click.Abort:
@@ -239,6 +241,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(_usage_line(error), err=True)
         code = ExitCode.USAGE
     sys.exit(code or ExitCode.SUCCESS)
+
+
+def _trace_if_asked() -> None:
+    """Trace if the environment asks for it; what is needed for that is not imported otherwise."""
+    if not any(name.startswith("OTEL_") for name in os.environ):
+        return
+    from butler_api.tracing import start_tracing
+
+    finish = start_tracing("butler")
+    if finish is not None:
+        atexit.register(finish)
 
 
 if __name__ == "__main__":
