@@ -141,7 +141,7 @@ class _Services:
         self.shared = shared = shared or _Shared(stores, database)
         definitions, statistics, grants = shared.definitions, shared.statistics, stores.grants
         if viewer is not None:
-            definitions = SeenDefinitions(definitions, viewer.access)
+            definitions = SeenDefinitions(definitions, viewer.access, viewer.name)
             grants = grants.for_principal(viewer.name)
         self.definitions: Definitions = definitions
         repeats = Repeats(stores.requests, definitions)
