@@ -130,8 +130,8 @@ class Snapshot:
             for name in missing:
                 if name not in found:
                     raise MissingCollectionError(
-                        f"There is no collection {name!r}; register it with butler.registry.registerRun or "
-                        "registerCollection, or see queryCollections for those there are.",
+                        f"There is no collection {name!r}; see queryCollections for those there are, or make it with "
+                        "registerCollection or registerRun.",
                         collection=name,
                     )
             if len(cached) < _MAX_CACHED_NAMES:
