@@ -37,6 +37,8 @@ class Sizes:
         Of the state machine: how many runs of how many steps.
     shared_seconds
         How long the trash is emptied while others prune and put, on each of its deployments.
+    storage_faults
+        How many of the faults of storage are gone through; the seed draws them.
     repeats
         How often each fault of storage, database and network is gone through.
     """
@@ -50,12 +52,13 @@ class Sizes:
     state_examples: int
     state_steps: int
     shared_seconds: float
+    storage_faults: int
     repeats: int
 
 
 _ALL = {
-    "ci": Sizes(360, 1, 100, 3, 300, 1, 100, 50, 30.0, 1),
-    "nightly": Sizes(10_000, 20, 3_000, 125, 10_000, 33, 1_000, 500, 600.0, 20),
+    "ci": Sizes(360, 1, 100, 3, 300, 1, 100, 50, 30.0, 60, 1),
+    "nightly": Sizes(10_000, 20, 3_000, 125, 10_000, 33, 1_000, 500, 600.0, 10_000, 20),
 }
 SIZES = _ALL[os.environ.get("BUTLER_ROBUSTNESS", "ci")]
 # Kept in the environment for the processes that share the tests.
