@@ -14,6 +14,7 @@ from __future__ import annotations
 __all__ = ["JOBS_VARIABLE", "main"]
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -35,6 +36,9 @@ def main() -> None:
     for module in (*_SERVICES.values(), jobs):
         importlib.import_module(module)
     warm()
+    # Children look at none of this again, so their collector need not copy its pages.
+    gc.collect()
+    gc.freeze()
     _answer({"ready": True})
     for line in sys.stdin:
         request = json.loads(line)
