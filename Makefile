@@ -4,6 +4,8 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# Images set it. Hundreds of processes start here, and each would compile all that it imports: two seconds instead of one.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -20,7 +22,8 @@ KEPT := build/demo
 TESTS ?= tests --ignore=tests/robustness
 # Its tests wait for each other's processes more than they compute, so more of them run than there are processors.
 SEED ?=
-ROBUSTNESS := $(if $(SEED),BUTLER_ROBUSTNESS_SEED=$(SEED)) $(PY) -m pytest -n 4 --dist=worksteal --tb=short tests/robustness
+PART ?=
+ROBUSTNESS := $(if $(SEED),BUTLER_ROBUSTNESS_SEED=$(SEED)) $(if $(PART),BUTLER_ROBUSTNESS_PART=$(PART)) $(PY) -m pytest -n 4 --dist=worksteal --tb=short tests/robustness
 # `make lock LOCK_ARGS=--upgrade` moves every pin to the newest release; without it only what must move does.
 LOCK_ARGS ?=
 
@@ -66,7 +69,7 @@ test: $(READY) ## Run the tests, on real components (TESTS=path for some of them
 robustness: $(READY) ## Kill, cut and break everything for ten minutes, and look whether anything is lost (SEED=number)
 	@BUTLER_ROBUSTNESS=ci $(ROBUSTNESS)
 
-robustness-nightly: $(READY) ## The same for hours
+robustness-nightly: $(READY) ## The same for hours (PART=3/20 for one of 20 parts)
 	@BUTLER_ROBUSTNESS=nightly $(ROBUSTNESS)
 
 lint: $(READY) ## Check style, import arrows, protos, licence lines and sizes

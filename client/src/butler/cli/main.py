@@ -58,7 +58,18 @@ COMMANDS = {
         "moves:transfer_datasets", "Take datasets from one repository into another."
     ),
     "register-dataset-type": CommandSummary("dataset_types:register", "Register a dataset type."),
+    "remove-dataset-type": CommandSummary(
+        "dataset_types:remove", "Remove dataset types of which there are no datasets."
+    ),
     "collections": CommandSummary("collections:collections", "List and register collections."),
+    "collection-chain": CommandSummary(
+        "collections:collection_chain", "Define or edit a chain of collections."
+    ),
+    "associate": CommandSummary("associations:associate", "Add datasets to a TAGGED collection."),
+    "certify-calibrations": CommandSummary(
+        "associations:certify_calibrations", "Say when calibration datasets are valid."
+    ),
+    "ingest-files": CommandSummary("ingest:ingest_files", "Make files that exist the artifacts of datasets."),
     "put-file": CommandSummary("files:put_file", "Store what a file holds as a dataset."),
     "get-file": CommandSummary("files:get_file", "Write the stored bytes of a dataset to a file."),
     "retrieve-artifacts": CommandSummary(
@@ -67,6 +78,7 @@ COMMANDS = {
     "query-collections": CommandSummary(
         "collections:query_collections", "List collections, chains with their members."
     ),
+    "query-dataset-types": CommandSummary("dataset_types:query_dataset_types", "List dataset types."),
     "query-datasets": CommandSummary("queries:query_datasets", "List datasets."),
     "query-data-ids": CommandSummary("queries:query_data_ids", "List data IDs."),
     "query-dimension-records": CommandSummary("queries:query_dimension_records", "List dimension records."),
