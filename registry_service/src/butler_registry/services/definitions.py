@@ -322,7 +322,7 @@ class Snapshot:
 
 def _missing(name: str) -> MissingCollectionError:
     return MissingCollectionError(
-        f"There is no collection {name!r}; register it with butler.registry.registerRun or registerCollection, or see "
-        "queryCollections for those there are.",
+        f"There is no collection {name!r}; see queryCollections for those there are, or make it with "
+        "registerCollection or registerRun.",
         collection=name,
     )
