@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How fast large artifacts move: through the datastore service, and straight between client and store.
 
-Part of ``make bench``. The floors are what the same bytes cost without a butler: a durable file, and plain boto3
+Part of ``make bench-quick``. The floors are what the same bytes cost without a butler: a durable file, and plain boto3
 against the same S3 server in the same run.
 """
 
@@ -23,6 +23,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from butler.artifact_source import joined
 from butler.remote import RemoteDatastore
 from butler_api.process import read_signing_keys
 from butler_model.artifact import Grant, Operation, Receipt
@@ -67,7 +68,7 @@ class Transfers:
     def get(self, receipt: Receipt) -> bytes:
         """Return the bytes of an artifact."""
         grant = self._grant(Operation.READ, receipt.store, receipt.key, receipt.size, receipt.checksum)
-        return b"".join(self.datastore.read(grant))
+        return joined(self.datastore.read(grant))
 
     def _grant(self, operation: Operation, store: str, key: str, size: int, checksum: str) -> bytes:
         expires = int(time.time()) + 600

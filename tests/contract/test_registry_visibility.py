@@ -23,6 +23,7 @@ from butler_model.errors import (
     DatasetNotFoundError,
     GrantError,
     IntentError,
+    InvalidRequestError,
     MissingCollectionError,
     OrphanedRecordError,
     RepositoryNotFoundError,
@@ -293,6 +294,24 @@ def test_the_trash_shows_and_gives_back_what_one_may_delete(deployment: Deployme
     assert bob.registry.trash.undelete(both, request_id=uuid.uuid4()) == 1
     assert deployment.owner.registry.datasets.get([removed["alice"]]) == [None]
     assert bob.registry.datasets.get([removed["bob"]])[0] is not None
+
+
+def test_the_trash_says_who_removed_something(deployment: Deployment) -> None:
+    alice = deployment.as_(ALICE)
+    dataset_id = note(alice, run_of(alice, "alice"))
+    alice.registry.removals.prune(PruneDatasets(uuid.uuid4(), (dataset_id,), unstore=True, purge=True))
+    selection = TrashSelection(dataset_ids=(dataset_id,))
+    (shown,) = deployment.owner.registry.trash.entries(selection).artifacts
+    assert shown.trashed_by == "alice"
+
+
+def test_an_answer_is_kept_for_who_asked(deployment: Deployment) -> None:
+    alice, bob = deployment.as_(ALICE), deployment.as_(BOB)
+    dataset_id = note(alice, run_of(alice, "alice"))
+    request = PruneDatasets(uuid.uuid4(), (dataset_id,), unstore=True, purge=True)
+    assert alice.registry.removals.prune(request) == alice.registry.removals.prune(request)
+    with pytest.raises(InvalidRequestError, match="another request"):
+        bob.registry.removals.prune(request)
 
 
 def test_events_tell_of_runs_that_one_sees(deployment: Deployment) -> None:

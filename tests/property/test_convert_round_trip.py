@@ -201,7 +201,7 @@ def test_a_key_that_is_no_name_is_refused_where_it_is_given(key: Any) -> None:
 
 def test_a_data_id_with_known_implied_values_sends_them_too() -> None:
     group = UNIVERSE.conform(["physical_filter"])
-    full = DataCoordinate.from_full_values(group, ("Cam1", "G", "g"))
+    full = DataCoordinate(group, ("Cam1", "G", "g"))
     assert data_ids_from_proto(data_ids_to_proto([full]), 1) == [dict(full.mapping)]
 
 

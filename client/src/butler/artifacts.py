@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from butler_api.tracing import carrying_trace
 from butler_model.artifact import Artifact
 from butler_model.ports import Datastore
 
-from .artifact_source import ArtifactSource, in_batches
+from .artifact_source import ArtifactSource, in_batches, joined
 from .connect import Connection
 from .readings import Reading
 
@@ -95,7 +96,7 @@ class _RangeFile(io.RawIOBase):
         wanted = min(len(buffer), self._artifact.record.size - self._position)
         if wanted <= 0:
             return 0
-        content = b"".join(self._datastore.read(self._artifact.grant, self._position, wanted))
+        content = joined(self._datastore.read(self._artifact.grant, self._position, wanted))
         buffer[: len(content)] = content
         self._position += len(content)
         return len(content)
@@ -107,6 +108,7 @@ def _ahead(
     if len(batches) < 2:
         yield from map(fetch, batches)
         return
+    fetch = carrying_trace(fetch)
     with ThreadPoolExecutor(_BATCHES_AHEAD, "butler-get") as pool:
         under_way: deque[Future[list[bytes]]] = deque()
         try:

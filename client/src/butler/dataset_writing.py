@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from butler_api.tracing import carrying_trace, traced
 from butler_model.data_id import DataId
 from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import InvalidRequestError
@@ -32,6 +33,7 @@ class DatasetWriting(DatasetAccess):
 
     _writeable: bool
 
+    @traced("butler.put")
     def put(
         self,
         obj: object,
@@ -75,6 +77,7 @@ class DatasetWriting(DatasetAccess):
         dataset = self._formatted(obj, datasetRefOrType, dataId, kwargs)
         return self._put_batch(run, [dataset])[0]
 
+    @traced("butler.put_many")
     def put_many(
         self,
         items: Iterable[tuple[object, DatasetType | str, DataId]],
@@ -101,7 +104,7 @@ class DatasetWriting(DatasetAccess):
         """
         run = self._run_for(run)
         refs: list[DatasetRef] = []
-        put_batch = self._connection.registry.carried(self._put_batch)
+        put_batch = carrying_trace(self._connection.registry.carried(self._put_batch))
         with ThreadPoolExecutor(_PUTS_UNDER_WAY, "butler-put") as pool:
             # The next batch is formatted here while earlier ones are under way.
             under_way: deque[Future[list[DatasetRef]]] = deque()
@@ -113,6 +116,7 @@ class DatasetWriting(DatasetAccess):
                 refs += under_way.popleft().result()
         return refs
 
+    @traced("butler.ingest")
     def ingest(
         self,
         *datasets: FileDataset,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
+from butler_api.tracing import traced
 from butler_model.data_id import DataCoordinate, DataId
 from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import StorageClassError
@@ -78,6 +79,7 @@ class DatasetReading(DatasetAccess):
     order, the default ones if none are given.
     """
 
+    @traced("butler.get")
     def get(
         self,
         datasetRefOrType: _Named,

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable
 from uuid import UUID
 
+from butler_api.tracing import traced
 from butler_model.collection import CollectionType
 from butler_model.dataset import DatasetRef
 from butler_model.errors import CollectionTypeError, InvalidRequestError
@@ -36,6 +37,7 @@ class DatasetRemoving(DatasetAccess):
 
     _writeable: bool
 
+    @traced("butler.pruneDatasets")
     def pruneDatasets(
         self,
         refs: Iterable[DatasetRef],
@@ -105,6 +107,7 @@ class DatasetRemoving(DatasetAccess):
             work.prune(ids, unstore=unstore, purge=purge, tags=names)
         return work.finished()
 
+    @traced("butler.pruneCollection")
     def pruneCollection(
         self,
         name: str,
@@ -164,6 +167,7 @@ class DatasetRemoving(DatasetAccess):
             repeated(lambda: collections.remove(name, request_id=request_id, unlink=chains))
         return work.finished()
 
+    @traced("butler.removeRuns")
     def removeRuns(
         self,
         names: str | Iterable[str],

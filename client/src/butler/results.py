@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from butler_model.collecting import without_collection
 from butler_model.data_id import DataCoordinate
 from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.dimensions import DimensionElement
@@ -51,7 +52,9 @@ class QueryResults(ABC, Generic[_Row]):
 
     def __iter__(self) -> Iterator[_Row]:
         for spec, page in self._pages():
-            yield from self.rows_of(spec, page)
+            with without_collection():
+                rows = list(self.rows_of(spec, page))
+            yield from rows
 
     def order_by(self, *names: str) -> Self:
         """Return the rows in the order of some fields: ``visit``, ``-visit.exposure_time``, ``timespan.begin``.
@@ -293,6 +296,6 @@ def expanded(
 
 def _data_ids(page: ResultPage, dimensions: DimensionGroup) -> Iterator[DataCoordinate]:
     if not dimensions:
-        return (DataCoordinate.from_full_values(dimensions, ()) for _ in range(page.rows))
+        return (DataCoordinate(dimensions, ()) for _ in range(page.rows))
     columns = [page.column(name) for name in dimensions.names]
-    return map(DataCoordinate.from_full_values, repeat(dimensions), zip(*columns, strict=True))
+    return map(DataCoordinate, repeat(dimensions), zip(*columns, strict=True))

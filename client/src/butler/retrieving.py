@@ -8,6 +8,7 @@ __all__ = ["ArtifactRetrieving"]
 import os
 from collections.abc import Iterable
 
+from butler_api.tracing import traced
 from butler_model.dataset import DatasetRef
 
 from .loading import Progress
@@ -18,6 +19,7 @@ from .retrieval import ArtifactRetrieval, check_transfer, file_name, plan_retrie
 class ArtifactRetrieving(DatasetAccess):
     """The methods that write the files of datasets to a directory."""
 
+    @traced("butler.retrieve_artifacts")
     def retrieve_artifacts(
         self,
         refs: Iterable[DatasetRef],

@@ -141,11 +141,6 @@ class DataCoordinate(Mapping[str, DataIdValue]):
         return cls(dimensions, tuple(values))
 
     @classmethod
-    def from_full_values(cls, dimensions: DimensionGroup, values: Sequence[DataIdValue]) -> DataCoordinate:
-        """Make a full data ID from values in the order of ``dimensions.names``, unchecked."""
-        return cls(dimensions, tuple(values))
-
-    @classmethod
     def make_empty(cls, universe: DimensionUniverse) -> DataCoordinate:
         """Return the data ID of no dimensions."""
         return cls(universe.empty, (), {})

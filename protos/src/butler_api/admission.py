@@ -276,7 +276,12 @@ class Admission:
     @property
     def is_overloaded(self) -> bool:
         """Whether a call would have to wait for too long."""
-        return self.lane.waiting + self._work.waiting >= self._max_waiting
+        return self.waiting >= self._max_waiting
+
+    @property
+    def waiting(self) -> int:
+        """Number of calls that wait for a thread to receive them, or to be worked on."""
+        return self.lane.waiting + self._work.waiting
 
     def key_of(self, method: str, context: grpc.ServicerContext) -> str:
         """Return under what a call is counted, before anything of it is read; `AuthenticationError`."""

@@ -25,6 +25,7 @@ from butler_model.repository import Limits
 from .client_security import ClientSecurity
 from .errors import error_from_rpc, retry_seconds
 from .token_sources import TokenReader
+from .tracing import traced_channel
 
 CALL_SECONDS = 60.0
 """How long a call may take unless it is told otherwise."""
@@ -38,6 +39,8 @@ _Response = TypeVar("_Response")
 _Stub = TypeVar("_Stub")
 
 _SERVICE_CONFIG = {
+    # A name that stands for several replicas, as that of a headless Service of Kubernetes does, means all of them.
+    "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
             # Every method: reads are harmless to repeat, and mutations carry ids by which a repeat is known.
@@ -47,10 +50,12 @@ _SERVICE_CONFIG = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "2s",
                 "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                # A server that stops ends calls that it has not begun with CANCELLED. What a caller cancels itself is
+                # never repeated.
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
-    ]
+    ],
 }
 _MESSAGE_BYTES = Limits().message_bytes
 _OPTIONS: list[tuple[str, object]] = [
@@ -238,7 +243,7 @@ class _Channels:
         channel, holders = self._shared.get(key, (None, 0))
         if channel is None:
             address, security, _ = key
-            channel = security.channel(address, _OPTIONS)
+            channel = traced_channel(security.channel(address, _OPTIONS))
         self._shared[key] = (channel, holders + 1)
         return channel
 

@@ -6,19 +6,30 @@ Only the services import this module; they depend on pydantic-settings and struc
 
 from __future__ import annotations
 
-__all__ = ["ServiceSettings", "configure_logs", "one_line_errors", "read_signing_keys", "serve"]
+__all__ = [
+    "ServiceSettings",
+    "configure_logs",
+    "one_line_errors",
+    "operation_of",
+    "read_signing_keys",
+    "serve",
+    "tracing_of",
+]
 
 import functools
+import gc
 import logging
 import signal
 import sys
 import threading
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, ParamSpec, Self
 
+import grpc
 import structlog
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -27,11 +38,19 @@ from butler_model.api_token import API_TOKEN_START
 from butler_model.errors import ButlerError, ConfigurationError
 
 from .authentication import AuthenticationInterceptor, Authenticator, CallCheck, TokenCheck
+from .calls import CallLog, CallNotes, call_fields
+from .metrics import ServiceMetrics
+from .operation import Operation
+from .readiness import Readiness
 from .security import AuthenticationSettings, TlsSettings
 from .server import DEFAULT_WORKERS, ServiceServer, Transport
+from .tracing import ServerTracing, start_tracing, tracing_is_on
 
 _LOGGER = logging.getLogger(__name__)
 _Parameters = ParamSpec("_Parameters")
+
+_COLLECT_AFTER = 20_000
+"""New objects after which garbage cycles are searched for; by default 700, which is a third of a page of results."""
 
 
 class ServiceSettings(BaseSettings):
@@ -50,6 +69,19 @@ class ServiceSettings(BaseSettings):
         How long calls under way may take to finish when the service is asked to stop.
     log_format
         ``text`` for people, ``json`` for collectors.
+    log_calls
+        Whether each call gets a line in the log when it has ended.
+    health_address
+        A second ``host:port`` where health is answered in plaintext, and nothing else; for probes that speak no TLS.
+    metrics_port, metrics_host
+        Where Prometheus may ask for figures, at ``/metrics``; port 0 takes a free one, and without a port nobody may.
+        There is neither encryption nor any check of who asks, so it is this machine only unless a host is given.
+    drain_seconds
+        How long the service goes on taking calls when it is asked to stop, after it has told health checks that it no
+        longer serves; as long as balancers need to notice. Then those under way have ``grace_seconds``.
+    connection_age_seconds, connection_age_grace_seconds
+        How old a connection becomes before its client is asked to make a new one, and how long calls on it may take
+        then; 0 for any time. Without an age, replicas that are added get no calls of the clients that are connected.
     tls
         Certificates; without them the service speaks plaintext, on a loopback address only.
     machine_address
@@ -67,6 +99,13 @@ class ServiceSettings(BaseSettings):
     workers: int = Field(DEFAULT_WORKERS, ge=1, le=1000)
     grace_seconds: float = Field(20.0, ge=0)
     log_format: Literal["text", "json"] = "text"
+    log_calls: bool = False
+    health_address: str = ""
+    metrics_port: int | None = Field(None, ge=0, le=65_535)
+    metrics_host: str = "127.0.0.1"
+    drain_seconds: float = Field(0.0, ge=0, le=600)
+    connection_age_seconds: float = Field(0.0, ge=0)
+    connection_age_grace_seconds: float = Field(0.0, ge=0)
     tls: TlsSettings | None = None
     machine_address: str = ""
     allow_plaintext: bool = False
@@ -162,6 +201,7 @@ def read_signing_keys(file: Path) -> list[bytes]:
 def configure_logs(log_format: Literal["text", "json"]) -> None:
     """Write what is logged by anything in this process to standard error."""
     shared: list[Any] = [
+        _add_call,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
@@ -179,6 +219,48 @@ def configure_logs(log_format: Literal["text", "json"]) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
+def _add_call(_: object, __: str, line: dict[str, Any]) -> dict[str, Any]:
+    """Add to a line of the log which call it belongs to, and which trace, if there is one."""
+    for name, value in call_fields().items():
+        line.setdefault(name, value)
+    if tracing_is_on():
+        span = sys.modules["opentelemetry.trace"].get_current_span().get_span_context()
+        if span.is_valid:
+            line.setdefault("trace_id", f"{span.trace_id:032x}")
+    return line
+
+
+def operation_of(
+    settings: ServiceSettings, metrics: ServiceMetrics | None, readiness: Readiness | None = None
+) -> Operation:
+    """Return how a server is watched and taken out of service: what its settings ask for, and nothing else."""
+    outer: list[grpc.ServerInterceptor] = [CallLog()] if settings.log_calls else []
+    if tracing_is_on():
+        outer.append(ServerTracing())
+    if metrics is not None:
+        outer.append(metrics.calls)
+    return Operation(
+        outer=tuple(outer),
+        inner=(CallNotes(),),
+        readiness=readiness,
+        connection_age_seconds=settings.connection_age_seconds,
+        connection_age_grace_seconds=settings.connection_age_grace_seconds,
+        health_address=settings.health_address,
+        watch_waiting=metrics.watch_waiting if metrics is not None else lambda waiting: None,
+    )
+
+
+@contextmanager
+def tracing_of(service: str) -> Iterator[None]:
+    """Trace meanwhile if the environment asks for it; see `butler_api.tracing`."""
+    finish = start_tracing(service)
+    try:
+        yield
+    finally:
+        if finish is not None:
+            finish()
+
+
 def one_line_errors(command: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
     """Make a command end with one line and exit code 1 where an error of the catalogue ends it."""
 
@@ -192,19 +274,32 @@ def one_line_errors(command: Callable[_Parameters, None]) -> Callable[_Parameter
     return run
 
 
-def serve(server: ServiceServer, *, name: str, grace_seconds: float, announce: Callable[[str], None]) -> None:
-    """Answer calls until SIGTERM or SIGINT, then let those under way finish.
+def serve(
+    server: ServiceServer,
+    *,
+    name: str,
+    grace_seconds: float,
+    announce: Callable[[str], None],
+    drain_seconds: float = 0.0,
+) -> None:
+    """Answer calls until SIGTERM or SIGINT, then tell health checks, wait, and let those under way finish.
+
+    A second signal ends the waiting.
 
     Parameters
     ----------
     announce
         Is given one line with the address as soon as the service answers.
     """
-    stopping = threading.Event()
+    stopping, hurried = threading.Event(), threading.Event()
 
     def stop(number: int, _: FrameType | None) -> None:
-        stopping.set()
+        (hurried if stopping.is_set() else stopping).set()
 
+    # What was imported and opened stays: no search for garbage cycles needs to look at it.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         server.start()
@@ -213,7 +308,14 @@ def serve(server: ServiceServer, *, name: str, grace_seconds: float, announce: C
             announce(f"{name} listening for machines on {server.machine_address}")
         _LOGGER.info("%s listening on %s", name, server.address)
         stopping.wait()
-        _LOGGER.info("%s is stopping; calls under way have %g s to finish", name, grace_seconds)
+        _LOGGER.info(
+            "%s is stopping after %g s; calls under way then have %g s to finish",
+            name,
+            drain_seconds,
+            grace_seconds,
+        )
+        server.drain()
+        hurried.wait(drain_seconds)
     finally:
         server.stop(grace_seconds)
         for number, handler in previous.items():

@@ -8,7 +8,7 @@ __all__ = ["ServiceServer", "Services", "Transport", "build_server"]
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 from grpc_channelz.v1 import channelz
@@ -22,6 +22,8 @@ from .admission import Admission, Lane, StallWatch
 from .authentication import AuthenticationInterceptor
 from .errors import ErrorInterceptor
 from .looking import LookInterceptor
+from .operation import Operation
+from .readiness import Readiness
 from .tls import ServerCertificates, is_loopback, server_credentials
 
 Services: TypeAlias = Mapping[str, Callable[[grpc.Server], None]]
@@ -36,6 +38,7 @@ _HEALTH_THREADS = 8
 _LOOKING_THREADS = 4
 
 _DEFAULT_LIMITS = Limits()
+_UNWATCHED = Operation()
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 
@@ -79,27 +82,49 @@ class ServiceServer:
         address: str,
         machine_address: str,
         checks: health.HealthServicer,
+        health_server: grpc.Server | None,
         watch: StallWatch,
         pools: list[ThreadPoolExecutor],
+        services: Services,
+        readiness: Readiness | None,
     ) -> None:
         self.address = address
         self.machine_address = machine_address
         self._server = server
+        self._health_server = health_server
         self._health = checks
         self._watch = watch
         self._pools = pools
+        self._services = tuple(services)
+        self._readiness = readiness
 
     def start(self) -> None:
         """Begin to answer."""
+        if self._readiness is not None:
+            self._readiness.start(self._tell)
+        if self._health_server is not None:
+            self._health_server.start()
         self._server.start()
+
+    def drain(self) -> None:
+        """Say that no new calls should come, and go on answering those that do."""
+        if self._readiness is not None:
+            self._readiness.stop()
+        self._health.enter_graceful_shutdown()
 
     def stop(self, grace: float) -> None:
         """Refuse new calls, give those under way ``grace`` seconds to finish, and return when they have."""
-        self._health.enter_graceful_shutdown()
+        self.drain()
         self._server.stop(grace).wait()
         self._watch.stop()
+        if self._health_server is not None:
+            self._health_server.stop(None).wait()
         for pool in self._pools:
             pool.shutdown(wait=False)
+
+    def _tell(self, ready: bool) -> None:
+        for name in self._services:
+            self._health.set(name, _SERVING if ready else _NOT_SERVING)
 
 
 def build_server(
@@ -111,6 +136,7 @@ def build_server(
     limits: Limits = _DEFAULT_LIMITS,
     transport: Transport = _PLAIN_TRANSPORT,
     authentication: AuthenticationInterceptor | None = None,
+    operation: Operation = _UNWATCHED,
 ) -> ServiceServer:
     """Make a server and bind it.
 
@@ -123,8 +149,12 @@ def build_server(
     max_waiting
         Calls that may wait for a worker; further ones are refused with `OverloadedError`. So is what one caller
         has open beyond a share of three quarters; see `butler_api.admission`.
+    transport
+        How it talks.
     authentication
         Asks who calls; `None` to ask nobody.
+    operation
+        How it is watched and taken out of service.
 
     Raises
     ------
@@ -134,18 +164,19 @@ def build_server(
     """
     admission = Admission(workers, max_waiting, authentication.arrival if authentication else None)
     # Health checks and refusals are answered while all workers are busy.
-    aside = Lane("health", _HEALTH_THREADS, _HEALTH_THREADS // 2)
+    health_lane = Lane("health", _HEALTH_THREADS, _HEALTH_THREADS // 2)
     looking = Lane("looking", _LOOKING_THREADS, _LOOKING_THREADS // 2)
     refusing = ThreadPoolExecutor(2, thread_name_prefix="refusing")
-    interceptors: list[grpc.ServerInterceptor] = [
-        LookInterceptor(aside, looking, admission.watch),
-        ErrorInterceptor(admission, refusing),
-    ]
-    if authentication is not None:
-        interceptors.append(authentication)
+    look = LookInterceptor(health_lane, looking, admission.watch)
     server = grpc.server(
         admission.lane,
-        interceptors=interceptors,
+        interceptors=[
+            look,
+            *operation.outer,
+            ErrorInterceptor(admission, refusing),
+            *([] if authentication is None else [authentication]),
+            *operation.inner,
+        ],
         options=[
             ("grpc.so_reuseport", 0),
             ("grpc.max_send_message_length", limits.message_bytes),
@@ -160,26 +191,49 @@ def build_server(
             ("grpc.max_connection_idle_ms", 300_000),
             # Further calls of one connection wait in the client.
             ("grpc.max_concurrent_streams", MAX_STREAMS),
+            *operation.options,
         ],
     )
-    checks = _add_health(server, services)
+    operation.watch_waiting(lambda: admission.waiting)
+    checks = _add_health(server, services, operation.readiness)
     for add in services.values():
         add(server)
     names = (*services, health.SERVICE_NAME, "grpc.channelz.v1.Channelz", reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     channelz.add_channelz_servicer(server)
     bound, machine = _listen(server, address, transport)
-    pools = [admission.lane, aside, looking, refusing]
-    return ServiceServer(server, bound, machine, checks, admission.watch, pools)
+    pools = [admission.lane, health_lane, looking, refusing]
+    health_server = _health_server(checks, operation.health_address, look)
+    return ServiceServer(
+        server, bound, machine, checks, health_server, admission.watch, pools, services, operation.readiness
+    )
 
 
-def _add_health(server: grpc.Server, services: Services) -> health.HealthServicer:
+def _add_health(
+    server: grpc.Server, services: Services, readiness: Readiness | None
+) -> health.HealthServicer:
+    class Checks(health.HealthServicer):  # type: ignore[misc]
+        def Check(self, request: Any, context: grpc.ServicerContext) -> Any:
+            if request.service in services and readiness is not None and readiness.is_stale:
+                return health_pb2.HealthCheckResponse(status=_NOT_SERVING)
+            return super().Check(request, context)
+
     # Whoever watches needs no thread between changes.
-    checks = health.HealthServicer(experimental_non_blocking=True)
+    checks = Checks(experimental_non_blocking=True)
     for name in services:
-        checks.set(name, _SERVING)
+        checks.set(name, _SERVING if readiness is None else _NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     return checks
+
+
+def _health_server(checks: health.HealthServicer, address: str, look: LookInterceptor) -> grpc.Server | None:
+    """Return a server that answers nothing but health, by the threads that do so in the other one."""
+    if not address:
+        return None
+    server = grpc.server(ThreadPoolExecutor(1, thread_name_prefix="health"), interceptors=[look])
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    _bind(address, server.add_insecure_port)
+    return server
 
 
 def _listen(server: grpc.Server, address: str, transport: Transport) -> tuple[str, str]:

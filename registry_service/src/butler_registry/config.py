@@ -40,6 +40,9 @@ class RegistrySettings(ServiceSettings):
     transactions
         Transactions that may be open at once; a quarter of ``workers`` if not given. Each has a
         database connection, beside the one for each worker.
+    database_pooler
+        Whether the database is behind a pooler that gives each transaction another session, such as PgBouncer in its
+        transaction mode; see the manual for operators.
     transaction_idle_seconds, transaction_seconds
         How long one may wait for its next call, and last.
     """
@@ -48,6 +51,7 @@ class RegistrySettings(ServiceSettings):
 
     address: str = "127.0.0.1:50051"
     database: str
+    database_pooler: bool = False
     datastore_endpoint: str = ":50052"
     stores: list[Annotated[Store, BeforeValidator(_store)]] = Field([Store("main")], min_length=1)
     composites: dict[str, Any] = Field(default_factory=dict)

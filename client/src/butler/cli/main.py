@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["COMMANDS", "CommandSummary", "main", "program"]
 
+import atexit
 import importlib
 import os
 import sys
@@ -57,7 +58,18 @@ COMMANDS = {
         "moves:transfer_datasets", "Take datasets from one repository into another."
     ),
     "register-dataset-type": CommandSummary("dataset_types:register", "Register a dataset type."),
+    "remove-dataset-type": CommandSummary(
+        "dataset_types:remove", "Remove dataset types of which there are no datasets."
+    ),
     "collections": CommandSummary("collections:collections", "List and register collections."),
+    "collection-chain": CommandSummary(
+        "collections:collection_chain", "Define or edit a chain of collections."
+    ),
+    "associate": CommandSummary("associations:associate", "Add datasets to a TAGGED collection."),
+    "certify-calibrations": CommandSummary(
+        "associations:certify_calibrations", "Say when calibration datasets are valid."
+    ),
+    "ingest-files": CommandSummary("ingest:ingest_files", "Make files that exist the artifacts of datasets."),
     "put-file": CommandSummary("files:put_file", "Store what a file holds as a dataset."),
     "get-file": CommandSummary("files:get_file", "Write the stored bytes of a dataset to a file."),
     "retrieve-artifacts": CommandSummary(
@@ -66,6 +78,7 @@ COMMANDS = {
     "query-collections": CommandSummary(
         "collections:query_collections", "List collections, chains with their members."
     ),
+    "query-dataset-types": CommandSummary("dataset_types:query_dataset_types", "List dataset types."),
     "query-datasets": CommandSummary("queries:query_datasets", "List datasets."),
     "query-data-ids": CommandSummary("queries:query_data_ids", "List data IDs."),
     "query-dimension-records": CommandSummary("queries:query_dimension_records", "List dimension records."),
@@ -230,6 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments
         Those of the process if absent.
     """
+    _trace_if_asked()
     try:
         code = program.main(arguments, prog_name="butler", standalone_mode=False)
     except click.Abort:
@@ -239,6 +253,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(_usage_line(error), err=True)
         code = ExitCode.USAGE
     sys.exit(code or ExitCode.SUCCESS)
+
+
+def _trace_if_asked() -> None:
+    """Trace if the environment asks for it; what is needed for that is not imported otherwise."""
+    if not any(name.startswith("OTEL_") for name in os.environ):
+        return
+    from butler_api.tracing import start_tracing
+
+    finish = start_tracing("butler")
+    if finish is not None:
+        atexit.register(finish)
 
 
 if __name__ == "__main__":

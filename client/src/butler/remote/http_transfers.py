@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 
 _CONNECTIONS = 16
 _TIMEOUT = urllib3.Timeout(connect=5.0, read=30.0)
-_PIECE_BYTES = 1024 * 1024
+_PIECE_BYTES = 256 * 1024
 _TOTAL = re.compile(r"bytes \d+-\d+/(\d+)")
 
 
@@ -144,7 +144,8 @@ def _check_size(response: urllib3.BaseHTTPResponse, url: ArtifactUrl, headers: d
 
 def _piece(response: urllib3.BaseHTTPResponse, size: int) -> bytes:
     try:
-        piece = response.read(size)
+        # Nothing is to be decoded, and urllib3 copies what could be.
+        piece = response.read(size, decode_content=False)
     except HTTPError as error:
         raise NoWayError(str(error), passing=True) from error
     if not piece:

@@ -6,13 +6,14 @@ from __future__ import annotations
 __all__ = ["GUARD_SECONDS", "HousekeepingService"]
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from butler_model.errors import ButlerError, ServiceUnavailableError, UnsupportedOperationError
 from butler_model.ports import ArtifactLedger, InspectionProgress, Ledgers
 from butler_model.trash import PurgeProgress, TrashSelection
 
 from .fsck import StoreInspection
+from .housekeeping_totals import HousekeepingTotals, Inspected
 from .opened_stores import OpenedStores
 from .purging import TrashPurging
 from .reaping import Reaping
@@ -24,6 +25,11 @@ GUARD_SECONDS = 3_600
 
 class HousekeepingService:
     """The housekeeping of all repositories. Safe to use from many threads.
+
+    Attributes
+    ----------
+    health, totals
+        Which stores are left alone, and what was done so far.
 
     Parameters
     ----------
@@ -47,7 +53,8 @@ class HousekeepingService:
         self._stores = stores
         self._guard_seconds = guard_seconds
         self._reserved = reserved
-        self._health = StoreHealth()
+        self.health = StoreHealth()
+        self.totals = HousekeepingTotals()
 
     def empty_trash(
         self, repository: str, selection: TrashSelection, *, dry_run: bool = False
@@ -61,12 +68,14 @@ class HousekeepingService:
         UnsupportedOperationError
             Raised if this datastore does not know the registry.
         """
-        purging = TrashPurging(repository, self._ledger(repository), self._stores, self._health)
-        return purging.empty(selection, dry_run=dry_run)
+        purging = TrashPurging(repository, self._ledger(repository), self._stores, self.health)
+        return self._counted(repository, purging.empty(selection, dry_run=dry_run))
 
     def reap(self, repository: str) -> int:
         """Discard what puts that did not come to their end may have written; raises as `empty_trash` does."""
-        return Reaping(repository, self._ledger(repository), self._stores, self._guard_seconds).reap()
+        gone = Reaping(repository, self._ledger(repository), self._stores, self._guard_seconds).reap()
+        self.totals.note_reaped(repository, gone)
+        return gone
 
     def fsck(
         self, repository: str, *, checksums: bool = False, repair: bool = False
@@ -82,6 +91,7 @@ class HousekeepingService:
         """
         ledger = self._ledger(repository)
         inspected = size = 0
+        found = Inspected()
         for name in self._stores.names:
             store = self._stores.get(name, repository, "")
             inspection = StoreInspection(
@@ -90,11 +100,23 @@ class HousekeepingService:
             progress = InspectionProgress(0, 0, None)
             with _reported(name):
                 for progress in inspection.inspect(checksums=checksums, repair=repair):
+                    found.note(progress)
                     yield InspectionProgress(
                         inspected + progress.inspected, size + progress.size, None, progress.findings
                     )
             inspected, size = inspected + progress.inspected, size + progress.size
+        self.totals.note_inspected(repository, found)
         yield InspectionProgress(inspected, size, inspected)
+
+    def _counted(self, repository: str, steps: Iterator[PurgeProgress]) -> Iterator[PurgeProgress]:
+        """Yield the steps, and note what they led to, however they end."""
+        progress = PurgeProgress()
+        try:
+            with closing(steps):  # type: ignore[type-var] # a generator
+                for progress in steps:
+                    yield progress
+        finally:
+            self.totals.note_purge(repository, progress)
 
     def _ledger(self, repository: str) -> ArtifactLedger:
         if self._ledgers is None:

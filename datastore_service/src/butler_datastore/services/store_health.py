@@ -32,6 +32,13 @@ class StoreHealth:
                 self._failures[place] = 0
                 self._resting[place] = time.monotonic() + _PAUSE_SECONDS
 
+    @property
+    def states(self) -> dict[tuple[str, str], bool]:
+        """Whether each store of a repository from which something was deleted, or should have been, is left alone."""
+        with self._lock:
+            now = time.monotonic()
+            return {place: now < self._resting.get(place, 0.0) for place in self._failures}
+
     def rests(self, repository: str, store: str) -> bool:
         """Return whether a store is left alone now."""
         with self._lock:

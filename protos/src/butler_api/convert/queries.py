@@ -21,6 +21,7 @@ __all__ = [
 
 from butler_api.v1 import query_service_pb2 as pb
 from butler_api.v1 import values_pb2
+from butler_model.collecting import without_collection
 from butler_model.errors import InvalidRequestError
 from butler_model.paging import PageRequest, ResultPage
 from butler_model.query.spec import QuerySpec, ResultKind
@@ -51,7 +52,8 @@ def page_to_proto(page: ResultPage) -> pb.Page:
 
 def page_from_proto(message: pb.Page) -> ResultPage:
     """Return a page; `InvalidRequestError` if it is malformed."""
-    columns = tuple(columns_from_proto(message.rows))
+    with without_collection():
+        columns = tuple(columns_from_proto(message.rows))
     return ResultPage(columns, message.rows.rows, message.next_page_token, message.revision)
 
 

@@ -92,12 +92,13 @@ class AssociationService:
         def effect() -> None:
             snapshot = self._definitions.snapshot(connection)
             into = _collection(snapshot, collection, CollectionType.CALIBRATION)
+            # Whoever writes ranges of this collection holds its row, so between check and insert nobody else does.
+            # It comes before the datasets, as everywhere.
+            self._definitions.collections.lock(connection, into.id)
             by_type = self._by_type(snapshot, ids)
             self._check_readable(snapshot, ids)
             for row, _ in by_type:
                 _require_calibration_type(row)
-            # Whoever writes ranges of this collection holds its row, so between check and insert nobody else does.
-            self._definitions.collections.lock(connection, into.id)
             new.update(self._record(connection, into, by_type))
             for row, some in by_type:
                 self._associations.certify(connection, row, into, some, timespan.nsec)
@@ -146,7 +147,7 @@ class AssociationService:
     def _by_type(
         self, snapshot: Snapshot, ids: Sequence[UUID], *, removing: bool = False
     ) -> list[tuple[DatasetTypeRow, list[UUID]]]:
-        # First of all, since whoever prunes some of them locks the same rows in the same order.
+        # Before what refers to them, since whoever prunes some of them locks the same rows in the same order.
         types = self._datasets.keep(snapshot.connection, ids, alone=removing)
         missing = [dataset_id for dataset_id in ids if dataset_id not in types]
         if missing and not removing:

@@ -54,6 +54,8 @@ class Definitions:
 
     access: Access = UNRESTRICTED
     """What is to be seen in them, and what may be done to them."""
+    principal: str = ""
+    """Name of who sees them; empty where nobody is asked."""
 
     def __init__(
         self,
@@ -105,7 +107,7 @@ class Definitions:
 class SeenDefinitions(Definitions):
     """Definitions as somebody sees them who may not see all; what is cached is cached once for everybody."""
 
-    def __init__(self, definitions: Definitions, access: Access) -> None:
+    def __init__(self, definitions: Definitions, access: Access, principal: str) -> None:
         self.universe = definitions.universe
         self.attributes = definitions.attributes
         self.collections = definitions.collections
@@ -113,6 +115,7 @@ class SeenDefinitions(Definitions):
         self.dimensions = definitions.dimensions
         self.summaries = definitions.summaries
         self.access = access
+        self.principal = principal
         self._all = definitions
 
     def snapshot(self, connection: Connection) -> Snapshot:
@@ -319,7 +322,7 @@ class Snapshot:
 
 def _missing(name: str) -> MissingCollectionError:
     return MissingCollectionError(
-        f"There is no collection {name!r}; register it with butler.registry.registerRun or registerCollection, or see "
-        "queryCollections for those there are.",
+        f"There is no collection {name!r}; see queryCollections for those there are, or make it with "
+        "registerCollection or registerRun.",
         collection=name,
     )

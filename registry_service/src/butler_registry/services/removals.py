@@ -160,7 +160,7 @@ class RemovalService:
         request: PruneDatasets | RemoveRun,
     ) -> None:
         purged = isinstance(request, RemoveRun) or request.purge
-        move = TrashMove(request.request_id, purged, request.purge_after_seconds)
+        move = TrashMove(request.request_id, purged, request.purge_after_seconds, self._definitions.principal)
         by_type = _by_type(snapshot, [dataset for dataset in datasets if dataset.id in stored])
         self._trash.move(snapshot.connection, by_type, move)
         self._removal.forget_artifacts(snapshot.connection, stored)

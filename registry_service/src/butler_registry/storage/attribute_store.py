@@ -41,6 +41,11 @@ class AttributeStore:
         connection.execute(self._tables.attribute.insert(), rows)
         connection.execute(self._tables.revision.insert(), {"id": _ONLY_ROW, "value": 1})
 
+    def change(self, connection: Connection, name: str, value: str) -> None:
+        """Give an attribute another value."""
+        table = self._tables.attribute
+        connection.execute(table.update().where(table.c.name == name).values(value=value))
+
     def revision(self, connection: Connection) -> int:
         """Return the revision."""
         ((revision,),) = self._read_revision.rows(connection, {})

@@ -7,6 +7,7 @@ __all__ = [
     "Connection",
     "CursorResult",
     "Database",
+    "PoolUse",
     "catalogued",
     "connect_postgresql",
     "connect_sqlite",
@@ -18,6 +19,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -40,6 +42,9 @@ from butler_model.errors import (
     StoreFullError,
 )
 
+from .kept_connections import KeptConnections
+from .statement_spans import trace_statements, tracing_is_set_up
+
 _SQLITE_BUSY_MILLISECONDS = 20_000
 _POOL_TIMEOUT_SECONDS = 10.0
 # As long as SQLite waits for its one writer: a transaction may hold what others need for longer than a call may take.
@@ -51,10 +56,25 @@ _NO_LOGIN = re.compile(r'(database|role) ".*" does not exist|authentication fail
 _LOGGER = logging.getLogger(__name__)
 
 
-def connect_postgresql(url: str, pool_size: int) -> Engine:
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """Connections of a pool: those that are in use, those that wait for their next use, and how many there may be."""
+
+    in_use: int
+    idle: int
+    limit: int
+
+
+def connect_postgresql(url: str, pool_size: int, *, pooler: bool = False) -> Engine:
     """Return an engine whose pool never holds more than ``pool_size`` connections.
 
     They commit each statement by themselves, as most uses want it: to change that costs each use time, twice.
+
+    Parameters
+    ----------
+    pooler
+        Whether the other end is a pooler that gives each transaction another session, such as PgBouncer in its
+        transaction mode. Then nothing is prepared, and nothing is set for a session.
     """
     parsed = make_url(url).set(drivername="postgresql+psycopg")
     engine = create_engine(
@@ -66,8 +86,15 @@ def connect_postgresql(url: str, pool_size: int) -> Engine:
         pool_pre_ping=False,
         pool_recycle=1800,
         pool_use_lifo=True,  # the connection used last has its statements prepared
-        connect_args={"application_name": "butler-registry", "connect_timeout": 10},
+        connect_args={
+            "application_name": "butler-registry",
+            "connect_timeout": 10,
+            **({"prepare_threshold": None} if pooler else {}),
+        },
     )
+    if pooler:
+        event.listen(engine, "begin", _limit_waiting)
+        return engine
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
@@ -77,6 +104,11 @@ def connect_postgresql(url: str, pool_size: int) -> Engine:
         connection.autocommit = commits
 
     return engine
+
+
+def _limit_waiting(connection: Connection) -> None:
+    if connection.get_execution_options().get("butler_writing", False):
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_SECONDS}s'")
 
 
 def connect_sqlite(path: Path, pool_size: int) -> Engine:
@@ -119,8 +151,11 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        if tracing_is_set_up():
+            trace_statements(engine)
         options = {"isolation_level": "READ COMMITTED"} if engine.dialect.name == "postgresql" else {}
         self._writing = engine.execution_options(butler_writing=True, **options)
+        self._kept = KeptConnections(engine)
 
     @property
     def is_postgresql(self) -> bool:
@@ -136,8 +171,19 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """Give a connection for reading. On PostgreSQL every statement has a snapshot of its own."""
         # A read is one statement or tolerates two: no BEGIN and COMMIT around it.
-        with catalogued(), self.engine.connect() as connection:
-            yield connection
+        with catalogued():
+            taken = self._kept.take()
+            try:
+                yield taken[1]
+            except DBAPIError:
+                taken[1].close()
+                # Where one is broken, the others may be.
+                self._kept.close()
+                raise
+            except BaseException:
+                taken[1].close()
+                raise
+            self._kept.give_back(taken)
 
     @contextmanager
     def single_statement(self) -> Iterator[Connection]:
@@ -151,6 +197,7 @@ class Database:
 
         A statement that is cancelled ends with `ServiceUnavailableError`, for which nobody waits any more.
         """
+        self._kept.make_room()
         engine = self.engine
         if self.is_postgresql:
             engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -174,18 +221,30 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give a connection in a transaction that commits at the end, or rolls back if the block raises."""
+        self._kept.make_room()
         with catalogued(), self._writing.begin() as connection:
             yield connection
 
     @contextmanager
     def beginning(self) -> Iterator[Connection]:
         """Give a connection in a transaction that whoever takes it commits; it is rolled back otherwise."""
+        self._kept.make_room()
         with catalogued(), self._writing.connect() as connection:
             connection.begin()
             yield connection
 
+    @property
+    def pool_use(self) -> PoolUse:
+        """How many connections there are now."""
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        kept = len(self._kept)
+        # To the pool, those that are kept between reads are in use.
+        return PoolUse(max(pool.checkedout() - kept, 0), pool.checkedin() + kept, pool.size())
+
     def close(self) -> None:
-        """Close all pooled connections."""
+        """Close all connections that nobody uses."""
+        self._kept.close()
         self.engine.dispose()
 
 

@@ -13,6 +13,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
+from .statement_spans import statement_span
+
+_CURSOR = "butler_cursor"
+"""Where a connection keeps its cursor: to make one costs a fifth of a small execution."""
+
 
 class PreparedStatement:
     """A statement whose text is always the same.
@@ -46,15 +51,19 @@ class PreparedStatement:
         return touched
 
     def _execute(self, connection: Connection, parameters: Mapping[str, Any]) -> Any:
-        """Return the cursor of the driver."""
+        """Return the driver's cursor, whose result is good until the next execution on the connection."""
         if self._rendered is None:
             self._rendered = _rendered(self._statement, connection.dialect)
         text, fixed = self._rendered
         values = {**fixed, **parameters}
         driver: Any = connection.connection.driver_connection
+        cursor = connection.info.get(_CURSOR)
+        if cursor is None:
+            cursor = connection.info[_CURSOR] = driver.cursor(binary=True)
         failures: Any = connection.dialect.loaded_dbapi.Error
         try:
-            return driver.cursor(binary=True).execute(text, values)
+            with statement_span(text):
+                return cursor.execute(text, values)
         except failures as error:
             if driver.closed:
                 # It is refused again, and SQLAlchemy then gives up all connections to a server that is gone.

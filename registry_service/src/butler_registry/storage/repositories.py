@@ -6,7 +6,7 @@ from __future__ import annotations
 __all__ = ["PostgresqlRepositories", "RepositoryDatabases", "SqliteRepositories", "open_databases"]
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from butler_model.errors import ConfigurationError, RepositoryExistsError, RepositoryNotFoundError
 from butler_model.repository import is_repository_name
 
-from .database import Database, connect_postgresql, connect_sqlite
+from .database import Database, PoolUse, connect_postgresql, connect_sqlite
 
 _SCHEMA_PREFIX = "butler_"
 _SUFFIX = ".sqlite3"
@@ -43,17 +43,24 @@ class RepositoryDatabases(Protocol):
         """Return the names of all repositories, ascending."""
         ...
 
+    def pool_use(self) -> Mapping[str, PoolUse]:
+        """Return how many connections there are, by the name of their pool."""
+        ...
+
     def close(self) -> None:
         """Close all connections."""
         ...
 
 
-def open_databases(url: str, pool_size: int = 10) -> RepositoryDatabases:
-    """Return the databases at ``postgresql+psycopg://...``, or at ``sqlite:///DIRECTORY``."""
+def open_databases(url: str, pool_size: int = 10, *, pooler: bool = False) -> RepositoryDatabases:
+    """Return the databases at ``postgresql+psycopg://...``, or at ``sqlite:///DIRECTORY``.
+
+    ``pooler`` is for PostgreSQL only; see `butler_registry.storage.database.connect_postgresql`.
+    """
     if url.startswith("sqlite:///"):
         return SqliteRepositories(Path(url.removeprefix("sqlite:///")), pool_size)
     if url.startswith(("postgresql://", "postgresql+psycopg://")):
-        return PostgresqlRepositories(url, pool_size)
+        return PostgresqlRepositories(url, pool_size, pooler=pooler)
     raise ConfigurationError(
         f"Unknown registry database {url.split('://')[0]!r}: use postgresql+psycopg://... or sqlite:///DIRECTORY."
     )
@@ -62,8 +69,8 @@ def open_databases(url: str, pool_size: int = 10) -> RepositoryDatabases:
 class PostgresqlRepositories:
     """Repositories as schemas of one PostgreSQL database, sharing one pool of connections."""
 
-    def __init__(self, url: str, pool_size: int) -> None:
-        self._database = Database(connect_postgresql(url, pool_size))
+    def __init__(self, url: str, pool_size: int, *, pooler: bool = False) -> None:
+        self._database = Database(connect_postgresql(url, pool_size, pooler=pooler))
 
     def create(self, name: str, fill: Fill) -> None:
         schema = _SCHEMA_PREFIX + name
@@ -86,6 +93,9 @@ class PostgresqlRepositories:
             schemas = inspect(connection).get_schema_names()
         names = (s.removeprefix(_SCHEMA_PREFIX) for s in schemas if s.startswith(_SCHEMA_PREFIX))
         return sorted(filter(is_repository_name, names))
+
+    def pool_use(self) -> Mapping[str, PoolUse]:
+        return {"registry": self._database.pool_use}
 
     def close(self) -> None:
         self._database.close()
@@ -131,6 +141,9 @@ class SqliteRepositories:
     def names(self) -> list[str]:
         files = (p for p in self._directory.glob(f"*{_SUFFIX}") if p.is_file())
         return sorted(filter(is_repository_name, (p.name.removesuffix(_SUFFIX) for p in files)))
+
+    def pool_use(self) -> Mapping[str, PoolUse]:
+        return {name: database.pool_use for name, database in list(self._open.items())}
 
     def close(self) -> None:
         while self._open:
