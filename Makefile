@@ -33,7 +33,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --no-strip-extras --universal --py
 	--no-emit-package butler-api --no-emit-package butler-datastore --no-emit-package butler-grpc-client \
 	--no-emit-package butler-model --no-emit-package butler-registry
 
-.PHONY: help setup demo test robustness robustness-nightly lint typing protos protos-check migrations-check behaviour-coverage docs fuzz-queries bench bench-quick bench-stages bench-scale bench-pruning deploy-tools deploy-render deploy-check lock clean
+.PHONY: help setup demo test robustness robustness-nightly lint typing protos protos-check migrations-check behaviour-coverage docs fuzz-queries fuzz-wire attacks audit sbom bench bench-quick bench-stages bench-scale bench-pruning deploy-tools deploy-render deploy-check lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -98,8 +98,15 @@ docs: $(READY) ## Build the documentation, warnings as errors, into docs/_build/
 	@$(VENV)/bin/sphinx-build -b html -q -W --keep-going -j auto docs docs/_build/html
 
 CASES ?= 5000
+N ?= 100000
 fuzz-queries: $(READY) ## Compare random queries with plain evaluation; CASES=5000 for each database
 	@BUTLER_FUZZ_QUERIES=$(CASES) $(PY) -m pytest -q -n 2 --timeout 0 tests/integration/test_query_oracle.py
+
+fuzz-wire: $(READY) ## Send random bytes to both services; N=100000 to each (BUTLER_FUZZ_SEED=number)
+	@BUTLER_FUZZ_WIRE=$(N) $(PY) -m pytest -q --log-cli-level=INFO tests/integration/test_wire_fuzz.py
+
+attacks: $(READY) ## Attack both services, and look whether who behaves is answered
+	@$(PY) -m pytest -q --log-cli-level=INFO tests/attacks
 
 SIZE ?= medium
 bench: $(READY) ## Compare with the older library, a quarter of an hour (SIZE=small for a look; README=1 writes the table there)

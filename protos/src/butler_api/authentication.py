@@ -17,7 +17,7 @@ from butler_model.errors import AuthenticationError, ButlerError
 from butler_model.principal import ANONYMOUS, CERTIFICATE_START, AuthenticationMethod, Principal
 
 from .audit import CallRecord, record_call
-from .caller import answering
+from .caller import answering, caller_key
 
 _HEALTH = "/grpc.health."
 _OUR_METHODS = "/butler_api."
@@ -132,6 +132,24 @@ class AuthenticationInterceptor(grpc.ServerInterceptor):
         self._authenticator = authenticator
         self._allow = allow
         self._record = record
+
+    def arrival(self, method: str, context: grpc.ServicerContext) -> str:
+        """Return under what a call is counted, before its request is read: a name, or the connection of who has none.
+
+        Raises
+        ------
+        AuthenticationError
+            Raised if nobody knows from whom it is.
+        """
+        peer = context.peer()
+        answering(ANONYMOUS, peer)
+        try:
+            principal = self._authenticator.identify(context)
+        except ButlerError as error:
+            self._record(method, None, error)
+            raise
+        answering(principal, peer)
+        return caller_key()
 
     def intercept_service(
         self,

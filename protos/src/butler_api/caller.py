@@ -7,11 +7,11 @@ servicer can forget to pass it on.
 
 from __future__ import annotations
 
-__all__ = ["answering", "caller", "source"]
+__all__ = ["answering", "arriving", "caller", "caller_key", "source"]
 
 from contextvars import ContextVar
 
-from butler_model.principal import LOCAL, Principal
+from butler_model.principal import ANONYMOUS, LOCAL, Principal
 
 _CALLER: ContextVar[Principal] = ContextVar("caller", default=LOCAL)
 _SOURCE: ContextVar[str] = ContextVar("source", default="")
@@ -25,6 +25,17 @@ def caller() -> Principal:
 def source() -> str:
     """Return where the current call comes from, as gRPC writes it (``ipv4:192.0.2.7:40112``); empty if not known."""
     return _SOURCE.get()
+
+
+def caller_key() -> str:
+    """Return under what the calls of whoever makes the current one are counted: a name, else the connection."""
+    principal = _CALLER.get()
+    return _SOURCE.get() if principal is LOCAL or principal is ANONYMOUS else principal.name
+
+
+def arriving(peer: str) -> None:
+    """Say where the call comes from that this thread answers from now on; who makes it is not known yet."""
+    _SOURCE.set(peer)
 
 
 def answering(principal: Principal, peer: str) -> None:

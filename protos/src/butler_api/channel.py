@@ -7,7 +7,9 @@ __all__ = ["CALL_SECONDS", "STREAM_SECONDS", "Connection"]
 
 import json
 import os
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -21,7 +23,7 @@ from butler_model.errors import AuthenticationError
 from butler_model.repository import Limits
 
 from .client_security import ClientSecurity
-from .errors import error_from_rpc
+from .errors import error_from_rpc, retry_seconds
 from .token_sources import TokenReader
 from .tracing import traced_channel
 
@@ -29,6 +31,8 @@ CALL_SECONDS = 60.0
 """How long a call may take unless it is told otherwise."""
 STREAM_SECONDS = 3600.0
 """How long the transfer of one artifact may take unless it is told otherwise."""
+_ATTEMPTS = 4
+"""How often a service that is at its limit is asked."""
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -128,15 +132,21 @@ class Connection:
         *,
         seconds: float | None = None,
     ) -> _Response:
-        """Make a call, with another deadline if it is given; every failure is an error of the catalogue."""
-        try:
-            return method(
-                request,
-                timeout=self.call_seconds if seconds is None else seconds,
-                metadata=self.metadata(),
-            )
-        except grpc.RpcError as error:
-            raise self._error(error, request) from None
+        """Make a call, with another deadline if it is given; every failure is an error of the catalogue.
+
+        A service that is at its limit says when to come back. So the call does, a few times, if its deadline is later.
+        """
+        end = time.monotonic() + (self.call_seconds if seconds is None else seconds)
+        for attempt in range(_ATTEMPTS):
+            try:
+                return method(request, timeout=max(end - time.monotonic(), 0.0), metadata=self.metadata())
+            except grpc.RpcError as error:
+                # Not all at the same time, and later each time.
+                pause = retry_seconds(error) * (attempt + random.uniform(0.5, 1.5))
+                if not pause or attempt + 1 == _ATTEMPTS or time.monotonic() + pause > end:
+                    raise self._error(error, request) from None
+            time.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
 
     def stream(
         self,
