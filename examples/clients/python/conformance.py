@@ -61,7 +61,8 @@ def _outcome(client: Client, step: Step) -> Answer:
         return OPERATIONS[step["do"]](client, step["with"])
     except grpc.RpcError as error:
         problem = problem_of(error)
-        assert problem is not None, f"{step['name']}: {error}"
+        if problem is None:
+            raise
         code, reason, metadata = problem
         return {"error": {"code": code, "reason": reason, "metadata": metadata}}
 
