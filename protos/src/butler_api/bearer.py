@@ -24,6 +24,8 @@ SKEW_SECONDS = 60
 _KINDS = {"RS256": "RSA", "ES256": "EC"}
 """Algorithms that are accepted, whatever a token says, and the kind of key that each needs."""
 _MOST_GROUPS = 1000
+# Besides its own errors a parser has those of numbers that are too large, and of what is nested too deep.
+_UNREADABLE = (jwt.PyJWTError, ValueError, OverflowError, RecursionError, TypeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class BearerTokens:
         try:
             header = jwt.get_unverified_header(token)
             unverified = jwt.decode(token, options={"verify_signature": False})
-        except jwt.PyJWTError:
+        except _UNREADABLE:
             raise AuthenticationError("The token is no JSON web token; get a new one.") from None
         algorithm, issuer = header.get("alg"), self._issuer(unverified.get("iss"))
         if algorithm not in _KINDS:
@@ -99,11 +101,12 @@ class BearerTokens:
                 leeway=SKEW_SECONDS,
                 options={"require": ["exp", "iss", "aud"]},
             )
-        except jwt.PyJWTError as error:
+            expires = float(claims["exp"])
+        except _UNREADABLE as error:
             raise AuthenticationError(
                 f"The token is not accepted: {_reason(error)}; get a new one."
             ) from None
-        return Identified(_principal(claims, issuer), float(claims["exp"]) + SKEW_SECONDS)
+        return Identified(_principal(claims, issuer), expires + SKEW_SECONDS)
 
     def _issuer(self, name: object) -> Issuer:
         issuer = self._issuers.get(name) if isinstance(name, str) else None
@@ -129,7 +132,7 @@ def _principal(claims: dict[str, Any], issuer: Issuer) -> Principal:
     )
 
 
-def _reason(error: jwt.PyJWTError) -> str:
+def _reason(error: Exception) -> str:
     for kind, text in _REASONS:
         if isinstance(error, kind):
             return text

@@ -62,6 +62,9 @@ _OPTIONS: list[tuple[str, object]] = [
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     ("grpc.max_send_message_length", _MESSAGE_BYTES),
     ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+    # Soon enough for the repeats of a call: after a second, which is usual, a short interruption would outlast them.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 10_000),
     # A connection whose other end vanished without a word is noticed while a call waits on it.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
