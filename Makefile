@@ -146,6 +146,26 @@ deploy-check: $(READY) deploy-tools ## Check images, chart, kustomize overlays: 
 	@$(PY) tools/deployment.py check
 	@$(PY) -m pytest -q tests/deployment
 
+# These two are no part of the environment: they are fetched when they are asked for.
+SBOM := $(VENV)/bin/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py
+AUDIT := $(VENV)/bin/uv tool run pip-audit@2.10.1 --vulnerability-service osv --progress-spinner off --disable-pip
+LOCKED := client registry datastore dev
+
+sbom: $(READY) ## Write what each part is made of, in the form of CycloneDX, into build/sbom
+	@mkdir -p build/sbom
+	@for each in $(LOCKED); do \
+	    $(SBOM) requirements requirements/$$each.txt --output-reproducible -o build/sbom/$$each.cdx.json || exit 1; \
+	done
+	@ls build/sbom
+
+audit: $(READY) ## Look for known weaknesses of what is locked; asks api.osv.dev
+	@for each in $(LOCKED); do \
+	    $(AUDIT) --require-hashes -r requirements/$$each.txt || { \
+	        echo "requirements/$$each.txt: weaknesses are listed above; if an error is, api.osv.dev was not reached" >&2; \
+	        exit 1; \
+	    }; \
+	done
+
 lock: $(READY) ## Compile the locked requirements from the members' pyproject files
 	@$(COMPILE) $(LOCK_ARGS) --all-extras -o requirements/dev.txt \
 	    $(MEMBERS:%=%/pyproject.toml) requirements/dev.in

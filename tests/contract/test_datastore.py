@@ -85,6 +85,11 @@ def test_a_range_that_is_none_is_refused(setup: DatastoreSetup, offset: int, lim
         read(setup, grant, offset, limit)
 
 
+def test_a_write_at_a_negative_offset_is_refused(setup: DatastoreSetup) -> None:
+    with pytest.raises(InvalidRequestError, match="offsets begin at 0"):
+        setup.datastore.write(setup.write_grant("run/type/a"), [b"content"], offset=-1)
+
+
 def test_a_repeated_write_gives_the_same_receipt(setup: DatastoreSetup) -> None:
     grant = setup.write_grant("run/type/a")
     first = setup.datastore.write(grant, [b"content"])

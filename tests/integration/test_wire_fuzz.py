@@ -87,16 +87,14 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
         with Butler(f"grpc://{registry}/main", run="run1") as butler:
             insert_survey(butler)
             register_types(butler)
-            ids = [
-                butler.put({"a": each}, "note", instrument="Cam1", detector=each).id.bytes for each in (1, 2)
-            ]
+            refs = [butler.put({"a": each}, "note", instrument="Cam1", detector=each) for each in (1, 2)]
         opened = repositories.open("main")
         setup = RegistrySetup(opened, "main", TokenSigner([b"no key of these services, only of tests"]))
         intents = setup.begin("note", "run1", [{"instrument": "Cam1", "detector": each} for each in (3, 4)])
         found = setup.find("note", {"instrument": "Cam1", "detector": 1}, "run1", want_artifacts=True)
         assert found is not None
         known = [
-            *ids,
+            *(ref.id.bytes for ref in refs if ref.id is not None),
             *(grant.token for intent in intents for grant in intent.grants),
             *(intent.dataset_id.bytes for intent in intents),
             *(artifact.grant for artifact in found.artifacts),

@@ -178,6 +178,7 @@ class Fuzzer:
         if kind in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
             return random_.choice(FRACTIONS)
         if kind == FieldDescriptor.CPPTYPE_ENUM:
+            assert each.enum_type is not None
             numbers = [value.number for value in each.enum_type.values]
             return random_.choice([*numbers, 77])
         low, high = _BOUNDS[kind]

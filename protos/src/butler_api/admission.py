@@ -213,7 +213,8 @@ class StallWatch:
         self, messages: Iterator[_Message], context: _Cancellable, lane: Lane, *, pause_seconds: float
     ) -> Iterator[_Message]:
         """Yield messages, of which the first has to come soon, and the next ones in time."""
-        seconds, urgent = MESSAGE_SECONDS, lane
+        urgent: Lane | None = lane
+        seconds = MESSAGE_SECONDS
         while True:
             token = self.begin(context, seconds, urgent)
             try:
