@@ -4,6 +4,8 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# Images set it. Hundreds of processes start here, and each would compile all that it imports: two seconds instead of one.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -20,7 +22,8 @@ KEPT := build/demo
 TESTS ?= tests --ignore=tests/robustness
 # Its tests wait for each other's processes more than they compute, so more of them run than there are processors.
 SEED ?=
-ROBUSTNESS := $(if $(SEED),BUTLER_ROBUSTNESS_SEED=$(SEED)) $(PY) -m pytest -n 4 --dist=worksteal --tb=short tests/robustness
+PART ?=
+ROBUSTNESS := $(if $(SEED),BUTLER_ROBUSTNESS_SEED=$(SEED)) $(if $(PART),BUTLER_ROBUSTNESS_PART=$(PART)) $(PY) -m pytest -n 4 --dist=worksteal --tb=short tests/robustness
 # `make lock LOCK_ARGS=--upgrade` moves every pin to the newest release; without it only what must move does.
 LOCK_ARGS ?=
 
@@ -30,7 +33,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --no-strip-extras --universal --py
 	--no-emit-package butler-api --no-emit-package butler-datastore --no-emit-package butler-grpc-client \
 	--no-emit-package butler-model --no-emit-package butler-registry
 
-.PHONY: help setup demo test robustness robustness-nightly lint typing protos protos-check migrations-check behaviour-coverage docs fuzz-queries bench bench-scale bench-pruning deploy-tools deploy-render deploy-check lock clean
+.PHONY: help setup demo test robustness robustness-nightly lint typing protos protos-check migrations-check behaviour-coverage docs fuzz-queries fuzz-wire attacks audit sbom bench bench-quick bench-stages bench-scale bench-pruning deploy-tools deploy-render deploy-check lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -66,7 +69,7 @@ test: $(READY) ## Run the tests, on real components (TESTS=path for some of them
 robustness: $(READY) ## Kill, cut and break everything for ten minutes, and look whether anything is lost (SEED=number)
 	@BUTLER_ROBUSTNESS=ci $(ROBUSTNESS)
 
-robustness-nightly: $(READY) ## The same for hours
+robustness-nightly: $(READY) ## The same for hours (PART=3/20 for one of 20 parts)
 	@BUTLER_ROBUSTNESS=nightly $(ROBUSTNESS)
 
 lint: $(READY) ## Check style, import arrows, protos, licence lines and sizes
@@ -95,12 +98,26 @@ docs: $(READY) ## Build the documentation, warnings as errors, into docs/_build/
 	@$(VENV)/bin/sphinx-build -b html -q -W --keep-going -j auto docs docs/_build/html
 
 CASES ?= 5000
+N ?= 100000
 fuzz-queries: $(READY) ## Compare random queries with plain evaluation; CASES=5000 for each database
 	@BUTLER_FUZZ_QUERIES=$(CASES) $(PY) -m pytest -q -n 2 --timeout 0 tests/integration/test_query_oracle.py
 
-bench: $(READY) ## Measure latency and rates through the services
+fuzz-wire: $(READY) ## Send random bytes to both services; N=100000 to each (BUTLER_FUZZ_SEED=number)
+	@BUTLER_FUZZ_WIRE=$(N) $(PY) -m pytest -q --log-cli-level=INFO tests/integration/test_wire_fuzz.py
+
+attacks: $(READY) ## Attack both services, and look whether who behaves is answered
+	@$(PY) -m pytest -q --log-cli-level=INFO tests/attacks
+
+SIZE ?= medium
+bench: $(READY) ## Compare with the older library, a quarter of an hour (SIZE=small for a look; README=1 writes the table there)
+	@$(PY) -m benchmarks.compare --size $(SIZE) $(if $(README),--readme)
+
+bench-quick: $(READY) ## Measure latency and rates through the services, and how fast large artifacts move
 	@$(PY) -m benchmarks.latency
 	@$(PY) -m benchmarks.bytes
+
+bench-stages: $(READY) ## Measure where the time of put, get, list and ingest goes
+	@$(PY) -m benchmarks.stages
 
 bench-scale: $(READY) ## Compare a registry of a million datasets with one of ten thousand
 	@$(PY) -m benchmarks.scale

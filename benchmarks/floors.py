@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-__all__ = ["FIND", "GET", "PUT", "Floors", "measure_floors"]
+__all__ = ["FIND", "GET", "PUT", "Floors", "floors_of_comparison", "measure_floors"]
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import grpc
 import psycopg
@@ -85,3 +87,105 @@ def measure_floors(address: str, database: str, folder: Path, repetitions: int) 
             measure(_SUBJECT, "1 kB file read", lambda n: (folder / f"{n}").read_bytes(), repetitions),
             measure(_SUBJECT, "PostgreSQL commit of a row", commit, repetitions),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Of what an operation is made at least, per item."""
+
+    calls: float = 0
+    selects: float = 0
+    commits: float = 0
+    reads: float = 0
+    writes: float = 0
+    unlinks: float = 0
+    copied: float = 0
+    fetched: float = 0
+
+
+_BATCH = 5_000
+_COMPARED = {
+    "get": _Parts(calls=2, selects=1, reads=1),
+    "get_by_ref": _Parts(calls=2, selects=1, reads=1),
+    "get_deferred": _Parts(calls=2, selects=1, reads=1),
+    "exists": _Parts(calls=2, selects=1),
+    "find": _Parts(calls=1, selects=1),
+    "select": _Parts(calls=1, selects=1, fetched=10),
+    "count": _Parts(calls=1, selects=1),
+    "put": _Parts(calls=3, commits=2, writes=1),
+}
+"""One by one."""
+_BULK = {
+    "get_many": _Parts(fetched=1, reads=1),
+    "stored_many": _Parts(fetched=1),
+    **dict.fromkeys(("list_all", "list_run", "list_chain", "list_data_ids"), _Parts(fetched=1)),
+    "insert_records": _Parts(copied=1),
+    **dict.fromkeys(("associate", "certify", "decertify"), _Parts(copied=1)),
+    "register": _Parts(copied=2),
+    "put_many": _Parts(copied=4, writes=1),
+    "ingest_direct": _Parts(copied=4, reads=1),
+    "ingest_copy": _Parts(copied=4, reads=1, writes=1),
+    **dict.fromkeys(("prune", "remove_runs"), _Parts(copied=2, unlinks=1)),
+    "prune_and_return": _Parts(copied=2),
+    "empty_trash": _Parts(unlinks=1),
+}
+"""Many in a call: a call and a commit for each batch, and rows instead of statements."""
+
+
+def floors_of_comparison(address: str, database: str, folder: Path) -> dict[tuple[str, int], float]:
+    """Return the least seconds per item over gRPC, by operation of the comparison and number of items.
+
+    Rows that are written count as rows of a COPY into an indexed table, rows that are read as rows of one SELECT.
+    """
+    files = folder / "floor"
+    files.mkdir()
+    bare = measure_floors(address, database, files, 100)
+    unlink = measure(_SUBJECT, "unlink", lambda n: (files / f"{n}").unlink(), 100)
+    with psycopg.connect(database.replace("+psycopg", "", 1)) as connection:
+        select, copied, fetched = _statements(connection)
+    seconds = {
+        "calls": bare.call.median,
+        "selects": select,
+        "commits": bare.commit.median,
+        "reads": bare.file_read.median,
+        "writes": bare.file_write.median,
+        "unlinks": unlink.median,
+        "copied": copied,
+        "fetched": fetched,
+    }
+
+    def least(parts: _Parts) -> float:
+        return sum(float(getattr(parts, name)) * each for name, each in seconds.items())
+
+    floors = {(name, n): least(parts) for name, parts in _COMPARED.items() for n in (20, 100)}
+    per_batch = bare.call.median + bare.commit.median
+    for name, parts in _BULK.items():
+        for n in (100, 1_000, 10_000):
+            floors[name, n] = least(parts) + -(-n // _BATCH) * per_batch / n
+    return floors
+
+
+def _statements(connection: psycopg.Connection[Any]) -> tuple[float, float, float]:
+    """Return the seconds of a SELECT of a row by its key, and of each row of a COPY and of a large SELECT."""
+    rows, times = 10_000, 5
+    connection.execute("CREATE TABLE bench_rows (id uuid PRIMARY KEY, a int, b int, c text)")
+
+    def copy(number: int) -> None:
+        with connection.cursor().copy("COPY bench_rows FROM STDIN") as writer:
+            for i in range(number * rows, (number + 1) * rows):
+                writer.write_row((str(UUID(int=i)), i, i, "BenchCam"))
+        connection.commit()
+
+    def select(_: int) -> None:
+        connection.execute("SELECT * FROM bench_rows WHERE id = %s", [UUID(int=rows // 2)]).fetchall()
+
+    def fetch(_: int) -> None:
+        connection.execute("SELECT * FROM bench_rows LIMIT %s", [rows]).fetchall()
+
+    copied = measure(_SUBJECT, "COPY", copy, times, warm_up=0, items=rows)
+    connection.execute("ANALYZE bench_rows")
+    return (
+        measure(_SUBJECT, "SELECT", select, 100).median,
+        copied.median,
+        measure(_SUBJECT, "fetch", fetch, times, warm_up=1, items=rows).median,
+    )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How long the operations of a butler take: through services on PostgreSQL, and embedded on SQLite.
 
-Run it as ``make bench``. All that is written is durable: PostgreSQL, SQLite and files with their default settings.
+Run it as ``make bench-quick``. What is written is durable: PostgreSQL, SQLite and files with their default settings.
 """
 
 from __future__ import annotations

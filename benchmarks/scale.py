@@ -82,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         small = _measured(console, f"grpc://{address}/small", SMALL, options.repetitions)
         large_address = f"grpc://{address}/large"
         _fill(console, large_address, options.large)
+        sizes = _bytes_per_dataset(database, options.large)
         scanned = _whole_scans(database)
         large = _asked(console, large_address, options.large, options.repetitions)
         listing = _listing(large_address)
@@ -93,11 +94,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"most ({'met' if listing.peak_bytes <= MOST_CLIENT_BYTES else 'MISSED'}: {MOST_CLIENT_BYTES / 1e6:.0f} MB)."
     )
     console.print(
+        "Bytes on disk for each dataset, with indexes: "
+        + ", ".join(f"{table} {size:,.0f}" for table, size in sizes.items())
+        + f"; {sum(sizes.values()):,.0f} in all."
+    )
+    console.print(
         f"Scans of whole tables with {LARGE_TABLE_ROWS:,} rows or more while these were asked: "
         f"{', '.join(f'{table} {scans}' for table, scans in scanned.items() if scans) or 'none'}."
     )
     if options.json:
-        options.json.write_text(json.dumps(_as_json(small, large, listing), indent=1) + "\n")
+        options.json.write_text(json.dumps(_as_json(small, large, listing, sizes), indent=1) + "\n")
     return 0
 
 
@@ -119,6 +125,16 @@ def _fill(console: Console, address: str, datasets: int) -> None:
 def _asked(console: Console, address: str, datasets: int, repetitions: int) -> list[Measurement]:
     with Butler(address, collections=RUN) as butler, console.status("Asking …"):
         return _questions(butler, address, datasets, repetitions)
+
+
+def _bytes_per_dataset(database: str, datasets: int) -> dict[str, float]:
+    """Return what each large table takes, its indexes included, divided by the number of datasets."""
+    with psycopg.connect(database.replace("+psycopg", "", 1)) as connection:
+        rows = connection.execute(
+            "SELECT relname, pg_total_relation_size(relid) FROM pg_stat_user_tables WHERE schemaname = 'butler_large' "
+            "ORDER BY 2 DESC"
+        ).fetchall()
+    return {str(table): size / datasets for table, size in rows if size / datasets >= 1}
 
 
 def _whole_scans(database: str) -> dict[str, int]:
@@ -213,13 +229,16 @@ def _comparison(small: list[Measurement], large: list[Measurement], datasets: in
     return table
 
 
-def _as_json(small: list[Measurement], large: list[Measurement], listing: Listing) -> dict[str, object]:
+def _as_json(
+    small: list[Measurement], large: list[Measurement], listing: Listing, sizes: dict[str, float]
+) -> dict[str, object]:
     rows = {
         one.operation: {"small_ms": one.median * 1e3, "large_ms": other.median * 1e3}
         for one, other in zip(small, large, strict=True)
     }
     return {
         "operations": rows,
+        "bytes_per_dataset": sizes,
         "listing": {"rows": listing.rows, "seconds": listing.seconds, "peak_bytes": listing.peak_bytes},
     }
 

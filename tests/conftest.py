@@ -19,6 +19,9 @@ from tools.servers.postgres import PostgresServer
 # the cache switch it on.
 os.environ["BUTLER_CACHE_EXPIRATION"] = "disabled"
 
+# Of hundreds of processes that tests start, only the first is to compile what all import.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A machine that is busy with something else is no reason for a property to fail.
 settings.register_profile("butler", deadline=None)
 settings.load_profile("butler")

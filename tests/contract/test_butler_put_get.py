@@ -19,7 +19,9 @@ import pytest
 
 from butler import Butler, DataCoordinate, DatasetRef, DatasetType, DeferredDatasetHandle, StorageClass
 from butler.formatters import default_formatters
+from butler.putting import format_dataset
 from butler.storage_classes import default_storage_classes
+from butler_model.composites import NOTHING_DISASSEMBLED
 from butler_model.errors import (
     AmbiguousDataIdError,
     AmbiguousDatasetError,
@@ -35,7 +37,7 @@ from butler_model.errors import (
     StorageClassError,
     StorageClassTypeError,
 )
-from butler_model.ports import Datastore
+from butler_model.ports import Datastore, PruneDatasets
 from tests.support.butlers import Repository, on_every_store, on_posix_and_s3
 from tests.support.survey import insert_survey, register_types
 
@@ -545,3 +547,28 @@ def _insert_detectors(butler: Butler, count: int) -> None:
         "detector",
         *({"instrument": "Cam1", "id": 100 + i, "full_name": f"D{i}"} for i in range(count)),
     )
+
+
+@on_posix_and_s3
+def test_a_put_and_a_removal_that_are_delivered_twice_have_one_effect(
+    repository: Repository, butler: Butler
+) -> None:
+    # D79
+    blob = butler.registry.getDatasetType("blob")
+    data_id = {"instrument": "Cam1", "detector": 1}
+    dataset = format_dataset(b"four", blob, data_id, NOTHING_DISASSEMBLED)
+    request_id = uuid.uuid4()
+    (ref,) = butler._put_protocol.put("run1", [dataset], request_id=request_id)
+    there = repository.content()
+    # Whoever did not learn what became of it does all of it again.
+    assert butler._put_protocol.put("run1", [dataset], request_id=request_id) == [ref]
+    dataset.close()
+    assert repository.content() == there
+    assert butler.get(ref) == b"four"
+    removal = PruneDatasets(uuid.uuid4(), (dataset.id,), unstore=True, purge=True)
+    first = butler._connection.registry.removals.prune(removal)
+    butler.trash.empty()
+    gone = repository.content()
+    assert butler._connection.registry.removals.prune(removal) == first
+    assert repository.content() == gone
+    assert gone[1] == {}

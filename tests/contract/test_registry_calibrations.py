@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from butler_model.errors import (
     DataIdValueError,
     InvalidRequestError,
 )
-from butler_model.ports import DatasetLookup
+from butler_model.ports import DatasetLookup, PruneDatasets, Registry
 from butler_model.timespan import Timespan
 from tests.support.registries import (  # noqa: F401 - fixtures
     RegistryHome,
@@ -258,3 +259,26 @@ def test_of_concurrent_overlapping_ranges_one_wins(calibs: RegistrySetup, home: 
             return True
 
         assert sorted(at_once(*(lambda n=n: certify(n) for n in range(8)))) == [False] * 7 + [True]
+
+
+def test_ranges_are_cut_while_their_datasets_are_pruned(calibs: RegistrySetup, home: RegistryHome) -> None:
+    """Neither waits for the other while the other waits for it."""
+    # D78
+    data_ids = [{"instrument": "Cam1", "detector": detector} for detector in (1, 2, 3, 4)]
+
+    def prune(registry: Registry, ids: Sequence[UUID]) -> None:
+        registry.removals.prune(PruneDatasets(uuid.uuid4(), tuple(ids), unstore=True, purge=True))
+
+    with second_client(home, calibs) as other:
+        for _ in range(12):
+            ids, kept = (calibs.put("bias", run, *data_ids) for run in ("run", "other"))
+            calibs.certify("calib", days(0, 10), *ids)
+            calls = [
+                partial(decertify, calibs, days(3, 4)),
+                partial(prune, other, ids),
+                partial(calibs.certify, "calib", days(20, 30), *kept),
+                partial(decertify, calibs, days(6, 7)),
+            ]
+            assert at_once(*calls) == [None] * 4
+            assert [find(calibs, each, at(5)) for each in data_ids] == [None] * 4
+            prune(calibs.registry, kept)

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import pytest
 
+from butler import Butler
 from tests.support.command_line import (
     COMMAND,
     butler,
@@ -179,6 +180,9 @@ IMPORTED = ("--run", "imported")
 REFUSALS = {
     "unknown collection": (("query-datasets", "REPO", "note", "--collections", "nothere"), 3, "nothere"),
     "unknown dataset type": (("put-file", "REPO", "FILE", "blub", *DATA_ID, *IMPORTED), 3, "blub"),
+    "unknown dataset type to list": (("query-datasets", "REPO", "blub"), 3, "the nearest known one is 'blob'"),
+    "unknown dataset type to export": (("export", "REPO", "--directory", "out", "-d", "nite"), 3, "'note'"),
+    "unknown collection to remove": (("remove-collections", "REPO", "nothere"), 3, "see queryCollections"),
     "unknown run": (("put-file", "REPO", "FILE", "blob", *DATA_ID, "--run", "nothere"), 3, "nothere"),
     "unknown value": (("put-file", "REPO", "FILE", "blob", "instrument=Cam", "detector=99999", *IMPORTED), 3, "99999"),
     "no dataset": ((*NOTE, "detector=4", "--collections", "imported", "-o", "-"), 3, "detector: 4"),
@@ -386,6 +390,48 @@ def test_creating_takes_a_seed_and_leaves_the_configuration_where_it_is_told(tmp
     check_one_line(butler("create", str(tmp_path / "other"), "-f", str(tmp_path / "my.yaml")), 4, "my.yaml")
     succeeded("create", str(tmp_path / "other"), "-f", str(tmp_path / "my.yaml"), "--overwrite")
     assert objects("config-dump", str(tmp_path / "my.yaml"))[0]["root"] == str(tmp_path / "other")
+
+
+def test_creating_takes_stores_and_composites(tmp_path: Path) -> None:
+    (tmp_path / "stores.yaml").write_text("data: {root: <butlerRoot>/data}\n")
+    (tmp_path / "composites.yaml").write_text("disassembled: {Exposure: true}\n")
+    options = ("--stores", str(tmp_path / "stores.yaml"), "--composites", str(tmp_path / "composites.yaml"))
+    succeeded("create", str(tmp_path / "repo"), *options)
+    assert objects("config-dump", str(tmp_path / "repo"))[0]["datastore"] == {
+        "stores": {"data": {"root": "<butlerRoot>/data"}}
+    }
+    with Butler(tmp_path / "repo") as made:
+        assert '"Exposure":true' in made._connection.info.composites.config_json
+
+
+def test_a_file_that_is_put_is_not_held_in_memory(repository: str, tmp_path: Path) -> None:
+    size = 300_000_000
+    with (tmp_path / "in").open("wb") as sparse:
+        sparse.truncate(size)
+    program = (
+        "import resource, sys\n"
+        "from butler.cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "finally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)\n"
+    )
+    arguments = ["put-file", repository, str(tmp_path / "in"), "blob", "instrument=Cam", "detector=99"]
+    command = [sys.executable, "-c", program, *arguments, "--run", "u/someone/run"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.splitlines()[-1]) < size
+
+
+def test_a_file_of_another_format_is_stored_only_if_it_is_not_to_be_checked(
+    repository: str, tmp_path: Path
+) -> None:
+    (tmp_path / "in").write_text('{"n":   1}')
+    arguments = (repository, str(tmp_path / "in"), "note", "instrument=Cam", "--run", "u/someone/run")
+    succeeded("put-file", *arguments, "detector=8")
+    where = ("note", "instrument=Cam", "detector=8", "--collections", "u/someone/run")
+    assert succeeded("get-file", repository, *where, "-o", "-") == '{"n":   1}'
+    (tmp_path / "in").write_text("{")
+    check_one_line(butler("put-file", *arguments, "detector=9"), 5, "json")
+    succeeded("put-file", *arguments, "detector=9", "--no-check")
 
 
 def test_the_configuration_is_shown_without_passwords(tmp_path: Path) -> None:

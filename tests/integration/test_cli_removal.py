@@ -121,6 +121,8 @@ def test_the_trash_is_emptied_on_request(repository: str) -> None:
     assert (done["deleted"], done["failed"]) == (1, 0)
     (done,) = told("empty-trash", repository, "--no-confirm")
     assert done["deleted"] == 2
+    empty = run("empty-trash", repository)
+    assert (empty.returncode, empty.stdout, empty.stderr) == (0, "", "The trash is empty.\n")
 
 
 def test_contradictory_command_lines_are_refused(repository: str) -> None:

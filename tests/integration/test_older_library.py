@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from butler import Butler, CollectionType
 from tests.support.contents import contents_of, save_all
 from tests.support.observed import observe, square
 from tests.support.requirement import unavailable
+from tools.older_library import python_with_older_library
 
 PROGRAM = Path(__file__).resolve().parents[1] / "support" / "older_library.py"
-DISTRIBUTION = "lsst-daf-butler"
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +32,10 @@ def older_python(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.skip("BUTLER_TEST_OLDER_LIBRARY is not set")
     if wish != "install":
         return wish
-    folder = tmp_path_factory.mktemp("older") / "venv"
-    python = str(folder / "bin" / "python")
-    for command in (
-        [sys.executable, "-m", "venv", str(folder)],
-        [python, "-m", "pip", "install", "--quiet", DISTRIBUTION],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
-        if done.returncode:
-            unavailable("older-library", done.stderr[-1000:])
-    return python
+    try:
+        return str(python_with_older_library(tmp_path_factory.mktemp("older") / "venv"))
+    except RuntimeError as error:
+        unavailable("older-library", str(error))
 
 
 def ask(python: str, *arguments: str | Path) -> Any:

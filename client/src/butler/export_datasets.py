@@ -29,10 +29,9 @@ from .export_blocks import DatasetBlock, ExportFile, FileEntry
 from .export_file import malformed
 from .export_formatters import KNOWN_LABELS, extension_of, label_of
 from .group_puts import DatasetGroup, GroupBatch, SourceArtifact, cut_groups
-from .transfer_modes import Route, RouteFinder, local_path
+from .transfer_modes import REFERRING, Route, RouteFinder, local_path
 
 _NAMESPACE = UUID("8f1c2a7e-5b0d-4b63-9a37-2d0c4be1f9a4")
-_REFERRING = ("direct", "hardlink", "link", "relsymlink", "symlink")
 """Ways to transfer that copy nothing, so that who reads the dataset must be able to read the file itself."""
 
 
@@ -210,7 +209,7 @@ class _Planner:
         named = Path(os.path.normpath(root / path))
         file = named.resolve()
         # Otherwise an export from somebody else could have files copied that only the reader of it may read.
-        outside = named if self.source.transfer in _REFERRING else file
+        outside = named if self.source.transfer in REFERRING else file
         if not outside.is_relative_to(root):
             raise self._refuse(
                 i,

@@ -18,6 +18,7 @@ from uuid import UUID
 import lsst.sphgeom
 import yaml
 
+from butler_model.failpoints import reach
 from butler_model.timespan import MAX_NSEC, MIN_NSEC, Timespan
 from butler_model.universe import DimensionUniverse
 
@@ -140,6 +141,7 @@ def appearing_when_whole(path: Path) -> Iterator[IO[str]]:
             yield sink
             sink.flush()
             os.fsync(sink.fileno())
+        reach("export.before_rename")
         os.replace(draft, path)
     except BaseException:
         draft.unlink(missing_ok=True)

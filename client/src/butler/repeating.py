@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from butler_model.errors import DeadlineExceededError, OverloadedError, ServiceUnavailableError
+from butler_model.errors import ButlerError, DeadlineExceededError, OverloadedError, ServiceUnavailableError
 
 _Answer = TypeVar("_Answer")
 
@@ -19,11 +19,14 @@ REPEATABLE = (ServiceUnavailableError, DeadlineExceededError, OverloadedError)
 """After these nobody knows whether the call had its effect."""
 
 
-def repeated(call: Callable[[], _Answer]) -> _Answer:
-    """Call until the outcome is known, with pauses, four times more at most; a repeat must be harmless."""
+def repeated(call: Callable[[], _Answer], errors: tuple[type[ButlerError], ...] = REPEATABLE) -> _Answer:
+    """Call until it does not fail with one of some errors, with pauses, four times more at most.
+
+    A repeat must be harmless.
+    """
     for pause in _PAUSES:
         try:
             return call()
-        except REPEATABLE:
+        except errors:
             time.sleep(pause)
     return call()

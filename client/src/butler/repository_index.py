@@ -21,7 +21,7 @@ INDEX_VARIABLE = "DAF_BUTLER_REPOSITORY_INDEX"
 INLINE_VARIABLE = "DAF_BUTLER_REPOSITORIES"
 """Environment variable with such a mapping itself; it goes before the file."""
 
-_ADDRESS = "grpc://"
+_ADDRESSES = ("grpc://", "grpcs://")
 _SHOWN = 10
 
 
@@ -93,7 +93,7 @@ def _checked(content: Any, where: str, folder: str | None) -> dict[str, str]:
                 f"grpc://HOST:PORT/REPOSITORY, not for {place!r:.80}."
             )
         try:
-            places[label] = place if place.startswith(_ADDRESS) else location_of(place, folder)
+            places[label] = place if place.startswith(_ADDRESSES) else location_of(place, folder)
         except ConfigurationError as error:
             raise ConfigurationError(f"{where}, {label!r}: {error.message}", label=label) from None
     return places

@@ -7,7 +7,6 @@ __all__ = ["CurrentRegistry", "take_back"]
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -16,10 +15,7 @@ from uuid import UUID, uuid4
 
 from butler_model.errors import (
     ButlerError,
-    DeadlineExceededError,
     InternalError,
-    OverloadedError,
-    ServiceUnavailableError,
     TransactionError,
 )
 from butler_model.ports import (
@@ -41,10 +37,10 @@ from butler_model.ports import (
 )
 from butler_model.repository import Limits, RepositoryInfo
 
+from .repeating import REPEATABLE, repeated
+
 _LOG = logging.getLogger(__name__)
-_UNKNOWN = (ServiceUnavailableError, DeadlineExceededError, OverloadedError, InternalError)
-_PAUSES = (0.1, 0.5, 2.0, 5.0)
-"""Seconds to wait before it is asked again whether a transaction was committed."""
+_UNKNOWN = (*REPEATABLE, InternalError)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -153,12 +149,10 @@ class CurrentRegistry:
 
     def _was_committed(self, transaction_id: UUID, error: ButlerError) -> bool:
         """Ask for an outcome that is not known; the error given if nobody answers. Then nothing may be discarded."""
-        for pause in _PAUSES:
-            try:
-                return self.repository.transactions.was_committed(transaction_id)
-            except _UNKNOWN:
-                time.sleep(pause)
-        raise error
+        try:
+            return repeated(lambda: self.repository.transactions.was_committed(transaction_id), _UNKNOWN)
+        except _UNKNOWN:
+            raise error from None
 
     def _take_back(self, dataset_ids: Sequence[UUID], current: _Open) -> None:
         ids = [dataset_id for dataset_id in dataset_ids if dataset_id not in current.left]

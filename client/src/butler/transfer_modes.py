@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Route", "RouteFinder", "local_path"]
+__all__ = ["REFERRING", "Route", "RouteFinder", "local_path"]
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -29,6 +29,8 @@ _BY_SERVICE = {
 """What only a datastore that reaches the file can do."""
 _BY_EITHER = {"auto": TransferMode.AUTO, "copy": TransferMode.COPY, "move": TransferMode.MOVE}
 """What uploading does as well."""
+REFERRING = (*_BY_SERVICE, "direct")
+"""After these the bytes may stay where they are, or be shared with what is there."""
 _MODES = (*_BY_EITHER, *_BY_SERVICE, "direct", "split", None)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from butler_api.caller import caller
 from butler_api.metrics import ServiceMetrics, served_metrics
 from butler_api.process import (
     configure_logs,
@@ -44,9 +45,13 @@ def serve_command(config: Path | None) -> None:
 
 
 def _serve(settings: DatastoreSettings) -> None:
-    signer = TokenSigner(read_signing_keys(settings.signing_keys))
+    # Where it is asked who calls, a grant is of use to nobody but whom it was made for.
+    bearer = (lambda: caller().name) if settings.authentication else None
+    signer = TokenSigner(read_signing_keys(settings.signing_keys), bearer=bearer)
     limits = Limits()
-    ledgers = RemoteLedgers(settings.registry, signer) if settings.registry else None
+    ledgers = None
+    if settings.registry:
+        ledgers = RemoteLedgers(settings.registry, signer, settings.registry_tls.security)
     datastore = DatastoreApplication(
         settings.stores,
         signer,
@@ -60,10 +65,12 @@ def _serve(settings: DatastoreSettings) -> None:
         metrics.add(HousekeepingCollector(datastore.housekeeping))
     try:
         server = build_server(
-            datastore_services(datastore, limits),
+            datastore_services(datastore, limits, ledgers.check_housekeeping if ledgers else None),
             settings.address,
             workers=settings.workers,
             limits=limits,
+            transport=settings.transport,
+            authentication=settings.authenticating(ledgers),
             operation=operation_of(settings, metrics),
         )
         with (

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-__all__ = ["RemoteLedgers"]
+__all__ = ["IdentifiedToken", "RemoteLedgers"]
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from butler_api.channel import Connection
+from butler_api.client_security import ClientSecurity
+from butler_api.convert.access import caller_from_proto, caller_to_proto, verb_to_proto
 from butler_api.convert.ledger import (
     failure_to_proto,
     known_from_proto,
@@ -21,9 +25,24 @@ from butler_api.v1 import ledger_service_pb2 as pb
 from butler_api.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from butler_api.v1.repository_service_pb2 import ListRepositoriesRequest
 from butler_api.v1.repository_service_pb2_grpc import RepositoryServiceStub
+from butler_model.access import Verb
+from butler_model.api_token import TokenSecret
 from butler_model.grants import TokenSigner
 from butler_model.ports import IntendedPlace, KnownArtifact
+from butler_model.principal import Principal
 from butler_model.trash import PurgeClaim, PurgeFailure, PurgeTask, TrashSelection
+
+_NOTHING_TO_SHOW = ClientSecurity()
+_TOKEN_SECONDS = 30.0
+"""How long it may take until an API token that was revoked is refused here."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifiedToken:
+    """Whom an API token stands for, and the Unix time at which that has to be asked again."""
+
+    principal: Principal
+    expires: float
 
 
 class RemoteLedgers:
@@ -32,18 +51,50 @@ class RemoteLedgers:
     Parameters
     ----------
     address
-        ``host:port`` of the registry service.
+        ``host:port`` of the registry service, ``grpcs://host:port`` to encrypt.
     signer
         Has the keys of that service.
+    security
+        Certificates for it, and tokens.
     """
 
-    def __init__(self, address: str, signer: TokenSigner) -> None:
-        self._connection = Connection(address)
+    def __init__(
+        self, address: str, signer: TokenSigner, security: ClientSecurity = _NOTHING_TO_SHOW
+    ) -> None:
+        self._connection = Connection(address, security=security)
         self._signer = signer
 
     def names(self) -> list[str]:
+        # The worker begins each round here.
+        self._connection.renew()
         stub = self._connection.stub(RepositoryServiceStub)
         return list(self._connection.call(stub.ListRepositories, ListRepositoriesRequest()).repositories)
+
+    def identify(self, token: str) -> IdentifiedToken:
+        """Return whom an API token stands for, and when that has to be asked again; `AuthenticationError`."""
+        secret = TokenSecret.parse(token)
+        request = pb.IdentifyTokenRequest(
+            repository=secret.repository,
+            service_pass=self._signer.sign_pass(),
+            token_id=secret.id.bytes,
+            digest=secret.digest,
+        )
+        response = self._connection.call(self._connection.stub(LedgerServiceStub).IdentifyToken, request)
+        until = min(response.expires_nsec / 10**9, time.time() + _TOKEN_SECONDS)
+        return IdentifiedToken(caller_from_proto(response.caller), until)
+
+    def check_housekeeping(
+        self, repository: str, principal: Principal, verb: Verb, trash_ids: Sequence[UUID] = ()
+    ) -> None:
+        """Raise `AccessDeniedError` unless somebody may have housekeeping done."""
+        request = pb.CheckHousekeepingRequest(
+            repository=repository,
+            service_pass=self._signer.sign_pass(),
+            caller=caller_to_proto(principal),
+            verb=verb_to_proto(verb),
+            trash_ids=b"".join(trash_id.bytes for trash_id in trash_ids),
+        )
+        self._connection.call(self._connection.stub(LedgerServiceStub).CheckHousekeeping, request)
 
     def ledger(self, repository: str) -> RemoteLedger:
         return RemoteLedger(self._connection, self._signer, repository)

@@ -3,18 +3,34 @@
 
 from __future__ import annotations
 
-__all__ = ["DatastoreSettings"]
+__all__ = ["DatastoreSettings", "RegistryTlsSettings"]
 
 from typing import Annotated
 
-from pydantic import Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 from pydantic_settings import SettingsConfigDict
 
+from butler_api.client_security import ClientSecurity
 from butler_api.process import ServiceSettings
 
 from .config import StoreConfig
 from .services.housekeeping import GUARD_SECONDS
 from .store_tables import store_config
+
+
+class RegistryTlsSettings(BaseModel):
+    """Certificates for the link to the registry service; PEM files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+
+    @property
+    def security(self) -> ClientSecurity:
+        """The same for a connection."""
+        return ClientSecurity(self.ca, self.certificate, self.key)
 
 
 class DatastoreSettings(ServiceSettings):
@@ -31,8 +47,11 @@ class DatastoreSettings(ServiceSettings):
         Directories from which files may be taken, linked or read directly when they are ingested; apart from those of
         the stores. Who may put datasets can have all that is below them read, and moved into a store.
     registry
-        ``host:port`` of the registry service, which has the same signing keys; without it nothing in the trash is
-        deleted by this service.
+        ``host:port`` of the registry service, which has the same signing keys, or ``grpcs://host:port`` to encrypt;
+        without it nothing in the trash is deleted by this service.
+    registry_tls
+        What is shown to the registry service and believed of it: a table with ``ca``, the authorities that its
+        certificate has to be of (those of the system if absent), and ``certificate`` and ``key`` of this service.
     housekeeping_seconds
         How long the worker waits that empties the trash and discards what broken puts left; 0 for no worker here.
     guard_seconds
@@ -46,5 +65,6 @@ class DatastoreSettings(ServiceSettings):
     stores: dict[str, Annotated[StoreConfig, PlainValidator(store_config)]] = Field(min_length=1)
     ingest_roots: list[str] = Field(default_factory=list)
     registry: str = ""
+    registry_tls: RegistryTlsSettings = RegistryTlsSettings()
     housekeeping_seconds: float = Field(60.0, ge=0)
     guard_seconds: int = Field(GUARD_SECONDS, ge=0, le=86_400)

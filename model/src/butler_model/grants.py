@@ -36,9 +36,16 @@ class TokenSigner:
         Secrets of at least 32 bytes; the first one signs.
     clock
         Gives Unix time in seconds, for the expiry of grants.
+    bearer
+        Gives the name of who shows a grant now; `None` if that is not known and does not matter.
     """
 
-    def __init__(self, keys: Sequence[bytes], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        keys: Sequence[bytes],
+        clock: Callable[[], float] = time.time,
+        bearer: Callable[[], str] | None = None,
+    ) -> None:
         if not keys or any(len(key) < _MIN_KEY_BYTES for key in keys):
             raise ConfigurationError(
                 f"Signing keys must have at least {_MIN_KEY_BYTES} bytes, and there must be one."
@@ -46,6 +53,7 @@ class TokenSigner:
         self._keys = {hashlib.sha256(key).digest()[:_KEY_ID_BYTES]: key for key in keys}
         self._key_id, self._key = next(iter(self._keys.items()))
         self._clock = clock
+        self._bearer = bearer
 
     def sign_grant(self, grant: Grant) -> bytes:
         """Return the token of a grant."""
@@ -92,6 +100,11 @@ class TokenSigner:
                 key=grant.key,
             )
         self.check_expiry(grant)
+        if self._bearer is not None and grant.principal != self._bearer():
+            raise GrantError(
+                f"The grant for {grant.key!r} was made for somebody else; find or begin it yourself.",
+                key=grant.key,
+            )
         return grant
 
     def check_expiry(self, grant: Grant) -> None:

@@ -7,7 +7,9 @@ __all__ = ["CALL_SECONDS", "STREAM_SECONDS", "Connection"]
 
 import json
 import os
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -17,15 +19,20 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 import grpc
 
 from butler_model.cancellation import Cancellation
+from butler_model.errors import AuthenticationError
 from butler_model.repository import Limits
 
-from .errors import error_from_rpc
+from .client_security import ClientSecurity
+from .errors import error_from_rpc, retry_seconds
+from .token_sources import TokenReader
 from .tracing import traced_channel
 
 CALL_SECONDS = 60.0
 """How long a call may take unless it is told otherwise."""
 STREAM_SECONDS = 3600.0
 """How long the transfer of one artifact may take unless it is told otherwise."""
+_ATTEMPTS = 4
+"""How often a service that is at its limit is asked."""
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -51,7 +58,7 @@ _SERVICE_CONFIG = {
     ],
 }
 _MESSAGE_BYTES = Limits().message_bytes
-_OPTIONS = [
+_OPTIONS: list[tuple[str, object]] = [
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     ("grpc.max_send_message_length", _MESSAGE_BYTES),
     ("grpc.max_receive_message_length", _MESSAGE_BYTES),
@@ -74,21 +81,43 @@ class Connection:
     Parameters
     ----------
     address
-        ``host:port``.
+        ``host:port``, or ``grpcs://host:port`` to encrypt.
     call_seconds, stream_seconds
         Deadlines of calls, and of transfers of one artifact.
+    security
+        Certificates and tokens; what the environment says if absent, where it is unpickled, too.
+
+    Raises
+    ------
+    ConfigurationError
+        Raised if the environment says something that does not go together, or a token would go unencrypted.
     """
 
     def __init__(
-        self, address: str, *, call_seconds: float = CALL_SECONDS, stream_seconds: float = STREAM_SECONDS
+        self,
+        address: str,
+        *,
+        call_seconds: float = CALL_SECONDS,
+        stream_seconds: float = STREAM_SECONDS,
+        security: ClientSecurity | None = None,
     ) -> None:
         self.address = address
         self.call_seconds = call_seconds
         self.stream_seconds = stream_seconds
+        self._given = security
+        self.security = ClientSecurity.from_environment() if security is None else security
+        self.security.check(address)
+        token = self.security.token
+        self._reader = TokenReader(token) if token is not None and self.security.goes_to(address) else None
         self._stubs: tuple[int, dict[object, Any]] = (0, {})
+        self._key: _ChannelKey | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reconnect, (self.address, self.call_seconds, self.stream_seconds)
+        return _reconnect, (self.address, self.call_seconds, self.stream_seconds, self._given)
+
+    def metadata(self) -> tuple[tuple[str, str], ...] | None:
+        """Return what goes along with a call: the token, if it is meant for this service."""
+        return None if self._reader is None else (("authorization", f"Bearer {self._reader.token()}"),)
 
     def stub(self, make: Callable[[grpc.Channel], _Stub]) -> _Stub:
         """Return a stub, made by its class once for each process."""
@@ -103,11 +132,21 @@ class Connection:
         *,
         seconds: float | None = None,
     ) -> _Response:
-        """Make a call, with another deadline if it is given; every failure is an error of the catalogue."""
-        try:
-            return method(request, timeout=self.call_seconds if seconds is None else seconds)
-        except grpc.RpcError as error:
-            raise self._error(error, request) from None
+        """Make a call, with another deadline if it is given; every failure is an error of the catalogue.
+
+        A service that is at its limit says when to come back. So the call does, a few times, if its deadline is later.
+        """
+        end = time.monotonic() + (self.call_seconds if seconds is None else seconds)
+        for attempt in range(_ATTEMPTS):
+            try:
+                return method(request, timeout=max(end - time.monotonic(), 0.0), metadata=self.metadata())
+            except grpc.RpcError as error:
+                # Not all at the same time, and later each time.
+                pause = retry_seconds(error) * (attempt + random.uniform(0.5, 1.5))
+                if not pause or attempt + 1 == _ATTEMPTS or time.monotonic() + pause > end:
+                    raise self._error(error, request) from None
+            time.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
 
     def stream(
         self,
@@ -116,7 +155,7 @@ class Connection:
         cancellation: Cancellation | None = None,
     ) -> Iterator[_Response]:
         """Yield the responses of a call; one that is not read to its end is cancelled."""
-        responses: Any = method(request, timeout=self.stream_seconds)
+        responses: Any = method(request, timeout=self.stream_seconds, metadata=self.metadata())
         try:
             with (cancellation or Cancellation()).stopping(responses.cancel):
                 yield from responses
@@ -131,7 +170,7 @@ class Connection:
         """Send a stream and return its response; what iterating the requests raises is raised here too."""
         outgoing = _Outgoing(requests)
         try:
-            return method(outgoing, timeout=self.stream_seconds)
+            return method(outgoing, timeout=self.stream_seconds, metadata=self.metadata())
         except grpc.RpcError as error:
             if outgoing.failure is not None:
                 raise outgoing.failure from None
@@ -142,20 +181,33 @@ class Connection:
         with _CHANNELS.lock:
             process, stubs = self._stubs
             self._stubs = (0, {})
-            if stubs and process == os.getpid():
-                _CHANNELS.release(self.address)
+            if stubs and self._key is not None and process == os.getpid():
+                _CHANNELS.release(self._key)
 
     def _new_stub(self, make: Callable[[grpc.Channel], _Stub]) -> _Stub:
         with _CHANNELS.lock:
             process, stubs = self._stubs
             if process != os.getpid() or not stubs:
-                stubs = {None: _CHANNELS.take(self.address)}
+                self._key = (self.address, self.security, self.security.stamp())
+                stubs = {None: _CHANNELS.take(self._key)}
             stub: _Stub = stubs.get(make) or make(stubs[None])
             self._stubs = (os.getpid(), {**stubs, make: stub})
             return stub
 
+    def renew(self) -> None:
+        """Give up the channel if certificates of this client have changed since it was opened."""
+        if self._key is not None and self._key[2] != self.security.stamp():
+            self.close()
+
     def _error(self, error: grpc.RpcError, request: object) -> Exception:
-        return error_from_rpc(error, self.address, type(request).__name__.removesuffix("Request"))
+        found = error_from_rpc(error, self.address, type(request).__name__.removesuffix("Request"))
+        if isinstance(found, AuthenticationError) and self.security.token is not None and not self._reader:
+            return AuthenticationError(
+                f"{self.address} wants to know who calls, and BUTLER_TOKEN_HOSTS does not name it, so the token was "
+                f"not sent there; the hosts named are {', '.join(self.security.token_hosts)}.",
+                address=self.address,
+            )
+        return found
 
 
 class _Outgoing(Iterator[Any]):
@@ -177,27 +229,32 @@ class _Outgoing(Iterator[Any]):
         return self.latest
 
 
+_ChannelKey = tuple[str, ClientSecurity, tuple[object, ...]]
+"""The address, what is shown there, and which certificates that were."""
+
+
 class _Channels:
-    """The channels of this process, by address, each with the number of connections that share it."""
+    """The channels of this process, by what they are opened with, each with the number of connections that share it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self._shared: dict[str, tuple[grpc.Channel, int]] = {}
+        self._shared: dict[_ChannelKey, tuple[grpc.Channel, int]] = {}
         self._inherited: list[object] = []
 
-    def take(self, address: str) -> grpc.Channel:
+    def take(self, key: _ChannelKey) -> grpc.Channel:
         """Return the channel to an address for one more connection; the caller holds the lock."""
-        channel, holders = self._shared.get(address, (None, 0))
+        channel, holders = self._shared.get(key, (None, 0))
         if channel is None:
-            channel = traced_channel(grpc.insecure_channel(address, options=_OPTIONS))
-        self._shared[address] = (channel, holders + 1)
+            address, security, _ = key
+            channel = traced_channel(security.channel(address, _OPTIONS))
+        self._shared[key] = (channel, holders + 1)
         return channel
 
-    def release(self, address: str) -> None:
+    def release(self, key: _ChannelKey) -> None:
         """Close the channel to an address if this was its last connection; the caller holds the lock."""
-        channel, holders = self._shared.pop(address)
+        channel, holders = self._shared.pop(key)
         if holders > 1:
-            self._shared[address] = (channel, holders - 1)
+            self._shared[key] = (channel, holders - 1)
         else:
             channel.close()
 
@@ -209,8 +266,10 @@ class _Channels:
         self._shared = {}
 
 
-def _reconnect(address: str, call_seconds: float, stream_seconds: float) -> Connection:
-    return Connection(address, call_seconds=call_seconds, stream_seconds=stream_seconds)
+def _reconnect(
+    address: str, call_seconds: float, stream_seconds: float, security: ClientSecurity | None
+) -> Connection:
+    return Connection(address, call_seconds=call_seconds, stream_seconds=stream_seconds, security=security)
 
 
 _CHANNELS = _Channels()

@@ -10,6 +10,7 @@ __all__ = [
     "error_from_rpc",
     "error_from_status",
     "foreseen",
+    "retry_seconds",
     "status_from_error",
 ]
 
@@ -18,6 +19,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from math import inf
 from typing import Any, NoReturn, cast
 
 import grpc
@@ -28,9 +30,10 @@ from grpc_status import rpc_status
 
 from butler_model.errors import (
     CATALOGUE,
+    AccessDeniedError,
+    AuthenticationError,
     ButlerError,
     DeadlineExceededError,
-    GrantError,
     IncompatibleVersionError,
     InternalError,
     InvalidRequestError,
@@ -40,6 +43,8 @@ from butler_model.errors import (
     Status,
 )
 
+from .admission import UPLOAD_SECONDS, Admission, Lane
+
 DOMAIN = "butler"
 
 # Trailing metadata is limited to 8 KiB in every language, and a message travels in it twice, escaped.
@@ -48,6 +53,7 @@ _MAX_METADATA_BYTES = 200
 _MAX_METADATA_ITEMS = 6
 _OUR_METHODS = "/butler_api."
 _RETRY_SECONDS = 1
+_MOST_RETRY_SECONDS = 30.0
 _RETRYABLE = (OverloadedError, ServiceUnavailableError)
 
 _LOGGER = logging.getLogger(__name__)
@@ -82,6 +88,23 @@ def error_from_status(status: status_pb2.Status) -> ButlerError | None:
         if detail.Unpack(info) and info.domain == DOMAIN and info.reason in CATALOGUE:
             return CATALOGUE[info.reason](status.message, **dict(info.metadata))
     return None
+
+
+def retry_seconds(error: grpc.RpcError) -> float:
+    """Return after how many seconds a service at its limit is to be asked again; 0 if no limit was reached."""
+    if not isinstance(error, grpc.Call) or error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return 0.0
+    try:
+        status = rpc_status.from_call(error)
+    except (ValueError, DecodeError):
+        return 0.0
+    info = error_details_pb2.RetryInfo()
+    seconds = (
+        info.retry_delay.seconds + info.retry_delay.nanos / 1e9
+        for detail in (status.details if status is not None else ())
+        if detail.Unpack(info)
+    )
+    return min(max(next(seconds, 0.0), 0.0), _MOST_RETRY_SECONDS)
 
 
 def error_from_rpc(error: grpc.RpcError, address: str, method: str = "") -> ButlerError:
@@ -133,8 +156,11 @@ _UNCARRIED: dict[grpc.StatusCode, tuple[Callable[..., ButlerError], str]] = {
         "{address} is at its limit; try again later ({details}).",
     ),
     grpc.StatusCode.INVALID_ARGUMENT: (InvalidRequestError, "{address} refused {method}: {details}."),
-    grpc.StatusCode.PERMISSION_DENIED: (GrantError, "{address} does not allow {method}: {details}."),
-    grpc.StatusCode.UNAUTHENTICATED: (GrantError, "{address} does not allow {method}: {details}."),
+    grpc.StatusCode.PERMISSION_DENIED: (AccessDeniedError, "{address} does not allow {method}: {details}."),
+    grpc.StatusCode.UNAUTHENTICATED: (
+        AuthenticationError,
+        "{address} does not know who calls {method}: {details}.",
+    ),
 }
 """What failures mean that no service of ours described: those of the network and of what lies between."""
 
@@ -144,14 +170,14 @@ class ErrorInterceptor(grpc.ServerInterceptor):
 
     Parameters
     ----------
-    overloaded
-        Tells whether a call would have to wait for too long; it is refused then.
+    admission
+        What is let in; a call that would have to wait for too long is refused.
     refuse_with
         Runs the refusals, so that they do not wait behind the calls that are the reason for them.
     """
 
-    def __init__(self, overloaded: Callable[[], bool], refuse_with: ThreadPoolExecutor) -> None:
-        self._overloaded = overloaded
+    def __init__(self, admission: Admission, refuse_with: ThreadPoolExecutor) -> None:
+        self._admission = admission
         self._refuse_with = refuse_with
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
@@ -164,14 +190,14 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         method = handler_call_details.method
         if not method.startswith(_OUR_METHODS):
             return continuation(handler_call_details)
-        if self._overloaded():
+        if self._admission.is_overloaded:
             return _refusing(self._refuse_with)
         handler = self._handlers.get(method)
         if handler is None:
             original = continuation(handler_call_details)
             if original is None:
                 return None
-            handler = self._handlers[method] = _wrapped(original, method)
+            handler = self._handlers[method] = _wrapped(original, method, self._admission)
         return handler
 
 
@@ -181,40 +207,54 @@ def _refusing(executor: ThreadPoolExecutor) -> grpc.RpcMethodHandler[Any, Any]:
         context.abort_with_status(rpc_status.to_status(status_from_error(OverloadedError(message))))
 
     setattr(refuse, _POOL, executor)
-    return grpc.unary_unary_rpc_method_handler(refuse)
+    # Like this it does not wait for what it refuses.
+    return grpc.stream_unary_rpc_method_handler(refuse)
 
 
-def _wrapped(handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
-    """Return a handler that takes and gives bytes, so that what cannot be decoded is an error of ours too."""
-    kind = f"{_KINDS[handler.request_streaming]}_{_KINDS[handler.response_streaming]}"
-    behaviour = getattr(handler, kind)
+def _wrapped(handler: Any, method: str, admission: Admission) -> grpc.RpcMethodHandler[Any, Any]:
+    """Return a handler that takes and gives bytes, so that what cannot be decoded is an error of ours too.
+
+    It takes a stream whatever the method takes, which is the same on the wire: so it runs before a request is there.
+    """
+    incoming, outgoing = bool(handler.request_streaming), bool(handler.response_streaming)
+    behaviour = getattr(handler, f"{_KINDS[incoming]}_{_KINDS[outgoing]}")
     serialize = handler.response_serializer
+    pool = getattr(behaviour, _POOL, None)
+    lane = pool if isinstance(pool, Lane) else admission.lane
 
-    def decode(raw: bytes) -> Any:
-        return decoded(handler, raw, method)
+    def received(messages: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+        if not incoming:
+            return decoded(handler, admission.only_message(messages, context, lane, method), method)
+        # A transaction has times of its own.
+        timed = admission.watch.each(
+            messages, context, lane, pause_seconds=inf if outgoing else UPLOAD_SECONDS
+        )
+        return (decoded(handler, raw, method) for raw in timed)
 
-    decode_all = (lambda raw: map(decode, raw)) if handler.request_streaming else decode
-
-    def answer(raw: Any, context: grpc.ServicerContext) -> bytes:
+    def answer(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         try:
-            return cast(bytes, serialize(behaviour(decode_all(raw), context)))
+            key = admission.key_of(method, context)
+            with lane.places.held(key):
+                request = received(messages, context)
+                with admission.working(lane, key):
+                    return cast(bytes, serialize(behaviour(request, context)))
         except Exception as error:  # noqa: BLE001 - nothing may leave a service unconverted
             _abort(error, context, method)
 
-    def answer_in_parts(raw: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
+    def answer_in_parts(messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         try:
-            with closing(behaviour(decode_all(raw), context)) as responses:
-                yield from map(serialize, responses)
+            key = admission.key_of(method, context)
+            with lane.places.held(key):
+                request = received(messages, context)
+                with admission.working(lane, key), closing(behaviour(request, context)) as responses:
+                    yield from admission.taken(map(serialize, responses), context)
         except Exception as error:  # noqa: BLE001 - as above
             _abort(error, context, method)
 
-    pool = getattr(behaviour, _POOL, None)
-    if pool is not None:
-        setattr(answer_in_parts if handler.response_streaming else answer, _POOL, pool)
-    make = getattr(grpc, f"{kind}_rpc_method_handler")
-    return cast(
-        "grpc.RpcMethodHandler[Any, Any]", make(answer_in_parts if handler.response_streaming else answer)
-    )
+    answering: Any = answer_in_parts if outgoing else answer
+    setattr(answering, _POOL, lane)
+    make: Any = grpc.stream_stream_rpc_method_handler if outgoing else grpc.stream_unary_rpc_method_handler
+    return cast("grpc.RpcMethodHandler[Any, Any]", make(answering))
 
 
 def decoded(handler: Any, raw: bytes, method: str) -> Any:

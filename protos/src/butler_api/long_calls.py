@@ -6,42 +6,44 @@ from __future__ import annotations
 __all__ = ["LongCalls", "cancelled_with"]
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import BoundedSemaphore
 
 import grpc
 
 from butler_model.cancellation import Cancellation
-from butler_model.errors import OverloadedError
+
+from .admission import Lane, Places
+from .caller import caller_key
 
 
 class LongCalls:
-    """Room for a number of long calls.
+    """Room for a number of long calls, of which one caller has three quarters at most.
+
+    Parameters
+    ----------
+    wait_seconds
+        How long a call waits for a place before it is refused.
 
     Attributes
     ----------
     threads
-        Runs them; the one thread more than there is room answers those that are refused.
+        Runs them; those that are more than there is room answer who is refused, and keep who waits.
     """
 
-    def __init__(self, what: str, room: int) -> None:
+    def __init__(self, what: str, room: int, *, wait_seconds: float = 0.0) -> None:
         self._what = what
         self._room = room
-        self._free = BoundedSemaphore(room)
-        self.threads = ThreadPoolExecutor(room + 1, thread_name_prefix=what)
+        self._wait_seconds = wait_seconds
+        share = max(1, room * 3 // 4)
+        self._places = Places(what, room, share)
+        spare = room if wait_seconds else room // 4 + 1
+        self.threads = Lane(what, room + spare, share + (spare // 2 if wait_seconds else 0))
 
     @contextmanager
     def place(self) -> Iterator[None]:
         """Hold a place; `OverloadedError` if there is none."""
-        if not self._free.acquire(blocking=False):
-            raise OverloadedError(
-                f"{self._room} calls of this kind ({self._what}) are open already; try later."
-            )
-        try:
+        with self._places.held(caller_key(), self._wait_seconds):
             yield
-        finally:
-            self._free.release()
 
 
 def cancelled_with(context: grpc.ServicerContext) -> Cancellation:

@@ -34,13 +34,16 @@ import structlog
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from butler_model.api_token import API_TOKEN_START
 from butler_model.errors import ButlerError, ConfigurationError
 
+from .authentication import AuthenticationInterceptor, Authenticator, CallCheck, TokenCheck
 from .calls import CallLog, CallNotes, call_fields
 from .metrics import ServiceMetrics
 from .operation import Operation
 from .readiness import Readiness
-from .server import DEFAULT_WORKERS, ServiceServer
+from .security import AuthenticationSettings, TlsSettings
+from .server import DEFAULT_WORKERS, ServiceServer, Transport
 from .tracing import ServerTracing, start_tracing, tracing_is_on
 
 _LOGGER = logging.getLogger(__name__)
@@ -79,6 +82,14 @@ class ServiceSettings(BaseSettings):
     connection_age_seconds, connection_age_grace_seconds
         How old a connection becomes before its client is asked to make a new one, and how long calls on it may take
         then; 0 for any time. Without an age, replicas that are added get no calls of the clients that are connected.
+    tls
+        Certificates; without them the service speaks plaintext, on a loopback address only.
+    machine_address
+        A second ``host:port``, where clients show a certificate of ``tls.client_ca``; then others need none.
+    allow_plaintext
+        Whether other machines may reach a plaintext port, since something else encrypts.
+    authentication
+        Who may call; without it everybody who reaches the service.
     """
 
     model_config = SettingsConfigDict(extra="forbid")
@@ -95,6 +106,41 @@ class ServiceSettings(BaseSettings):
     drain_seconds: float = Field(0.0, ge=0, le=600)
     connection_age_seconds: float = Field(0.0, ge=0)
     connection_age_grace_seconds: float = Field(0.0, ge=0)
+    tls: TlsSettings | None = None
+    machine_address: str = ""
+    allow_plaintext: bool = False
+    authentication: AuthenticationSettings | None = None
+
+    @property
+    def transport(self) -> Transport:
+        """How the server talks."""
+        files = self.tls.files if self.tls else None
+        return Transport(files, self.machine_address, self.allow_plaintext)
+
+    def authenticating(
+        self, api_tokens: TokenCheck | None = None, allow: CallCheck | None = None
+    ) -> AuthenticationInterceptor | None:
+        """Return what asks who calls; `None` if nobody is to be asked.
+
+        Parameters
+        ----------
+        api_tokens
+            What knows the tokens that a registry service made.
+        allow
+            What decides about each call.
+        """
+        settings = self.authentication
+        if settings is None:
+            return None
+        checks: dict[str, TokenCheck] = {}
+        if settings.api_tokens and api_tokens is not None:
+            checks[API_TOKEN_START] = api_tokens
+        if settings.issuers:
+            checks[""] = settings.bearer_tokens()
+        authenticator = Authenticator(
+            checks, certificate_groups=settings.certificate_groups, anonymous=settings.anonymous
+        )
+        return AuthenticationInterceptor(authenticator, allow)
 
     @classmethod
     def load(cls, file: Path | None) -> Self:
@@ -258,6 +304,8 @@ def serve(
     try:
         server.start()
         announce(f"{name} listening on {server.address}")
+        if server.machine_address:
+            announce(f"{name} listening for machines on {server.machine_address}")
         _LOGGER.info("%s listening on %s", name, server.address)
         stopping.wait()
         _LOGGER.info(

@@ -24,7 +24,7 @@ from butler_model.grants import TokenSigner
 from .application import RegistryApplication
 from .config import RegistrySettings
 from .metrics import PoolCollector, RepositoryCollector
-from .servicers import registry_services
+from .servicers import Gate, registry_services
 
 
 @click.group()
@@ -80,6 +80,8 @@ def _serve(settings: RegistrySettings) -> None:
             settings.address,
             workers=settings.workers,
             limits=limits,
+            transport=settings.transport,
+            authentication=settings.authenticating(repositories.callers, Gate(repositories.callers)),
             operation=operation_of(settings, metrics, Readiness(repositories.check)),
         )
         with served_metrics(metrics, settings.metrics_host, settings.metrics_port):
@@ -104,6 +106,7 @@ def _application(settings: RegistrySettings, pool_size: int) -> RegistryApplicat
         datastore_endpoint=settings.datastore_endpoint,
         pool_size=pool_size,
         pooler=settings.database_pooler,
+        administrators=settings.authentication.administrators if settings.authentication else (),
     )
 
 

@@ -3,241 +3,30 @@
 
 from __future__ import annotations
 
-__all__ = ["RegistryApplication", "RepositoryRegistry"]
+__all__ = ["RegistryApplication"]
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from threading import BoundedSemaphore, Lock
 from uuid import UUID
 
+from butler_model.access import check_subject
 from butler_model.composites import NOTHING_DISASSEMBLED, Composites
 from butler_model.errors import IncompatibleVersionError, RepositoryExistsError
 from butler_model.grants import TokenSigner
-from butler_model.placement import Placement
 from butler_model.repository import Limits, RepositoryInfo, Store, check_repository_name
 from butler_model.universe import DimensionUniverse
 
-from .services.associations import AssociationService
-from .services.backlogs import BacklogService
-from .services.begun_puts import BegunPuts
-from .services.collections import CollectionService
-from .services.dataset_types import DatasetTypeService
-from .services.datasets import DatasetService
-from .services.definitions import Definitions
-from .services.dimension_records import DimensionRecordService
-from .services.events import EventService
-from .services.grant_office import GrantOffice
+from .repository_registry import RegistryStores, RepositoryRegistry
+from .services.callers import CallerService
 from .services.ledger import LedgerService
 from .services.ledger_access import LedgerAccess
-from .services.page_tokens import PageTokens
-from .services.puts import PutService
-from .services.queries import QueryService
-from .services.removals import RemovalService
-from .services.repeats import Repeats
 from .services.repository_creation import create_repository, read_attributes
 from .services.repository_migration import Migration, check_schema, migrate_repository
-from .services.statistics import StatisticsService
-from .services.transactions import TransactionService
-from .services.trash import TrashService
-from .services.trash_guard import TrashGuard
-from .storage.aging import Aging
-from .storage.association_store import AssociationStore
-from .storage.attribute_store import AttributeStore
-from .storage.backlog import Backlog, BacklogStore
-from .storage.calibration_search import CalibrationSearch
-from .storage.collection_store import CollectionStore
-from .storage.database import Database, PoolUse
-from .storage.dataset_counts import DatasetCounts
-from .storage.dataset_removal import DatasetRemoval
-from .storage.dataset_store import DatasetStore
-from .storage.dataset_type_store import DatasetTypeStore
-from .storage.dimension_store import DimensionStore
-from .storage.dimension_tables import DimensionTables
-from .storage.intent_claims import IntentClaims
-from .storage.intent_store import IntentStore
-from .storage.known_artifacts import KnownArtifactStore
-from .storage.outbox_store import OutboxStore
-from .storage.pinned_database import PinnedDatabase
-from .storage.purge_store import PurgeStore
+from .storage.backlog import Backlog
+from .storage.database import PoolUse
 from .storage.repositories import open_databases
-from .storage.request_store import RequestStore
-from .storage.schema import StaticTables
-from .storage.single_begin import SingleBegin
-from .storage.single_commit import SingleCommit
-from .storage.statistics import Statistics
-from .storage.summary_store import SummaryStore
-from .storage.trash_store import TrashStore
-
-
-class _Stores:
-    """What the services of one repository share with those of its transactions: statements, but nothing that was read.
-
-    The statements are made once, so that a transaction is cheap to begin.
-    """
-
-    def __init__(self, info: RepositoryInfo, schema: str | None, signer: TokenSigner) -> None:
-        self.info = info
-        self.schema = schema
-        self.static = static = StaticTables.declare(schema)
-        self.dimension_tables = DimensionTables(static.metadata, info.universe)
-        self.attributes = AttributeStore(static)
-        self.collections = CollectionStore(static)
-        self.dataset_types = DatasetTypeStore(static, info.universe)
-        self.dimensions = DimensionStore(self.dimension_tables)
-        self.datasets = DatasetStore(static)
-        self.associations = AssociationStore(static)
-        self.calibrations = CalibrationSearch(self.datasets)
-        self.intents = IntentStore(static)
-        self.single_begin = SingleBegin(static)
-        self.single_commit = SingleCommit(static)
-        self.outbox = OutboxStore(static)
-        self.requests = RequestStore(static)
-        self.removal = DatasetRemoval(static, self.outbox)
-        self.trash = TrashStore(static)
-        self.purges = PurgeStore(static)
-        self.dataset_counts = DatasetCounts(static)
-        self.grants = GrantOffice(signer, info.name)
-        self.placement = Placement(info.stores, info.universe)
-        self.tokens = PageTokens(signer)
-
-
-class _Services:
-    """Services with caches of their own over one database, or over that of a transaction.
-
-    Parameters
-    ----------
-    intents_database
-        Where intents are written, apart from a transaction where the database can do that.
-    begun
-        Takes note of the puts of a transaction.
-    """
-
-    def __init__(
-        self, stores: _Stores, database: Database, intents_database: Database, begun: BegunPuts | None = None
-    ) -> None:
-        limits = stores.info.limits
-        self.definitions = definitions = Definitions(
-            stores.info.universe,
-            stores.attributes,
-            stores.collections,
-            stores.dataset_types,
-            stores.dimensions,
-            SummaryStore(stores.static),
-        )
-        statistics = Statistics(database)
-        repeats = Repeats(stores.requests, definitions)
-        self.dimension_records = DimensionRecordService(database, definitions, repeats, statistics, limits)
-        self.collections = CollectionService(database, definitions, repeats, stores.removal)
-        self.associations = AssociationService(
-            database, definitions, stores.datasets, stores.associations, repeats, limits
-        )
-        self.dataset_types = DatasetTypeService(database, definitions, repeats)
-        self.datasets = DatasetService(
-            database, definitions, stores.datasets, stores.calibrations, stores.grants, limits
-        )
-        self.puts = PutService(
-            database,
-            intents_database,
-            begun,
-            definitions,
-            stores.datasets,
-            stores.intents,
-            stores.single_begin,
-            stores.single_commit,
-            stores.outbox,
-            statistics,
-            stores.grants,
-            TrashGuard(stores.purges, stores.schema),
-            stores.placement,
-            limits,
-        )
-        self.queries = QueryService(
-            database, definitions, stores.static, stores.dimension_tables, stores.tokens, limits
-        )
-        self.statistics = StatisticsService(database, definitions, stores.dataset_counts)
-        self._add_removal(stores, database, repeats, statistics)
-
-    def _add_removal(
-        self, stores: _Stores, database: Database, repeats: Repeats, statistics: Statistics
-    ) -> None:
-        """Make the services that remove and restore."""
-        limits = stores.info.limits
-        self.removals = RemovalService(
-            database,
-            self.definitions,
-            stores.removal,
-            stores.trash,
-            stores.associations,
-            repeats,
-            statistics,
-            limits,
-        )
-        self.trash = TrashService(
-            database,
-            stores.schema,
-            self.definitions,
-            stores.trash,
-            stores.datasets,
-            stores.removal,
-            stores.outbox,
-            repeats,
-            stores.tokens,
-            limits,
-        )
-
-
-class RepositoryRegistry(_Services):
-    """The registry of one repository; implements `butler_model.ports.Registry`.
-
-    Parameters
-    ----------
-    room
-        Has a place for each transaction that may be open.
-    """
-
-    def __init__(
-        self,
-        info: RepositoryInfo,
-        database: Database,
-        schema: str | None,
-        signer: TokenSigner,
-        room: BoundedSemaphore,
-    ) -> None:
-        stores = _Stores(info, schema, signer)
-        super().__init__(stores, database, database)
-        self._info = info
-        self._database = database
-        self.events = EventService(database, stores.outbox, stores.tokens)
-        self.backlog = BacklogService(database, BacklogStore(stores.static))
-        claims = IntentClaims(stores.static)
-        self.ledger = LedgerService(
-            database,
-            schema,
-            stores.purges,
-            claims,
-            KnownArtifactStore(stores.static, claims),
-            Aging(stores.static),
-        )
-
-        def within(pinned: PinnedDatabase, begun: BegunPuts) -> _Services:
-            # SQLite has one writer, and that is the transaction.
-            return _Services(stores, pinned, database if database.is_postgresql else pinned, begun)
-
-        self.transactions = TransactionService(database, stores.requests, self.events, info, room, within)
-
-    @property
-    def info(self) -> RepositoryInfo:
-        with self._database.reading() as connection:
-            return replace(self._info, revision=self.definitions.snapshot(connection).revision)
-
-    @property
-    def revision(self) -> int:
-        return self.definitions.observed_revision
-
-    def close(self) -> None:
-        """Do nothing: connections belong to the application, which others use too."""
 
 
 class RegistryApplication:
@@ -259,6 +48,8 @@ class RegistryApplication:
         Most database connections at once.
     pooler
         Whether the database is behind a pooler in transaction mode, such as PgBouncer.
+    administrators
+        Subjects (``user:NAME``, ``group:NAME``) that may do everything, where it is asked who calls.
     """
 
     def __init__(
@@ -272,6 +63,7 @@ class RegistryApplication:
         datastore_endpoint: str = "",
         pool_size: int = 10,
         pooler: bool = False,
+        administrators: Sequence[str] = (),
     ) -> None:
         self._databases = open_databases(database, pool_size, pooler=pooler)
         self._fitting: set[str] = set()
@@ -281,6 +73,7 @@ class RegistryApplication:
         self._limits = limits
         self._room = BoundedSemaphore(limits.transactions)
         self._datastore_endpoint = datastore_endpoint
+        self._administrators = tuple(map(check_subject, administrators))
         self._open: dict[str, RepositoryRegistry] = {}
         self._lock = Lock()
 
@@ -315,13 +108,18 @@ class RegistryApplication:
                 registry = self._open[name] = self._connect(name)
             return registry
 
+    @property
+    def callers(self) -> CallerService:
+        """Who may do what in which repository."""
+        return CallerService(self, self._administrators)
+
     def ledger(self, repository: str) -> LedgerService:
         return self.open(repository).ledger
 
     @property
     def guarded_ledgers(self) -> LedgerAccess:
         """The ledgers, for datastore services."""
-        return LedgerAccess(self, self._signer)
+        return LedgerAccess(self, self._signer, self.callers)
 
     def _connect(self, name: str) -> RepositoryRegistry:
         attributes = read_attributes(self._databases, name)
@@ -334,7 +132,9 @@ class RegistryApplication:
             name, universe, stores, self._limits, self._datastore_endpoint, composites=composites
         )
         database, schema = self._databases.open(name)
-        return RepositoryRegistry(info, database, schema, self._signer, self._room)
+        return RepositoryRegistry(
+            RegistryStores(info, schema, self._signer), database, self._room, self._administrators
+        )
 
     def names(self) -> list[str]:
         return self._databases.names()

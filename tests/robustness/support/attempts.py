@@ -54,9 +54,9 @@ def attempt(
         Raised if a call does not end.
     """
     run = f"case{deployment.new_case()}"
-    with deployment.butler() as butler:
+    with deployment.one_butler() as butler:
         butler.registry.registerRun(run)
-    plan = scenario(deployment, run)
+        plan = scenario(deployment, run)
     service = owner in deployment.settings
     try:
         if service and failpoints:
@@ -79,9 +79,11 @@ def attempt(
 
 def problems(deployment: Deployment, tried: Attempt) -> list[Violation]:
     """Return what is wrong after something was tried, and once more when all leases have ended."""
-    found = check_quiet(deployment, tried.history)
-    settle(deployment)
-    return found + check_settled(deployment, tried.history)
+    deployment.restart_dead()
+    with deployment.one_butler():
+        found = check_quiet(deployment, tried.history)
+        settle(deployment)
+        return found + check_settled(deployment, tried.history)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:

@@ -17,6 +17,7 @@ __all__ = [
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ DATABASES = ("sqlite", "postgresql")
 STORES = ("posix", "s3")
 SHAPES = ("services", "embedded")
 DETECTORS = 64
+_QUIET_SECONDS = 0.5
 REPOSITORY = "main"
 
 
@@ -85,6 +87,7 @@ class Deployment:
     addresses: dict[str, str] = field(default_factory=dict)
     processes: dict[str, TestProcess] = field(default_factory=dict)
     _cases: int = 0
+    _held: Butler | None = None
 
     @property
     def drop(self) -> Path:
@@ -109,6 +112,15 @@ class Deployment:
         if process is not None:
             process.kill()
 
+    def wait_for_late_writes(self) -> None:
+        """Wait until what is in the store has been the same for half a second."""
+        before, since = self.artifacts.sizes(), time.monotonic()
+        while time.monotonic() < since + _QUIET_SECONDS:
+            time.sleep(_QUIET_SECONDS / 5)
+            now = self.artifacts.sizes()
+            if now != before:
+                before, since = now, time.monotonic()
+
     def restart_dead(self) -> list[str]:
         """Start the services that have ended; return their names."""
         dead = [s for s in self.settings if s not in self.processes or not self.processes[s].running]
@@ -120,6 +132,7 @@ class Deployment:
         """End all services."""
         for service in list(self.processes):
             self.kill(service)
+        self.rows.close()
 
     def job(
         self,
@@ -139,8 +152,21 @@ class Deployment:
         return Job(process, journal)
 
     @contextmanager
+    def one_butler(self) -> Iterator[Butler]:
+        """Open a butler that `butler` gives until the end of the block, in which nothing is killed."""
+        with self.butler() as butler:
+            outer, self._held = self._held, butler
+            try:
+                yield butler
+            finally:
+                self._held = outer
+
+    @contextmanager
     def butler(self, **arguments: Any) -> Iterator[Butler]:
         """Open a butler in this process; its connections are new, so nothing that was before delays it."""
+        if self._held is not None and not arguments:
+            yield self._held
+            return
         butler = Butler(self.address, writeable=True, **arguments)
         try:
             yield butler

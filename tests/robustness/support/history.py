@@ -128,7 +128,7 @@ def _contents(step: Mapping[str, Any]) -> Mapping[str, Contents]:
     match step["do"]:
         case "put" | "put_overtaken":
             return {step["run"]: {step["detector"]: payload(step["token"], step["size"])}}
-        case "put_many":
+        case "put_many" | "put_in_transaction":
             tokens = {d: f"{step['token']}-{d}" for d in step["detectors"]}
             return {step["run"]: {d: payload(token, step["size"]) for d, token in tokens.items()}}
         case "ingest":

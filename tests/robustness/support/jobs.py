@@ -8,7 +8,7 @@ operating system keeps it when the process is killed.
 
 from __future__ import annotations
 
-__all__ = ["payload", "run"]
+__all__ = ["STEPS", "payload", "run"]
 
 import hashlib
 import io
@@ -57,7 +57,7 @@ def _go_through(butler: Butler, steps: Sequence[tuple[int, dict[str, Any]]], jou
         name = arguments.pop("do")
         _note(journal, step=number, begun=True)
         try:
-            _note(journal, step=number, done=_STEPS[name](butler, **arguments))
+            _note(journal, step=number, done=STEPS[name](butler, **arguments))
         except (ButlerError, OSError) as error:
             _note(journal, step=number, failed=type(error).__name__, message=str(error))
 
@@ -114,6 +114,14 @@ def _put_many(butler: Butler, run: str, detectors: list[int], token: str, size: 
         for detector in detectors
     )
     return [str(ref.id) for ref in butler.put_many(items, run=run)]
+
+
+def _put_in_transaction(butler: Butler, run: str, detectors: list[int], token: str, size: int) -> list[str]:
+    with butler.transaction():
+        return [
+            str(butler.put(payload(f"{token}-{d}", size), BLOB, run=run, instrument="Cam1", detector=d).id)
+            for d in detectors
+        ]
 
 
 def _ingest(
@@ -175,20 +183,33 @@ def _empty_trash(butler: Butler) -> int:
     return progress.deleted + progress.kept
 
 
+def _reap(butler: Butler) -> int:
+    return butler._connection.datastore.housekeeping.reap(butler._connection.info.name)
+
+
+def _export(butler: Butler, directory: str, run: str) -> None:
+    with butler.export(directory=directory, filename="export.yaml", transfer="copy") as export:
+        export.saveDatasets(butler.registry.queryDatasets(BLOB, collections=run))
+
+
 def _meet(butler: Butler, file: str) -> None:
     """Wait until a file is there."""
     while not os.path.exists(file):
         time.sleep(0.001)
 
 
-_STEPS: dict[str, Callable[..., Any]] = {
+STEPS: dict[str, Callable[..., Any]] = {
     "put": _put,
     "put_many": _put_many,
+    "put_in_transaction": _put_in_transaction,
     "put_overtaken": _put_overtaken,
     "ingest": _ingest,
     "import": _import,
     "prune": _prune,
     "remove_runs": _remove_runs,
     "empty_trash": _empty_trash,
+    "reap": _reap,
+    "export": _export,
     "meet": _meet,
 }
+"""What can be done, by name."""

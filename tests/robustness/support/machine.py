@@ -21,11 +21,12 @@ from butler.errors import (
     DatasetNotFoundError,
     OrphanedRecordError,
 )
+from butler_model.dataset import new_dataset_id
 
 from .deployments import REPOSITORY, Deployment
 from .history import History, Outcome, Put
 from .invariants import Violation, check, check_settled, settle
-from .jobs import payload
+from .jobs import STEPS, payload
 
 _T = TypeVar("_T")
 _RUNS = 3
@@ -271,6 +272,25 @@ class _PutRules(_CollectionRules):
         ingest()
         for ref in dataset.refs:
             self.add(ref, payload(token))
+
+    @precondition(lambda self: self.model.runs)
+    @rule(choice=_CHOICE, detectors=st.sets(_DETECTORS, min_size=1, max_size=3))
+    def import_an_export(self, choice: int, detectors: set[int]) -> None:
+        run = self.run_of(choice)
+        tokens = {str(detector): self.token() for detector in sorted(detectors)}
+        ids = {token: str(new_dataset_id()) for token in tokens.values()}
+
+        def import_it() -> None:
+            STEPS["import"](self.butler, str(self.deployment.drop), {run: tokens}, ids)
+
+        if any(self.model.at(run, detector) for detector in detectors):
+            self.refused(import_it, ConflictingDefinitionError)
+            return
+        import_it()
+        for detector, token in tokens.items():
+            held = Held(UUID(ids[token]), run, int(detector), payload(token))
+            self.model.datasets[held.id] = held
+        import_it()  # changes nothing
 
     @precondition(lambda self: self.model.runs)
     @rule(choice=_CHOICE, detector=_DETECTORS, kill=st.sampled_from(_KILLS))

@@ -14,6 +14,7 @@ from __future__ import annotations
 __all__ = ["JOBS_VARIABLE", "main"]
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -22,17 +23,22 @@ import sys
 import traceback
 from typing import Any, NoReturn
 
+from .warming import warm
+
 JOBS_VARIABLE = "BUTLER_TEST_JOBS"
 _SERVICES = {"registry": "butler_registry.__main__", "datastore": "butler_datastore.__main__"}
-_S3 = "butler_datastore.stores.s3_store"
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 def main() -> None:
     """Serve until the input ends."""
     jobs = os.environ[JOBS_VARIABLE]
-    for module in (*_SERVICES.values(), _S3, jobs):
+    for module in (*_SERVICES.values(), jobs):
         importlib.import_module(module)
+    warm()
+    # Children look at none of this again, so their collector need not copy its pages.
+    gc.collect()
+    gc.freeze()
     _answer({"ready": True})
     for line in sys.stdin:
         request = json.loads(line)

@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ _ANSWER_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class DatabaseRows:
-    """The tables of one repository. Every call opens a connection of its own, which no restart can break.
+    """The tables of one repository. Rows of PostgreSQL are read over one connection, made anew when a restart broke it.
 
     Parameters
     ----------
@@ -31,6 +31,7 @@ class DatabaseRows:
 
     url: str
     repository: str
+    _kept: list[psycopg.Connection[tuple[Any, ...]]] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def is_postgresql(self) -> bool:
@@ -40,14 +41,30 @@ class DatabaseRows:
     def select(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query; placeholders are ``?``, UUIDs come as such."""
         if self.is_postgresql:
-            with self._postgresql() as server:
-                return server.execute(statement.replace("?", "%s").encode(), parameters).fetchall()
+            return self._select_from_postgresql(statement.replace("?", "%s").encode(), parameters)
         connection = self._sqlite()
         try:
             rows = connection.execute(statement, parameters).fetchall()
         finally:
             connection.close()
         return [tuple(_uuid(value) for value in row) for row in rows]
+
+    def _select_from_postgresql(self, statement: bytes, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        # A check reads some twenty tables; a connection for each would cost PostgreSQL more than all that is tested.
+        if self._kept:
+            try:
+                return self._kept[0].execute(statement, parameters).fetchall()
+            except psycopg.OperationalError:
+                self._kept.pop().close()
+        server = self._postgresql()
+        server.autocommit = True
+        self._kept.append(server)
+        return server.execute(statement, parameters).fetchall()
+
+    def close(self) -> None:
+        """Give back the connection."""
+        while self._kept:
+            self._kept.pop().close()
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Change something behind the back of the product."""

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-__all__ = ["POINTS", "PURGE_POINTS", "Plan", "Scenario"]
+__all__ = ["POINTS", "PURGE_POINTS", "Plan", "Scenario", "transact"]
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -24,10 +25,11 @@ _PARTS = 65 * 1024 * 1024
 
 @dataclass(slots=True)
 class Plan:
-    """What the client of a case does, and what was done before."""
+    """What the client of a case does, and what was done before; the file that it exports, if it does."""
 
     steps: list[dict[str, Any]]
     history: History = field(default_factory=History)
+    exported: Path | None = None
 
 
 Scenario: TypeAlias = Callable[[Deployment, str], Plan]
@@ -54,6 +56,27 @@ def in_parts(deployment: Deployment, run: str) -> Plan:
 def refused(deployment: Deployment, run: str) -> Plan:
     """Put what somebody else puts first; it is refused when it commits."""
     return Plan([{"do": "put_overtaken", "run": run, "detector": 1, "token": run, "size": 64}])
+
+
+def transact(deployment: Deployment, run: str) -> Plan:
+    step = {"do": "put_in_transaction", "run": run, "detectors": [1, 2], "token": run, "size": 64}
+    return Plan([step])
+
+
+def reap(deployment: Deployment, run: str) -> Plan:
+    """Reap an ingest whose client died when its files were in the store, and whose lease has ended."""
+    broken = ingest(deployment, run)
+    job = deployment.job(broken.steps, f"{run}-broken", failpoints="ingest.before_registration@1=kill")
+    job.process.wait(60)
+    broken.history.add(broken.steps, job.entries())
+    deployment.rows.execute("UPDATE put_intent SET lease_expires_nsec = 0")
+    return Plan([{"do": "reap"}], broken.history)
+
+
+def export(deployment: Deployment, run: str) -> Plan:
+    folder = deployment.folder / f"{run}-exported"
+    steps = [{"do": "export", "directory": str(folder), "run": run}]
+    return Plan(steps, stored(deployment, run), folder / "export.yaml")
 
 
 def ingest(deployment: Deployment, run: str) -> Plan:
@@ -193,6 +216,11 @@ POINTS: Mapping[str, tuple[tuple[str, Scenario], ...]] = {
     "ingest.after_copy": (("datastore", ingest),),
     "ingest.before_registration": (("client", ingest),),
     "ingest.after_registration": (("client", ingest),),
+    "transact.before_commit": (("registry", transact),),
+    "transact.after_commit_before_reply": (("registry", transact),),
+    "reap.before_discard": (("datastore", reap),),
+    "reap.after_discard_before_confirm": (("datastore", reap),),
+    "export.before_rename": (("client", export),),
     "import.between_batches": (("client", import_),),
     "import.resume": (("client", import_twice),),
 }

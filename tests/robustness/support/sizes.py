@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["SEED", "SIZES", "Sizes", "drawn", "seeded"]
+__all__ = ["PART", "SEED", "SIZES", "Part", "Sizes", "drawn", "seeded"]
 
 import os
 import random
@@ -37,6 +37,8 @@ class Sizes:
         Of the state machine: how many runs of how many steps.
     shared_seconds
         How long the trash is emptied while others prune and put, on each of its deployments.
+    storage_faults
+        How many of the faults of storage are gone through; the seed draws them.
     repeats
         How often each fault of storage, database and network is gone through.
     """
@@ -50,14 +52,42 @@ class Sizes:
     state_examples: int
     state_steps: int
     shared_seconds: float
+    storage_faults: int
     repeats: int
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several parts of a run, each of which takes other cases; written ``3/20``."""
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def from_text(cls, text: str) -> Part:
+        """Read ``number/of``; the whole if the text is empty, `ValueError` if there is no such part."""
+        if not text:
+            return cls()
+        number, _, of = text.partition("/")
+        part = cls(int(number), int(of))
+        if not 1 <= part.number <= part.of:
+            raise ValueError(f"BUTLER_ROBUSTNESS_PART is {text!r}; the parts of 20 are 1/20 to 20/20.")
+        return part
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def chosen(self, cells: Sequence[_T]) -> list[_T]:
+        """Return the cells of this part: of so many that follow each other one."""
+        return list(cells[self.number - 1 :: self.of])
+
+
 _ALL = {
-    "ci": Sizes(360, 1, 100, 3, 300, 1, 100, 50, 30.0, 1),
-    "nightly": Sizes(10_000, 20, 3_000, 125, 10_000, 33, 1_000, 500, 600.0, 20),
+    "ci": Sizes(360, 1, 100, 3, 300, 1, 100, 50, 30.0, 60, 1),
+    "nightly": Sizes(10_000, 20, 3_000, 125, 10_000, 33, 1_000, 500, 600.0, 10_000, 20),
 }
 SIZES = _ALL[os.environ.get("BUTLER_ROBUSTNESS", "ci")]
+PART = Part.from_text(os.environ.get("BUTLER_ROBUSTNESS_PART", ""))
 # Kept in the environment for the processes that share the tests.
 SEED = int(os.environ.setdefault("BUTLER_ROBUSTNESS_SEED", str(time.time_ns() % 10**9)))
 """What all that is random begins with; it is printed, and ``BUTLER_ROBUSTNESS_SEED`` sets it."""

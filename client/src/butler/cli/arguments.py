@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "check_dataset_types",
     "data_id_argument",
     "data_id_option",
     "dataset_options",
@@ -21,9 +22,11 @@ from typing import Any, TypeVar
 
 import click
 
-from butler import Butler, DatasetRef
+from butler import Butler, DatasetRef, DatasetType
+from butler.registry.patterns import is_glob
+from butler_model.config_keys import nearest_known
 from butler_model.dimensions import Column, ColumnType
-from butler_model.errors import DimensionValueError
+from butler_model.errors import DimensionValueError, MissingDatasetTypeError
 from butler_model.universe import DimensionUniverse
 
 from .output import Output
@@ -137,6 +140,7 @@ def limited_datasets(
     """Return the datasets that `dataset_options` ask for; say so if there are more than the limit."""
     if find_first and not collections:
         raise click.UsageError("--find-first needs --collections: the order of the search.")
+    check_dataset_types(butler, dataset_types)
     refs: list[DatasetRef] = butler.query_all_datasets(
         names(collections) or ...,
         name=names(dataset_types) or "*",
@@ -148,6 +152,27 @@ def limited_datasets(
     if limit is not None and len(refs) > limit:
         output.notice(f"Only the first {limit:,} datasets are taken; raise --limit to take more.")
     return refs[:limit]
+
+
+def check_dataset_types(butler: Butler, texts: Iterable[str]) -> None:
+    """Check that each name that is no glob is that of a dataset type, or of a component of one.
+
+    Raises
+    ------
+    MissingDatasetTypeError
+        Raised for one that is not; it names the nearest that is.
+    """
+    known: list[str] = []
+    for name in names(texts):
+        whole, _ = DatasetType.splitDatasetTypeName(name)
+        if is_glob(name):
+            continue
+        known = known or [each.name for each in butler.registry.queryDatasetTypes()]
+        if whole not in known:
+            remedy = nearest_known(whole, known) if known else "none is registered yet"
+            raise MissingDatasetTypeError(
+                f"There is no dataset type {whole!r}; {remedy}.", dataset_type=whole
+            )
 
 
 def names(texts: Iterable[str]) -> list[str]:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-__all__ = ["collections", "query_collections"]
+__all__ = ["collection_chain", "collections", "query_collections"]
 
 import click
 
 from butler import Butler, CollectionType
 
-from .arguments import json_option, repository_argument
+from .arguments import json_option, names, repository_argument
 from .collection_tree import print_tree
 from .output import Output
 
@@ -103,3 +103,52 @@ def register_collection(repository: str, name: str, type_name: str, doc: str, ou
     with Butler(repository, writeable=True) as butler:
         is_new = butler.registry.registerCollection(name, kind, doc)
     output.record({"name": name, "type": kind.name, "is_new": is_new})
+
+
+@click.command()
+@repository_argument
+@click.argument("parent")
+@click.argument("children", nargs=-1)
+@click.option(
+    "--mode",
+    type=click.Choice(["redefine", "extend", "prepend", "remove"]),
+    default="redefine",
+    show_default=True,
+    help="Whether CHILDREN become all its members, are added at the end or in front, or are taken out.",
+)
+@click.option("--flatten", is_flag=True, help="Take the members of chains among CHILDREN instead of them.")
+@click.option("--doc", default="", metavar="TEXT", help="A description for people, if the chain is new.")
+@json_option
+def collection_chain(
+    repository: str,
+    parent: str,
+    children: tuple[str, ...],
+    mode: str,
+    flatten: bool,
+    doc: str,
+    output: Output,
+) -> None:
+    """Define or edit a chain of collections.
+
+    It is registered if it does not exist, but for --mode remove. Edits of several people at once do not lose one
+    another.
+    """
+    members = names(children)
+    if mode != "redefine" and not members:
+        raise click.UsageError(f"Name the collections: --mode {mode} needs CHILDREN.")
+    with Butler(repository, writeable=True) as butler:
+        chains = butler.collections
+        if flatten:
+            members = list(butler.registry.queryCollections(members, flattenChains=True))
+        for name in members if mode != "remove" else ():
+            chains.get_info(name)  # before the chain is registered
+        if mode != "remove":
+            chains.register(parent, CollectionType.CHAINED, doc)
+        edits = {
+            "redefine": chains.redefine_chain,
+            "extend": chains.extend_chain,
+            "prepend": chains.prepend_chain,
+            "remove": chains.remove_from_chain,
+        }
+        edits[mode](parent, members)
+        output.record({"name": parent, "children": chains.get_info(parent).children})

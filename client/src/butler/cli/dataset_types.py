@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-__all__ = ["register"]
+__all__ = ["query_dataset_types", "register", "remove"]
 
 import click
 
 from butler import Butler, DatasetType
 from butler.storage_classes import default_storage_classes
 
-from .arguments import json_option, repository_argument
+from .arguments import check_dataset_types, json_option, repository_argument
 from .output import Output
 
 
@@ -19,9 +19,17 @@ from .output import Output
 @click.argument("name")
 @click.argument("storage_class")
 @click.argument("dimensions", nargs=-1)
+@click.option(
+    "--is-calibration", is_flag=True, help="Let its datasets be certified, see certify-calibrations."
+)
 @json_option
 def register(
-    repository: str, name: str, storage_class: str, dimensions: tuple[str, ...], output: Output
+    repository: str,
+    name: str,
+    storage_class: str,
+    dimensions: tuple[str, ...],
+    is_calibration: bool,
+    output: Output,
 ) -> None:
     """Register a dataset type.
 
@@ -31,7 +39,9 @@ def register(
     # The registry takes any name; a slip of the pen would stay in it for ever.
     default_storage_classes().getStorageClass(storage_class)
     with Butler(repository, writeable=True) as butler:
-        dataset_type = DatasetType(name, dimensions, storage_class, universe=butler.dimensions)
+        dataset_type = DatasetType(
+            name, dimensions, storage_class, universe=butler.dimensions, isCalibration=is_calibration
+        )
         is_new = butler.registry.registerDatasetType(dataset_type)
     output.record(
         {
@@ -41,3 +51,46 @@ def register(
             "is_new": is_new,
         }
     )
+
+
+@click.command()
+@repository_argument
+@click.argument("patterns", metavar="[GLOB]...", nargs=-1)
+@click.option("--components", is_flag=True, help="List the components of composites, too.")
+@json_option
+def query_dataset_types(repository: str, patterns: tuple[str, ...], components: bool, output: Output) -> None:
+    """List dataset types.
+
+    Those that match a GLOB if any are given.
+    """
+    with Butler(repository) as butler:
+        check_dataset_types(butler, patterns)
+        found = butler.registry.queryDatasetTypes(patterns or ..., components=components)
+    output.records(
+        (
+            {
+                "name": each.name,
+                "dimensions": each.dimensions.names,
+                "storage_class": each.storageClass_name,
+                "is_calibration": each.isCalibration(),
+            }
+            for each in found
+        ),
+        of_what="dataset types",
+    )
+
+
+@click.command("remove-dataset-type")
+@repository_argument
+@click.argument("patterns", metavar="NAME...", nargs=-1, required=True)
+@json_option
+def remove(repository: str, patterns: tuple[str, ...], output: Output) -> None:
+    """Remove dataset types of which there are no datasets.
+
+    NAME may be a glob. If there are datasets of one of them, none is removed.
+    """
+    with Butler(repository, writeable=True) as butler:
+        check_dataset_types(butler, patterns)
+        found = butler.registry.queryDatasetTypes(patterns)
+        butler.registry.removeDatasetType(patterns)
+    output.records(({"removed": each.name} for each in found), of_what="dataset types")

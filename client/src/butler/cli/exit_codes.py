@@ -38,7 +38,7 @@ class ExitCode(IntEnum):
     DATA_LOSS = 7
     """Bytes are not those that were stored or sent."""
     FORBIDDEN = 8
-    """Not allowed: read-only, or no permission."""
+    """Not allowed: read-only, no permission, or the service does not know who asks."""
     INTERNAL = 70
     """An error of the program; please report it."""
     INTERRUPTED = 130
@@ -60,6 +60,7 @@ _BY_STATUS = {
     Status.INTERNAL: ExitCode.INTERNAL,
     Status.UNAVAILABLE: ExitCode.UNAVAILABLE,
     Status.DATA_LOSS: ExitCode.DATA_LOSS,
+    Status.UNAUTHENTICATED: ExitCode.FORBIDDEN,
 }
 
 # Where a shell script would react otherwise than a program does to the status.

@@ -16,14 +16,17 @@ from typing import BinaryIO
 
 import click
 
-from butler import Butler, DatasetType
+from butler import DatasetType
 from butler.artifact_source import ArtifactSource
 from butler.connect import Connection, connect
 from butler.formatters import default_formatters
-from butler.lookup import Wanted, not_found
+from butler.lookup import KnownDatasetTypes, Wanted, not_found
+from butler.putting import FormattedArtifact, FormattedDataset, PutProtocol, planned_layouts
 from butler.readings import not_stored
 from butler.storage_classes import default_storage_classes, resolve_pytype
 from butler_model.artifact import Artifact
+from butler_model.composites import NOTHING_DISASSEMBLED
+from butler_model.dataset import new_dataset_id
 from butler_model.errors import UnsupportedOperationError
 from butler_model.ports import DatasetLookup, FoundDataset
 
@@ -31,6 +34,8 @@ from .arguments import data_id_argument, json_option, names, repository_argument
 from .output import Output
 
 _STANDARD_OUTPUT = "-"
+_ANY_BYTES = "bytes"
+"""Label of the formatter that takes any file."""
 
 
 @click.command()
@@ -44,6 +49,12 @@ _STANDARD_OUTPUT = "-"
     metavar="RUN",
     help="The RUN collection to put it into; see 'butler collections register'.",
 )
+@click.option(
+    "--check/--no-check",
+    default=True,
+    help="Whether to read the whole file first to see that it is of that format, which is the default; bytes without a "
+    "format are never read twice.",
+)
 @json_option
 def put_file(
     repository: str,
@@ -51,20 +62,25 @@ def put_file(
     dataset_type: str,
     data_id: tuple[tuple[str, str], ...],
     run: str,
+    check: bool,
     output: Output,
 ) -> None:
     """Store what a file holds as a dataset.
 
-    FILE must be of the format in which datasets of the storage class of DATASET_TYPE are stored.
+    FILE must be of the format in which datasets of the storage class of DATASET_TYPE are stored; its bytes are stored
+    as they are.
     """
-    with Butler(repository, writeable=True) as butler:
-        kind = butler.registry.getDatasetType(dataset_type)
-        storage_class = default_storage_classes().getStorageClass(kind.storageClass_name)
+    with closing(connect(repository)) as connection, Path(file).open("rb") as source:
+        kind = KnownDatasetTypes(connection.registry).get(dataset_type)
         instrument = dict(data_id).get("instrument")
-        formatter = default_formatters().formatter_for(kind, instrument).formatter
-        with Path(file).open("rb") as source:
-            obj = formatter.read(source, resolve_pytype(storage_class))
-        ref = butler.put(obj, kind, typed_data_id(butler.dimensions, data_id), run=run)
+        (layout,) = planned_layouts(kind, instrument, NOTHING_DISASSEMBLED)
+        if check and layout.formatter != _ANY_BYTES:
+            storage_class = default_storage_classes().getStorageClass(kind.storageClass_name)
+            default_formatters().by_label(layout.formatter).read(source, resolve_pytype(storage_class))
+        content = FormattedArtifact(layout, source, os.fstat(source.fileno()).st_size)
+        values = typed_data_id(connection.info.universe, data_id)
+        protocol = PutProtocol(connection.registry, connection.datastore, connection.info.limits)
+        (ref,) = protocol.put(run, [FormattedDataset(kind, values, new_dataset_id(), (content,))])
     output.record({"type": kind.name, "run": ref.run, "id": ref.id, "data_id": ref.dataId.mapping})
 
 

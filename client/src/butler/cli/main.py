@@ -58,7 +58,18 @@ COMMANDS = {
         "moves:transfer_datasets", "Take datasets from one repository into another."
     ),
     "register-dataset-type": CommandSummary("dataset_types:register", "Register a dataset type."),
+    "remove-dataset-type": CommandSummary(
+        "dataset_types:remove", "Remove dataset types of which there are no datasets."
+    ),
     "collections": CommandSummary("collections:collections", "List and register collections."),
+    "collection-chain": CommandSummary(
+        "collections:collection_chain", "Define or edit a chain of collections."
+    ),
+    "associate": CommandSummary("associations:associate", "Add datasets to a TAGGED collection."),
+    "certify-calibrations": CommandSummary(
+        "associations:certify_calibrations", "Say when calibration datasets are valid."
+    ),
+    "ingest-files": CommandSummary("ingest:ingest_files", "Make files that exist the artifacts of datasets."),
     "put-file": CommandSummary("files:put_file", "Store what a file holds as a dataset."),
     "get-file": CommandSummary("files:get_file", "Write the stored bytes of a dataset to a file."),
     "retrieve-artifacts": CommandSummary(
@@ -67,6 +78,7 @@ COMMANDS = {
     "query-collections": CommandSummary(
         "collections:query_collections", "List collections, chains with their members."
     ),
+    "query-dataset-types": CommandSummary("dataset_types:query_dataset_types", "List dataset types."),
     "query-datasets": CommandSummary("queries:query_datasets", "List datasets."),
     "query-data-ids": CommandSummary("queries:query_data_ids", "List data IDs."),
     "query-dimension-records": CommandSummary("queries:query_dimension_records", "List dimension records."),
@@ -89,6 +101,8 @@ COMMANDS = {
     "fsck": CommandSummary("inspection:fsck", "Compare what the registry knows with what the stores hold."),
     "verify": CommandSummary("inspection:verify", "Read every artifact, and compare it with its record."),
     "cache": CommandSummary("cache:cache", "Look at and empty the cache of artifacts on this machine."),
+    "access": CommandSummary("access:access", "Say who may do what in a repository."),
+    "token": CommandSummary("access:token", "Make, list and revoke tokens for programs."),
     "serve": CommandSummary("serve:serve", "Run both services in one process, for development."),
     "ping": CommandSummary("repository:ping", "Measure how fast a repository answers."),
     "completion": CommandSummary(
@@ -206,7 +220,7 @@ def _usage_line(error: click.ClickException) -> str:
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="REPO is the label or the directory of a repository, the path of its butler.yaml, or "
-    "grpc://HOST:PORT/REPOSITORY. "
+    "grpc://HOST:PORT/REPOSITORY (grpcs:// to encrypt). "
     "With --json a command prints one JSON object per line; times are TAI. Exit codes: 1 something found, 2 malformed "
     "command line, 3 not found, 4 conflict, 5 invalid input, 6 unavailable, 7 damaged data, 8 forbidden, 70 error of "
     "the program.",

@@ -10,6 +10,7 @@ import click
 from butler import Butler
 
 from .arguments import (
+    check_dataset_types,
     data_id_argument,
     data_id_option,
     json_option,
@@ -97,6 +98,7 @@ def query_datasets(
     if find_first and not collections:
         raise click.UsageError("--find-first needs --collections: the order of the search.")
     with Butler(repository) as butler:
+        check_dataset_types(butler, [dataset_type])
         results = butler.registry.queryDatasets(
             dataset_type,
             collections=names(collections) or "*",

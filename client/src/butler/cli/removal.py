@@ -14,7 +14,7 @@ from butler import Butler, CollectionType
 from butler.ingest_files import Progress
 from butler.removal_work import RemovalReport
 
-from .arguments import json_option, names, repository_argument
+from .arguments import check_dataset_types, json_option, names, repository_argument
 from .output import Output
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -89,6 +89,7 @@ def prune_datasets(
     with Butler(repository, writeable=True) as butler:
         if purge is not None and butler.registry.getCollectionType(purge) is not CollectionType.RUN:
             raise click.UsageError(f"--purge: {purge!r} is no RUN.")
+        check_dataset_types(butler, datasets)
         found = butler.query_all_datasets(
             names(collections),
             name=names(datasets) or "*",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from butler import Butler
+from butler import Butler, Config
 from butler.connect import connect
 from butler.loading import ImportCount, ImportSummary, import_export
 from butler_model.errors import GrantError
@@ -60,6 +60,19 @@ _TRANSFERS = ("copy", "auto", "move", "link", "hardlink", "symlink", "relsymlink
     metavar="URL",
     help="postgresql://USER@HOST/NAME to keep the registry there; a SQLite file in REPO if absent.",
 )
+@click.option(
+    "--stores",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="YAML or JSON file with the stores by name, such as 'main: {root: <butlerRoot>/data}'; one in REPO if absent.",
+)
+@click.option(
+    "--composites",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="YAML or JSON file that says which composites are stored in parts, such as 'disassembled: {Exposure: true}'; "
+    "none if absent.",
+)
 @json_option
 def create(
     repository: str,
@@ -70,6 +83,8 @@ def create(
     outfile: str | None,
     overwrite: bool,
     database: str | None,
+    stores: str | None,
+    composites: str | None,
     output: Output,
 ) -> None:
     """Create an empty repository.
@@ -85,10 +100,12 @@ def create(
         outfile=outfile,
         overwrite=overwrite,
         database=database,
+        stores=None if stores is None else Config(stores).toDict(),
+        composites=None if composites is None else Config(composites).toDict(),
     )
-    with Butler(config) as butler:
-        universe = butler.dimensions
-        output.record({"repository": repository, "universe": f"{universe.namespace} {universe.version}"})
+    with closing(connect(config)) as connection:
+        universe = connection.info.universe
+    output.record({"repository": repository, "universe": f"{universe.namespace} {universe.version}"})
 
 
 @click.command()

@@ -30,7 +30,7 @@ from .output import Output
 try:
     from butler_api.process import configure_logs
     from butler_api.process import serve as serve_calls
-    from butler_api.server import build_server
+    from butler_api.server import Transport, build_server
     from butler_datastore.application import DatastoreApplication
     from butler_datastore.servicers import datastore_services
     from butler_datastore.store_tables import store_configs
@@ -67,9 +67,20 @@ _HOUSEKEEPING_SECONDS = 60.0
     metavar="HOST:PORT",
     help="Where to listen; port 0 takes a free one.",
 )
+@click.option(
+    "--allow-plaintext",
+    is_flag=True,
+    help="Let other machines reach it, though nothing is encrypted and nobody is asked who calls.",
+)
 @json_option
 def serve(
-    data_root: Path, database: str | None, name: str | None, create: bool, address: str, output: Output
+    data_root: Path,
+    database: str | None,
+    name: str | None,
+    create: bool,
+    address: str,
+    allow_plaintext: bool,
+    output: Output,
 ) -> None:
     """Run both services in one process, for development.
 
@@ -94,7 +105,9 @@ def serve(
     try:
         _check_repository(repositories, configuration.repository, create=create)
         services = {**registry_services(repositories, limits), **datastore_services(datastore, limits)}
-        server = build_server(services, address, limits=limits)
+        server = build_server(
+            services, address, limits=limits, transport=Transport(allow_plaintext=allow_plaintext)
+        )
         where = f"grpc://{server.address}/{configuration.repository}"
         with datastore.keeping_house(_HOUSEKEEPING_SECONDS):
             serve_calls(

@@ -140,14 +140,29 @@ def empty_trash(
             if dry_run:
                 output.record({"due": due})
                 return
+            if not due:
+                _say_nothing_is_due(butler, output)
+                return
             click.confirm(f"Delete {due:,} artifacts for good?", abort=True, err=True)
         with output.progress() as progress:
             done = empty(progress)
+        if not (done.deleted or done.kept or done.failed):
+            _say_nothing_is_due(butler, output)
+            return
     output.record({"deleted": done.deleted, "kept": done.kept, "failed": done.failed, "size": done.size})
     if done.failed:
         output.notice(
             f"What failed stays in the trash and is tried again; the latest error: {done.last_error}"
         )
+
+
+def _say_nothing_is_due(butler: Butler, output: Output) -> None:
+    if output.as_json:
+        output.record({"deleted": 0, "kept": 0, "failed": 0, "size": 0})
+    elif next(iter(butler.trash.entries()), None) is None:
+        output.notice("The trash is empty.")
+    else:
+        output.notice("Nothing of that in the trash is due; see 'butler trash list'.")
 
 
 def _utc(nsec: int) -> str:

@@ -120,7 +120,7 @@ class ButlerConfig(Config):
 
 def _read(place: str | os.PathLike[str]) -> Config:
     text = os.fspath(place)
-    if text.startswith("grpc://"):
+    if text.startswith(("grpc://", "grpcs://")):
         return Config({_SERVICE: text})
     location = location_of(text)
     file = location

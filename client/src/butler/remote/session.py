@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from butler_api.channel import Connection
+from butler_api.client_security import TLS_SCHEME, split_address
 from butler_api.convert.dataset_types import dataset_type_from_proto
 from butler_api.convert.repositories import info_from_proto
 from butler_api.v1.models_pb2 import DatasetType as DatasetTypeMessage
@@ -101,9 +102,15 @@ class RepositorySession:
             stub = self.connection.stub(RepositoryServiceStub)
             request = GetRepositoryRequest(repository=self.repository)
             info = info_from_proto(self.repository, self.connection.call(stub.GetRepository, request))
-            if info.datastore_endpoint.startswith(":"):
-                host = self.connection.address.rpartition(":")[0]
-                info = replace(info, datastore_endpoint=host + info.datastore_endpoint)
+            info = replace(info, datastore_endpoint=self._complete(info.datastore_endpoint))
             self.see(info.revision)
             self._info = info
         return info
+
+    def _complete(self, endpoint: str) -> str:
+        """Return the address of the datastore service: of this host if none is named, encrypted if this one is."""
+        address = self.connection.address
+        if endpoint.startswith(":"):
+            return address.rpartition(":")[0] + endpoint
+        _, is_encrypted = split_address(address)
+        return f"{TLS_SCHEME}{split_address(endpoint)[0]}" if endpoint and is_encrypted else endpoint

@@ -51,7 +51,9 @@ class TransactionStream:
         self._requests: SimpleQueue[pb.TransactRequest | None] = SimpleQueue()
         self._responses: SimpleQueue[pb.TransactResponse | ButlerError] = SimpleQueue()
         transact = connection.stub(TransactionServiceStub).Transact
-        self._call: Any = transact(iter(self._requests.get, None), timeout=seconds + _MORE_SECONDS)
+        self._call: Any = transact(
+            iter(self._requests.get, None), timeout=seconds + _MORE_SECONDS, metadata=connection.metadata()
+        )
         threading.Thread(target=self._receive, name="transaction", daemon=True).start()
 
     def _receive(self) -> None:

@@ -214,9 +214,12 @@ class _ConnectionInTransaction(Connection):
     """Makes the calls of stubs within a transaction."""
 
     def __init__(self, transaction: RemoteTransaction, outside: Connection) -> None:
-        super().__init__(outside.address, call_seconds=outside.call_seconds)
+        super().__init__(outside.address, call_seconds=outside.call_seconds, security=outside.security)
         self._channel: Any = _Channel(transaction)
         self._made: dict[object, Any] = {}
+
+    def metadata(self) -> None:
+        """Return nothing: the stream has said who calls."""
 
     def stub(self, make: Callable[[grpc.Channel], _Stub]) -> _Stub:
         found: _Stub | None = self._made.get(make)
@@ -240,7 +243,7 @@ class _Channel:
     ) -> Callable[..., Any]:
         """Return what makes a call."""
 
-        def call(request: Any, timeout: float | None = None) -> Any:
+        def call(request: Any, timeout: float | None = None, metadata: Any = None) -> Any:
             within = pb.CallInTransaction(method=method, request=request_serializer(request))
             return response_deserializer(self._transaction.ask(pb.TransactRequest(call=within)).response)
 

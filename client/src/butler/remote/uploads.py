@@ -14,7 +14,12 @@ from butler_api.convert.chunks import cut, fill_chunk
 from butler_api.v1 import datastore_service_pb2 as pb
 from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceStub
 from butler_model.artifact import SignedReceipt
-from butler_model.errors import ArtifactIntegrityError, ServiceUnavailableError, UploadConflictError
+from butler_model.errors import (
+    ArtifactIntegrityError,
+    OverloadedError,
+    ServiceUnavailableError,
+    UploadConflictError,
+)
 from butler_model.repository import Limits
 
 from .patience import Patience
@@ -29,7 +34,7 @@ def upload(connection: Connection, grant: bytes, content: Iterable[bytes], offse
     ------
     ArtifactIntegrityError
         Raised if it was continued, and what is stored differs from what was sent.
-    ServiceUnavailableError, UploadConflictError
+    OverloadedError, ServiceUnavailableError, UploadConflictError
         Raised if several attempts in a row got no further; and every error of the service.
     """
     stub = connection.stub(DatastoreServiceStub)
@@ -39,7 +44,7 @@ def upload(connection: Connection, grant: bytes, content: Iterable[bytes], offse
         part = _Part(grant, content, offset, start)
         try:
             signed = receipt_from_proto(connection.send(stub.Write, part.requests()).receipt)
-        except (ServiceUnavailableError, UploadConflictError) as error:
+        except (OverloadedError, ServiceUnavailableError, UploadConflictError) as error:
             if isinstance(content, Iterator) or not patience.wait(start):
                 raise
             conflicts += isinstance(error, UploadConflictError)
@@ -54,7 +59,7 @@ def _kept(connection: Connection, grant: bytes) -> int:
     query = pb.QueryWriteRequest(grant=grant)
     try:
         return connection.call(connection.stub(DatastoreServiceStub).QueryWrite, query).persisted_size
-    except ServiceUnavailableError:
+    except (OverloadedError, ServiceUnavailableError):
         return 0
 
 

@@ -11,12 +11,17 @@ import grpc
 
 from butler_api.convert.artifacts import file_to_ingest_from_proto, receipt_to_proto, url_to_proto
 from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto, fill_chunk
+from butler_api.long_calls import LongCalls
 from butler_api.v1 import datastore_service_pb2 as pb
 from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceServicer
 from butler_model.ports import Datastore
 from butler_model.repository import Limits
 
 from .upload import header_of, received_chunks
+
+_UPLOADS = LongCalls("uploads", 32, wait_seconds=20.0)
+_DOWNLOADS = LongCalls("downloads", 32, wait_seconds=20.0)
+"""Each lasts as long as its client likes: slow ones of one caller must not keep others from anything else."""
 
 
 class DatastoreServicer(DatastoreServiceServicer):
@@ -27,10 +32,11 @@ class DatastoreServicer(DatastoreServiceServicer):
         self._limits = limits
 
     def Write(self, requests: Iterator[pb.WriteRequest], context: grpc.ServicerContext) -> pb.WriteResponse:
-        header = header_of(requests)
-        content = received_chunks(requests, self._limits.chunk_bytes, header.offset)
-        receipt = self._datastore.write(header.grant, content, offset=header.offset)
-        return pb.WriteResponse(receipt=receipt_to_proto(receipt))
+        with _UPLOADS.place():
+            header = header_of(requests)
+            content = received_chunks(requests, self._limits.chunk_bytes, header.offset)
+            receipt = self._datastore.write(header.grant, content, offset=header.offset)
+            return pb.WriteResponse(receipt=receipt_to_proto(receipt))
 
     def QueryWrite(
         self, request: pb.QueryWriteRequest, context: grpc.ServicerContext
@@ -47,11 +53,16 @@ class DatastoreServicer(DatastoreServiceServicer):
 
     def Read(self, request: pb.ReadRequest, context: grpc.ServicerContext) -> Iterator[pb.ReadResponse]:
         limit = request.limit or None
-        pieces = self._datastore.read(request.grant, request.offset, limit, continued=request.continued)
-        for piece in pieces:
-            response = pb.ReadResponse()
-            fill_chunk(response.chunk, piece)
-            yield response
+        with _DOWNLOADS.place():
+            pieces = self._datastore.read(request.grant, request.offset, limit, continued=request.continued)
+            for piece in pieces:
+                response = pb.ReadResponse()
+                fill_chunk(response.chunk, piece)
+                yield response
+
+    # How grpc is told where to run a method.
+    Write.experimental_thread_pool = _UPLOADS.threads  # type: ignore[attr-defined]
+    Read.experimental_thread_pool = _DOWNLOADS.threads  # type: ignore[attr-defined]
 
     def ReadBatch(self, request: pb.ReadBatchRequest, context: grpc.ServicerContext) -> pb.ReadBatchResponse:
         return pb.ReadBatchResponse(chunks=map(chunk_to_proto, self._datastore.read_batch(request.grants)))

@@ -88,6 +88,8 @@ class ArtifactService:
             Raised if the grant was altered, has expired, before the artifact is whole too, or is not to write.
         ArtifactExistsError
             Raised if there is another artifact under the key; to repeat a write is no error.
+        InvalidRequestError
+            Raised if the offset is negative.
         LimitExceededError
             Raised if there are more bytes than the grant allows.
         StoreFullError
@@ -97,6 +99,10 @@ class ArtifactService:
         """
         allowed = self._signer.open_grant(grant, Operation.WRITE)
         store = self._store(allowed)
+        if offset < 0:
+            raise InvalidRequestError(
+                f"Bytes of {allowed.key!r} cannot be written at {offset}; offsets begin at 0.", offset=str(offset)
+            )
         if max(offset, size or 0) > allowed.size:
             raise _too_long(allowed, max(offset, size or 0))
         # A write that lasts longer than the lease of its put must not appear when that was discarded.

@@ -12,6 +12,7 @@ from uuid import UUID
 from butler_datastore.stores.store import resumes
 from butler_datastore.stores.threads import side_by_side
 from butler_model.errors import ButlerError
+from butler_model.failpoints import reach
 from butler_model.ports import ArtifactLedger, IntendedPlace
 
 from .opened_stores import OpenedStores
@@ -53,7 +54,9 @@ class Reaping:
             )
             if not claimed:
                 break
+            reach("reap.before_discard")
             finished = self._discard(claimed, until=begun + _LEASE_PART * _CLAIM_SECONDS)
+            reach("reap.after_discard_before_confirm")
             self._ledger.finish_intents(finished)
             gone += len(finished)
         self._sweep()

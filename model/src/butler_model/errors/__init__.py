@@ -11,11 +11,13 @@ from __future__ import annotations
 
 __all__ = [
     "CATALOGUE",
+    "AccessDeniedError",
     "AmbiguousDataIdError",
     "AmbiguousDatasetError",
     "ArtifactExistsError",
     "ArtifactIntegrityError",
     "ArtifactNotFoundError",
+    "AuthenticationError",
     "ButlerError",
     "CalibrationTypeError",
     "ChainMembershipError",
@@ -74,6 +76,7 @@ __all__ = [
     "ValidationError",
 ]
 
+from .access import AccessDeniedError, AuthenticationError
 from .artifacts import (
     ArtifactExistsError,
     ArtifactIntegrityError,

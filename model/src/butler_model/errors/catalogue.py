@@ -24,6 +24,7 @@ class Status(Enum):
     INTERNAL = 13
     UNAVAILABLE = 14
     DATA_LOSS = 15
+    UNAUTHENTICATED = 16
 
 
 class ButlerError(Exception):

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 __all__ = ["ArtifactLedger", "GuardedLedgers", "IntendedPlace", "KnownArtifact", "Ledgers", "Ownership"]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 from uuid import UUID
 
+from butler_model.access import Verb
+from butler_model.api_token import ApiToken
+from butler_model.principal import Principal
 from butler_model.trash import PurgeClaim, PurgeFailure, PurgeTask, TrashSelection
 
 
@@ -131,6 +134,24 @@ class GuardedLedgers(Protocol):
 
     def ledger(self, service_pass: bytes, repository: str) -> ArtifactLedger:
         """Return the ledger of a repository; `GrantError` without a valid pass."""
+        ...
+
+    def token(self, service_pass: bytes, repository: str, token_id: UUID, digest: bytes) -> ApiToken:
+        """Return an API token that is good now; `AuthenticationError` if there is none with that digest."""
+        ...
+
+    def check_housekeeping(
+        self,
+        service_pass: bytes,
+        repository: str,
+        principal: Principal,
+        verb: Verb,
+        trash_ids: Collection[UUID],
+    ) -> None:
+        """Raise `AccessDeniedError` unless a caller of the datastore service may have housekeeping done.
+
+        ``verb`` is DELETE to empty the trash, of the removals that are named or all, and ADMINISTER for all else.
+        """
         ...
 
 

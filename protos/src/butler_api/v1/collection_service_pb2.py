@@ -23,50 +23,67 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import models_pb2 as butler__api_dot_v1_dot_models__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&butler_api/v1/collection_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/models.proto\"r\n\x19RegisterCollectionRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12-\n\ncollection\x18\x03 \x01(\x0b\x32\x19.butler_api.v1.Collection\"B\n\x1aRegisterCollectionResponse\x12\x12\n\nregistered\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03\"8\n\x14GetCollectionRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"X\n\x15GetCollectionResponse\x12-\n\ncollection\x18\x01 \x01(\x0b\x32\x19.butler_api.v1.Collection\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x93\x01\n\x16ListCollectionsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x10\n\x08patterns\x18\x02 \x03(\t\x12,\n\x05types\x18\x03 \x03(\x0e\x32\x1d.butler_api.v1.CollectionType\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\x0c\"t\n\x17ListCollectionsResponse\x12.\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\x19.butler_api.v1.Collection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x8a\x01\n\x17RemoveCollectionRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06unlink\x18\x04 \x03(\t\x12\x12\n\nunlink_all\x18\x05 \x01(\x08\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\",\n\x18RemoveCollectionResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\\\n\x17SetCollectionDocRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0b\n\x03\x64oc\x18\x04 \x01(\t\",\n\x18SetCollectionDocResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\x90\x01\n\x10\x45\x64itChainRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x0c\n\x04name\x18\x03 \x01(\t\x12&\n\x04\x65\x64it\x18\x04 \x01(\x0e\x32\x18.butler_api.v1.ChainEdit\x12\x10\n\x08\x63hildren\x18\x05 \x03(\t\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"T\n\x11\x45\x64itChainResponse\x12-\n\ncollection\x18\x01 \x01(\x0b\x32\x19.butler_api.v1.Collection\x12\x10\n\x08revision\x18\x02 \x01(\x03\"6\n\x12ListParentsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"8\n\x13ListParentsResponse\x12\x0f\n\x07parents\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\"B\n\x1dGetCollectionSummariesRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\"g\n\x1eGetCollectionSummariesResponse\x12\x33\n\tsummaries\x18\x01 \x03(\x0b\x32 .butler_api.v1.CollectionSummary\x12\x10\n\x08revision\x18\x02 \x01(\x03*\x81\x01\n\tChainEdit\x12\x1a\n\x16\x43HAIN_EDIT_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43HAIN_EDIT_SET\x10\x01\x12\x16\n\x12\x43HAIN_EDIT_PREPEND\x10\x02\x12\x15\n\x11\x43HAIN_EDIT_EXTEND\x10\x03\x12\x15\n\x11\x43HAIN_EDIT_REMOVE\x10\x04\x32\xa3\x06\n\x11\x43ollectionService\x12i\n\x12RegisterCollection\x12(.butler_api.v1.RegisterCollectionRequest\x1a).butler_api.v1.RegisterCollectionResponse\x12Z\n\rGetCollection\x12#.butler_api.v1.GetCollectionRequest\x1a$.butler_api.v1.GetCollectionResponse\x12`\n\x0fListCollections\x12%.butler_api.v1.ListCollectionsRequest\x1a&.butler_api.v1.ListCollectionsResponse\x12\x63\n\x10RemoveCollection\x12&.butler_api.v1.RemoveCollectionRequest\x1a\'.butler_api.v1.RemoveCollectionResponse\x12\x63\n\x10SetCollectionDoc\x12&.butler_api.v1.SetCollectionDocRequest\x1a\'.butler_api.v1.SetCollectionDocResponse\x12N\n\tEditChain\x12\x1f.butler_api.v1.EditChainRequest\x1a .butler_api.v1.EditChainResponse\x12T\n\x0bListParents\x12!.butler_api.v1.ListParentsRequest\x1a\".butler_api.v1.ListParentsResponse\x12u\n\x16GetCollectionSummaries\x12,.butler_api.v1.GetCollectionSummariesRequest\x1a-.butler_api.v1.GetCollectionSummariesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&butler_api/v1/collection_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\"r\n\x19RegisterCollectionRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12-\n\ncollection\x18\x03 \x01(\x0b\x32\x19.butler_api.v1.Collection\"B\n\x1aRegisterCollectionResponse\x12\x12\n\nregistered\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03\"8\n\x14GetCollectionRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"X\n\x15GetCollectionResponse\x12-\n\ncollection\x18\x01 \x01(\x0b\x32\x19.butler_api.v1.Collection\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x93\x01\n\x16ListCollectionsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x10\n\x08patterns\x18\x02 \x03(\t\x12,\n\x05types\x18\x03 \x03(\x0e\x32\x1d.butler_api.v1.CollectionType\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\x0c\"t\n\x17ListCollectionsResponse\x12.\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\x19.butler_api.v1.Collection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x8a\x01\n\x17RemoveCollectionRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06unlink\x18\x04 \x03(\t\x12\x12\n\nunlink_all\x18\x05 \x01(\x08\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\",\n\x18RemoveCollectionResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\\\n\x17SetCollectionDocRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0b\n\x03\x64oc\x18\x04 \x01(\t\",\n\x18SetCollectionDocResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\x90\x01\n\x10\x45\x64itChainRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x0c\n\x04name\x18\x03 \x01(\t\x12&\n\x04\x65\x64it\x18\x04 \x01(\x0e\x32\x18.butler_api.v1.ChainEdit\x12\x10\n\x08\x63hildren\x18\x05 \x03(\t\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"T\n\x11\x45\x64itChainResponse\x12-\n\ncollection\x18\x01 \x01(\x0b\x32\x19.butler_api.v1.Collection\x12\x10\n\x08revision\x18\x02 \x01(\x03\"6\n\x12ListParentsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"8\n\x13ListParentsResponse\x12\x0f\n\x07parents\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\"B\n\x1dGetCollectionSummariesRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\"g\n\x1eGetCollectionSummariesResponse\x12\x33\n\tsummaries\x18\x01 \x03(\x0b\x32 .butler_api.v1.CollectionSummary\x12\x10\n\x08revision\x18\x02 \x01(\x03*\x81\x01\n\tChainEdit\x12\x1a\n\x16\x43HAIN_EDIT_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43HAIN_EDIT_SET\x10\x01\x12\x16\n\x12\x43HAIN_EDIT_PREPEND\x10\x02\x12\x15\n\x11\x43HAIN_EDIT_EXTEND\x10\x03\x12\x15\n\x11\x43HAIN_EDIT_REMOVE\x10\x04\x32\xce\x07\n\x11\x43ollectionService\x12\x84\x01\n\x12RegisterCollection\x12(.butler_api.v1.RegisterCollectionRequest\x1a).butler_api.v1.RegisterCollectionResponse\"\x19\x8a\xe7\x18\x15\x08\x03\x10\x03\x1a\x0f\x63ollection.name\x12j\n\rGetCollection\x12#.butler_api.v1.GetCollectionRequest\x1a$.butler_api.v1.GetCollectionResponse\"\x0e\x8a\xe7\x18\n\x08\x01\x10\x03\x1a\x04name\x12j\n\x0fListCollections\x12%.butler_api.v1.ListCollectionsRequest\x1a&.butler_api.v1.ListCollectionsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12\x83\x01\n\x10RemoveCollection\x12&.butler_api.v1.RemoveCollectionRequest\x1a\'.butler_api.v1.RemoveCollectionResponse\"\x1e\x8a\xe7\x18\n\x08\x04\x10\x03\x1a\x04name\x8a\xe7\x18\x0c\x08\x03\x10\x03\x1a\x06unlink\x12s\n\x10SetCollectionDoc\x12&.butler_api.v1.SetCollectionDocRequest\x1a\'.butler_api.v1.SetCollectionDocResponse\"\x0e\x8a\xe7\x18\n\x08\x03\x10\x03\x1a\x04name\x12p\n\tEditChain\x12\x1f.butler_api.v1.EditChainRequest\x1a .butler_api.v1.EditChainResponse\" \x8a\xe7\x18\n\x08\x03\x10\x03\x1a\x04name\x8a\xe7\x18\x0e\x08\x01\x10\x03\x1a\x08\x63hildren\x12\x64\n\x0bListParents\x12!.butler_api.v1.ListParentsRequest\x1a\".butler_api.v1.ListParentsResponse\"\x0e\x8a\xe7\x18\n\x08\x01\x10\x03\x1a\x04name\x12\x86\x01\n\x16GetCollectionSummaries\x12,.butler_api.v1.GetCollectionSummariesRequest\x1a-.butler_api.v1.GetCollectionSummariesResponse\"\x0f\x8a\xe7\x18\x0b\x08\x01\x10\x03\x1a\x05namesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.collection_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHAINEDIT']._serialized_start=1533
-  _globals['_CHAINEDIT']._serialized_end=1662
-  _globals['_REGISTERCOLLECTIONREQUEST']._serialized_start=85
-  _globals['_REGISTERCOLLECTIONREQUEST']._serialized_end=199
-  _globals['_REGISTERCOLLECTIONRESPONSE']._serialized_start=201
-  _globals['_REGISTERCOLLECTIONRESPONSE']._serialized_end=267
-  _globals['_GETCOLLECTIONREQUEST']._serialized_start=269
-  _globals['_GETCOLLECTIONREQUEST']._serialized_end=325
-  _globals['_GETCOLLECTIONRESPONSE']._serialized_start=327
-  _globals['_GETCOLLECTIONRESPONSE']._serialized_end=415
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=418
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=565
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=567
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=683
-  _globals['_REMOVECOLLECTIONREQUEST']._serialized_start=686
-  _globals['_REMOVECOLLECTIONREQUEST']._serialized_end=824
-  _globals['_REMOVECOLLECTIONRESPONSE']._serialized_start=826
-  _globals['_REMOVECOLLECTIONRESPONSE']._serialized_end=870
-  _globals['_SETCOLLECTIONDOCREQUEST']._serialized_start=872
-  _globals['_SETCOLLECTIONDOCREQUEST']._serialized_end=964
-  _globals['_SETCOLLECTIONDOCRESPONSE']._serialized_start=966
-  _globals['_SETCOLLECTIONDOCRESPONSE']._serialized_end=1010
-  _globals['_EDITCHAINREQUEST']._serialized_start=1013
-  _globals['_EDITCHAINREQUEST']._serialized_end=1157
-  _globals['_EDITCHAINRESPONSE']._serialized_start=1159
-  _globals['_EDITCHAINRESPONSE']._serialized_end=1243
-  _globals['_LISTPARENTSREQUEST']._serialized_start=1245
-  _globals['_LISTPARENTSREQUEST']._serialized_end=1299
-  _globals['_LISTPARENTSRESPONSE']._serialized_start=1301
-  _globals['_LISTPARENTSRESPONSE']._serialized_end=1357
-  _globals['_GETCOLLECTIONSUMMARIESREQUEST']._serialized_start=1359
-  _globals['_GETCOLLECTIONSUMMARIESREQUEST']._serialized_end=1425
-  _globals['_GETCOLLECTIONSUMMARIESRESPONSE']._serialized_start=1427
-  _globals['_GETCOLLECTIONSUMMARIESRESPONSE']._serialized_end=1530
-  _globals['_COLLECTIONSERVICE']._serialized_start=1665
-  _globals['_COLLECTIONSERVICE']._serialized_end=2468
+  _globals['_COLLECTIONSERVICE'].methods_by_name['RegisterCollection']._loaded_options = None
+  _globals['_COLLECTIONSERVICE'].methods_by_name['RegisterCollection']._serialized_options = b'\212\347\030\025\010\003\020\003\032\017collection.name'
+  _globals['_COLLECTIONSERVICE'].methods_by_name['GetCollection']._loaded_options = None
+  _globals['_COLLECTIONSERVICE'].methods_by_name['GetCollection']._serialized_options = b'\212\347\030\n\010\001\020\003\032\004name'
+  _globals['_COLLECTIONSERVICE'].methods_by_name['ListCollections']._loaded_options = None
+  _globals['_COLLECTIONSERVICE'].methods_by_name['ListCollections']._serialized_options = b'\212\347\030\004\010\001\020\002'
+  _globals['_COLLECTIONSERVICE'].methods_by_name['RemoveCollection']._loaded_options = None
+  _globals['_COLLECTIONSERVICE'].methods_by_name['RemoveCollection']._serialized_options = b'\212\347\030\n\010\004\020\003\032\004name\212\347\030\014\010\003\020\003\032\006unlink'
+  _globals['_COLLECTIONSERVICE'].methods_by_name['SetCollectionDoc']._loaded_options = None
+  _globals['_COLLECTIONSERVICE'].methods_by_name['SetCollectionDoc']._serialized_options = b'\212\347\030\n\010\003\020\003\032\004name'
+  _globals['_COLLECTIONSERVICE'].methods_by_name['EditChain']._loaded_options = None
+  _globals['_COLLECTIONSERVICE'].methods_by_name['EditChain']._serialized_options = b'\212\347\030\n\010\003\020\003\032\004name\212\347\030\016\010\001\020\003\032\010children'
+  _globals['_COLLECTIONSERVICE'].methods_by_name['ListParents']._loaded_options = None
+  _globals['_COLLECTIONSERVICE'].methods_by_name['ListParents']._serialized_options = b'\212\347\030\n\010\001\020\003\032\004name'
+  _globals['_COLLECTIONSERVICE'].methods_by_name['GetCollectionSummaries']._loaded_options = None
+  _globals['_COLLECTIONSERVICE'].methods_by_name['GetCollectionSummaries']._serialized_options = b'\212\347\030\013\010\001\020\003\032\005names'
+  _globals['_CHAINEDIT']._serialized_start=1561
+  _globals['_CHAINEDIT']._serialized_end=1690
+  _globals['_REGISTERCOLLECTIONREQUEST']._serialized_start=113
+  _globals['_REGISTERCOLLECTIONREQUEST']._serialized_end=227
+  _globals['_REGISTERCOLLECTIONRESPONSE']._serialized_start=229
+  _globals['_REGISTERCOLLECTIONRESPONSE']._serialized_end=295
+  _globals['_GETCOLLECTIONREQUEST']._serialized_start=297
+  _globals['_GETCOLLECTIONREQUEST']._serialized_end=353
+  _globals['_GETCOLLECTIONRESPONSE']._serialized_start=355
+  _globals['_GETCOLLECTIONRESPONSE']._serialized_end=443
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=446
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=593
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=595
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=711
+  _globals['_REMOVECOLLECTIONREQUEST']._serialized_start=714
+  _globals['_REMOVECOLLECTIONREQUEST']._serialized_end=852
+  _globals['_REMOVECOLLECTIONRESPONSE']._serialized_start=854
+  _globals['_REMOVECOLLECTIONRESPONSE']._serialized_end=898
+  _globals['_SETCOLLECTIONDOCREQUEST']._serialized_start=900
+  _globals['_SETCOLLECTIONDOCREQUEST']._serialized_end=992
+  _globals['_SETCOLLECTIONDOCRESPONSE']._serialized_start=994
+  _globals['_SETCOLLECTIONDOCRESPONSE']._serialized_end=1038
+  _globals['_EDITCHAINREQUEST']._serialized_start=1041
+  _globals['_EDITCHAINREQUEST']._serialized_end=1185
+  _globals['_EDITCHAINRESPONSE']._serialized_start=1187
+  _globals['_EDITCHAINRESPONSE']._serialized_end=1271
+  _globals['_LISTPARENTSREQUEST']._serialized_start=1273
+  _globals['_LISTPARENTSREQUEST']._serialized_end=1327
+  _globals['_LISTPARENTSRESPONSE']._serialized_start=1329
+  _globals['_LISTPARENTSRESPONSE']._serialized_end=1385
+  _globals['_GETCOLLECTIONSUMMARIESREQUEST']._serialized_start=1387
+  _globals['_GETCOLLECTIONSUMMARIESREQUEST']._serialized_end=1453
+  _globals['_GETCOLLECTIONSUMMARIESRESPONSE']._serialized_start=1455
+  _globals['_GETCOLLECTIONSUMMARIESRESPONSE']._serialized_end=1558
+  _globals['_COLLECTIONSERVICE']._serialized_start=1693
+  _globals['_COLLECTIONSERVICE']._serialized_end=2667
 # @@protoc_insertion_point(module_scope)

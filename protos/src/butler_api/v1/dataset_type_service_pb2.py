@@ -23,32 +23,41 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import models_pb2 as butler__api_dot_v1_dot_models__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(butler_api/v1/dataset_type_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/models.proto\"v\n\x1aRegisterDatasetTypeRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x30\n\x0c\x64\x61taset_type\x18\x03 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\"C\n\x1bRegisterDatasetTypeResponse\x12\x12\n\nregistered\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03\"9\n\x15GetDatasetTypeRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\\\n\x16GetDatasetTypeResponse\x12\x30\n\x0c\x64\x61taset_type\x18\x01 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\x12\x10\n\x08revision\x18\x02 \x01(\x03\"f\n\x17ListDatasetTypesRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x10\n\x08patterns\x18\x02 \x03(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\x0c\"x\n\x18ListDatasetTypesResponse\x12\x31\n\rdataset_types\x18\x01 \x03(\x0b\x32\x1a.butler_api.v1.DatasetType\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"U\n\x19RemoveDatasetTypesRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x10\n\x08patterns\x18\x03 \x03(\t\"?\n\x1aRemoveDatasetTypesResponse\x12\x0f\n\x07removed\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xb1\x03\n\x12\x44\x61tasetTypeService\x12l\n\x13RegisterDatasetType\x12).butler_api.v1.RegisterDatasetTypeRequest\x1a*.butler_api.v1.RegisterDatasetTypeResponse\x12]\n\x0eGetDatasetType\x12$.butler_api.v1.GetDatasetTypeRequest\x1a%.butler_api.v1.GetDatasetTypeResponse\x12\x63\n\x10ListDatasetTypes\x12&.butler_api.v1.ListDatasetTypesRequest\x1a\'.butler_api.v1.ListDatasetTypesResponse\x12i\n\x12RemoveDatasetTypes\x12(.butler_api.v1.RemoveDatasetTypesRequest\x1a).butler_api.v1.RemoveDatasetTypesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(butler_api/v1/dataset_type_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\"v\n\x1aRegisterDatasetTypeRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x30\n\x0c\x64\x61taset_type\x18\x03 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\"C\n\x1bRegisterDatasetTypeResponse\x12\x12\n\nregistered\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03\"9\n\x15GetDatasetTypeRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\\\n\x16GetDatasetTypeResponse\x12\x30\n\x0c\x64\x61taset_type\x18\x01 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\x12\x10\n\x08revision\x18\x02 \x01(\x03\"f\n\x17ListDatasetTypesRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x10\n\x08patterns\x18\x02 \x03(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\x0c\"x\n\x18ListDatasetTypesResponse\x12\x31\n\rdataset_types\x18\x01 \x03(\x0b\x32\x1a.butler_api.v1.DatasetType\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"U\n\x19RemoveDatasetTypesRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x10\n\x08patterns\x18\x03 \x03(\t\"?\n\x1aRemoveDatasetTypesResponse\x12\x0f\n\x07removed\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xd9\x03\n\x12\x44\x61tasetTypeService\x12v\n\x13RegisterDatasetType\x12).butler_api.v1.RegisterDatasetTypeRequest\x1a*.butler_api.v1.RegisterDatasetTypeResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x02\x12g\n\x0eGetDatasetType\x12$.butler_api.v1.GetDatasetTypeRequest\x1a%.butler_api.v1.GetDatasetTypeResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12m\n\x10ListDatasetTypes\x12&.butler_api.v1.ListDatasetTypesRequest\x1a\'.butler_api.v1.ListDatasetTypesResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12s\n\x12RemoveDatasetTypes\x12(.butler_api.v1.RemoveDatasetTypesRequest\x1a).butler_api.v1.RemoveDatasetTypesResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.dataset_type_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REGISTERDATASETTYPEREQUEST']._serialized_start=87
-  _globals['_REGISTERDATASETTYPEREQUEST']._serialized_end=205
-  _globals['_REGISTERDATASETTYPERESPONSE']._serialized_start=207
-  _globals['_REGISTERDATASETTYPERESPONSE']._serialized_end=274
-  _globals['_GETDATASETTYPEREQUEST']._serialized_start=276
-  _globals['_GETDATASETTYPEREQUEST']._serialized_end=333
-  _globals['_GETDATASETTYPERESPONSE']._serialized_start=335
-  _globals['_GETDATASETTYPERESPONSE']._serialized_end=427
-  _globals['_LISTDATASETTYPESREQUEST']._serialized_start=429
-  _globals['_LISTDATASETTYPESREQUEST']._serialized_end=531
-  _globals['_LISTDATASETTYPESRESPONSE']._serialized_start=533
-  _globals['_LISTDATASETTYPESRESPONSE']._serialized_end=653
-  _globals['_REMOVEDATASETTYPESREQUEST']._serialized_start=655
-  _globals['_REMOVEDATASETTYPESREQUEST']._serialized_end=740
-  _globals['_REMOVEDATASETTYPESRESPONSE']._serialized_start=742
-  _globals['_REMOVEDATASETTYPESRESPONSE']._serialized_end=805
-  _globals['_DATASETTYPESERVICE']._serialized_start=808
-  _globals['_DATASETTYPESERVICE']._serialized_end=1241
+  _globals['_DATASETTYPESERVICE'].methods_by_name['RegisterDatasetType']._loaded_options = None
+  _globals['_DATASETTYPESERVICE'].methods_by_name['RegisterDatasetType']._serialized_options = b'\212\347\030\004\010\003\020\002'
+  _globals['_DATASETTYPESERVICE'].methods_by_name['GetDatasetType']._loaded_options = None
+  _globals['_DATASETTYPESERVICE'].methods_by_name['GetDatasetType']._serialized_options = b'\212\347\030\004\010\001\020\002'
+  _globals['_DATASETTYPESERVICE'].methods_by_name['ListDatasetTypes']._loaded_options = None
+  _globals['_DATASETTYPESERVICE'].methods_by_name['ListDatasetTypes']._serialized_options = b'\212\347\030\004\010\001\020\002'
+  _globals['_DATASETTYPESERVICE'].methods_by_name['RemoveDatasetTypes']._loaded_options = None
+  _globals['_DATASETTYPESERVICE'].methods_by_name['RemoveDatasetTypes']._serialized_options = b'\212\347\030\004\010\006\020\005'
+  _globals['_REGISTERDATASETTYPEREQUEST']._serialized_start=115
+  _globals['_REGISTERDATASETTYPEREQUEST']._serialized_end=233
+  _globals['_REGISTERDATASETTYPERESPONSE']._serialized_start=235
+  _globals['_REGISTERDATASETTYPERESPONSE']._serialized_end=302
+  _globals['_GETDATASETTYPEREQUEST']._serialized_start=304
+  _globals['_GETDATASETTYPEREQUEST']._serialized_end=361
+  _globals['_GETDATASETTYPERESPONSE']._serialized_start=363
+  _globals['_GETDATASETTYPERESPONSE']._serialized_end=455
+  _globals['_LISTDATASETTYPESREQUEST']._serialized_start=457
+  _globals['_LISTDATASETTYPESREQUEST']._serialized_end=559
+  _globals['_LISTDATASETTYPESRESPONSE']._serialized_start=561
+  _globals['_LISTDATASETTYPESRESPONSE']._serialized_end=681
+  _globals['_REMOVEDATASETTYPESREQUEST']._serialized_start=683
+  _globals['_REMOVEDATASETTYPESREQUEST']._serialized_end=768
+  _globals['_REMOVEDATASETTYPESRESPONSE']._serialized_start=770
+  _globals['_REMOVEDATASETTYPESRESPONSE']._serialized_end=833
+  _globals['_DATASETTYPESERVICE']._serialized_start=836
+  _globals['_DATASETTYPESERVICE']._serialized_end=1309
 # @@protoc_insertion_point(module_scope)

@@ -23,10 +23,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import trash_pb2 as butler__api_dot_v1_dot_trash__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"butler_api/v1/ledger_service.proto\x12\rbutler_api.v1\x1a\x19\x62utler_api/v1/trash.proto\"m\n\tPurgeTask\x12\x12\n\ndataset_id\x18\x01 \x01(\x0c\x12\x11\n\tcomponent\x18\x02 \x01(\t\x12\r\n\x05store\x18\x03 \x01(\t\x12\x0b\n\x03key\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x0f\n\x07\x64\x65letes\x18\x06 \x01(\x08\"E\n\x0cPurgeFailure\x12&\n\x04task\x18\x01 \x01(\x0b\x32\x18.butler_api.v1.PurgeTask\x12\r\n\x05\x65rror\x18\x02 \x01(\t\"r\n\x14\x43ountDueTrashRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\x30\n\tselection\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\"&\n\x15\x43ountDueTrashResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\"\xa7\x01\n\x11\x43laimTrashRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\x30\n\tselection\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\x12\x10\n\x08\x63laim_id\x18\x04 \x01(\x0c\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x15\n\rlease_seconds\x18\x06 \x01(\x05\"=\n\x12\x43laimTrashResponse\x12\'\n\x05tasks\x18\x01 \x03(\x0b\x32\x18.butler_api.v1.PurgeTask\"\xa6\x01\n\x13\x43onfirmPurgeRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\x10\n\x08\x63laim_id\x18\x03 \x01(\x0c\x12&\n\x04\x64one\x18\x04 \x03(\x0b\x32\x18.butler_api.v1.PurgeTask\x12+\n\x06\x66\x61iled\x18\x05 \x03(\x0b\x32\x1b.butler_api.v1.PurgeFailure\"\x16\n\x14\x43onfirmPurgeResponse\"|\n\x13\x43laimIntentsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x15\n\rlease_seconds\x18\x04 \x01(\x05\x12\x15\n\rguard_seconds\x18\x05 \x01(\x05\"+\n\rArtifactPlace\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"R\n\x0eIntendedPlaces\x12\x12\n\ndataset_id\x18\x01 \x01(\x0c\x12,\n\x06places\x18\x02 \x03(\x0b\x32\x1c.butler_api.v1.ArtifactPlace\"F\n\x14\x43laimIntentsResponse\x12.\n\x07intents\x18\x01 \x03(\x0b\x32\x1d.butler_api.v1.IntendedPlaces\"U\n\x14\x46inishIntentsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\x13\n\x0b\x64\x61taset_ids\x18\x03 \x01(\x0c\"\x17\n\x15\x46inishIntentsResponse\"r\n\x19ListKnownArtifactsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\r\n\x05store\x18\x03 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x04 \x01(\t\x12\r\n\x05limit\x18\x05 \x01(\x05\"\xa9\x01\n\rKnownArtifact\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x33\n\townership\x18\x02 \x01(\x0e\x32 .butler_api.v1.ArtifactOwnership\x12\x12\n\ndataset_id\x18\x03 \x01(\x0c\x12\x11\n\tcomponent\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x06 \x01(\t\x12\x0f\n\x07members\x18\x07 \x03(\t\"M\n\x1aListKnownArtifactsResponse\x12/\n\tartifacts\x18\x01 \x03(\x0b\x32\x1c.butler_api.v1.KnownArtifact\"g\n\rAgeOutRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\x17\n\x0frequest_seconds\x18\x03 \x01(\x03\x12\x13\n\x0blog_seconds\x18\x04 \x01(\x03\"}\n\x0e\x41geOutResponse\x12;\n\x07\x64\x65leted\x18\x01 \x03(\x0b\x32*.butler_api.v1.AgeOutResponse.DeletedEntry\x1a.\n\x0c\x44\x65letedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01*\x95\x01\n\x11\x41rtifactOwnership\x12\"\n\x1e\x41RTIFACT_OWNERSHIP_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41RTIFACT_OWNERSHIP_LIVE\x10\x01\x12\x1e\n\x1a\x41RTIFACT_OWNERSHIP_TRASHED\x10\x02\x12\x1f\n\x1b\x41RTIFACT_OWNERSHIP_INTENDED\x10\x03\x32\xfe\x04\n\rLedgerService\x12Z\n\rCountDueTrash\x12#.butler_api.v1.CountDueTrashRequest\x1a$.butler_api.v1.CountDueTrashResponse\x12Q\n\nClaimTrash\x12 .butler_api.v1.ClaimTrashRequest\x1a!.butler_api.v1.ClaimTrashResponse\x12W\n\x0c\x43onfirmPurge\x12\".butler_api.v1.ConfirmPurgeRequest\x1a#.butler_api.v1.ConfirmPurgeResponse\x12W\n\x0c\x43laimIntents\x12\".butler_api.v1.ClaimIntentsRequest\x1a#.butler_api.v1.ClaimIntentsResponse\x12Z\n\rFinishIntents\x12#.butler_api.v1.FinishIntentsRequest\x1a$.butler_api.v1.FinishIntentsResponse\x12i\n\x12ListKnownArtifacts\x12(.butler_api.v1.ListKnownArtifactsRequest\x1a).butler_api.v1.ListKnownArtifactsResponse\x12\x45\n\x06\x41geOut\x12\x1c.butler_api.v1.AgeOutRequest\x1a\x1d.butler_api.v1.AgeOutResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"butler_api/v1/ledger_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\x1a\x19\x62utler_api/v1/trash.proto\"m\n\tPurgeTask\x12\x12\n\ndataset_id\x18\x01 \x01(\x0c\x12\x11\n\tcomponent\x18\x02 \x01(\t\x12\r\n\x05store\x18\x03 \x01(\t\x12\x0b\n\x03key\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x0f\n\x07\x64\x65letes\x18\x06 \x01(\x08\"E\n\x0cPurgeFailure\x12&\n\x04task\x18\x01 \x01(\x0b\x32\x18.butler_api.v1.PurgeTask\x12\r\n\x05\x65rror\x18\x02 \x01(\t\"r\n\x14\x43ountDueTrashRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\x30\n\tselection\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\"&\n\x15\x43ountDueTrashResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\"\xa7\x01\n\x11\x43laimTrashRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\x30\n\tselection\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\x12\x10\n\x08\x63laim_id\x18\x04 \x01(\x0c\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x15\n\rlease_seconds\x18\x06 \x01(\x05\"=\n\x12\x43laimTrashResponse\x12\'\n\x05tasks\x18\x01 \x03(\x0b\x32\x18.butler_api.v1.PurgeTask\"\xa6\x01\n\x13\x43onfirmPurgeRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\x10\n\x08\x63laim_id\x18\x03 \x01(\x0c\x12&\n\x04\x64one\x18\x04 \x03(\x0b\x32\x18.butler_api.v1.PurgeTask\x12+\n\x06\x66\x61iled\x18\x05 \x03(\x0b\x32\x1b.butler_api.v1.PurgeFailure\"\x16\n\x14\x43onfirmPurgeResponse\"|\n\x13\x43laimIntentsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x15\n\rlease_seconds\x18\x04 \x01(\x05\x12\x15\n\rguard_seconds\x18\x05 \x01(\x05\"+\n\rArtifactPlace\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"R\n\x0eIntendedPlaces\x12\x12\n\ndataset_id\x18\x01 \x01(\x0c\x12,\n\x06places\x18\x02 \x03(\x0b\x32\x1c.butler_api.v1.ArtifactPlace\"F\n\x14\x43laimIntentsResponse\x12.\n\x07intents\x18\x01 \x03(\x0b\x32\x1d.butler_api.v1.IntendedPlaces\"U\n\x14\x46inishIntentsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\x13\n\x0b\x64\x61taset_ids\x18\x03 \x01(\x0c\"\x17\n\x15\x46inishIntentsResponse\"r\n\x19ListKnownArtifactsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\r\n\x05store\x18\x03 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x04 \x01(\t\x12\r\n\x05limit\x18\x05 \x01(\x05\"\xa9\x01\n\rKnownArtifact\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x33\n\townership\x18\x02 \x01(\x0e\x32 .butler_api.v1.ArtifactOwnership\x12\x12\n\ndataset_id\x18\x03 \x01(\x0c\x12\x11\n\tcomponent\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x06 \x01(\t\x12\x0f\n\x07members\x18\x07 \x03(\t\"M\n\x1aListKnownArtifactsResponse\x12/\n\tartifacts\x18\x01 \x03(\x0b\x32\x1c.butler_api.v1.KnownArtifact\"g\n\rAgeOutRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\x17\n\x0frequest_seconds\x18\x03 \x01(\x03\x12\x13\n\x0blog_seconds\x18\x04 \x01(\x03\"}\n\x0e\x41geOutResponse\x12;\n\x07\x64\x65leted\x18\x01 \x03(\x0b\x32*.butler_api.v1.AgeOutResponse.DeletedEntry\x1a.\n\x0c\x44\x65letedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"b\n\x14IdentifyTokenRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12\x10\n\x08token_id\x18\x03 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x04 \x01(\x0c\"T\n\x15IdentifyTokenResponse\x12%\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x15.butler_api.v1.Caller\x12\x14\n\x0c\x65xpires_nsec\x18\x02 \x01(\x03\"\x8f\x01\n\x06\x43\x61ller\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06groups\x18\x02 \x03(\t\x12\x12\n\nis_limited\x18\x03 \x01(\x08\x12)\n\x06scopes\x18\x04 \x03(\x0e\x32\x19.butler_api.v1.AccessVerb\x12\x12\n\nrepository\x18\x05 \x01(\t\x12\x14\n\x0cis_anonymous\x18\x06 \x01(\x08\"\xa7\x01\n\x18\x43heckHousekeepingRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0cservice_pass\x18\x02 \x01(\x0c\x12%\n\x06\x63\x61ller\x18\x03 \x01(\x0b\x32\x15.butler_api.v1.Caller\x12\'\n\x04verb\x18\x04 \x01(\x0e\x32\x19.butler_api.v1.AccessVerb\x12\x11\n\ttrash_ids\x18\x05 \x01(\x0c\"\x1b\n\x19\x43heckHousekeepingResponse*\x95\x01\n\x11\x41rtifactOwnership\x12\"\n\x1e\x41RTIFACT_OWNERSHIP_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41RTIFACT_OWNERSHIP_LIVE\x10\x01\x12\x1e\n\x1a\x41RTIFACT_OWNERSHIP_TRASHED\x10\x02\x12\x1f\n\x1b\x41RTIFACT_OWNERSHIP_INTENDED\x10\x03\x32\x9c\x07\n\rLedgerService\x12\x64\n\rCountDueTrash\x12#.butler_api.v1.CountDueTrashRequest\x1a$.butler_api.v1.CountDueTrashResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12[\n\nClaimTrash\x12 .butler_api.v1.ClaimTrashRequest\x1a!.butler_api.v1.ClaimTrashResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12\x61\n\x0c\x43onfirmPurge\x12\".butler_api.v1.ConfirmPurgeRequest\x1a#.butler_api.v1.ConfirmPurgeResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12\x61\n\x0c\x43laimIntents\x12\".butler_api.v1.ClaimIntentsRequest\x1a#.butler_api.v1.ClaimIntentsResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12\x64\n\rFinishIntents\x12#.butler_api.v1.FinishIntentsRequest\x1a$.butler_api.v1.FinishIntentsResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12s\n\x12ListKnownArtifacts\x12(.butler_api.v1.ListKnownArtifactsRequest\x1a).butler_api.v1.ListKnownArtifactsResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12O\n\x06\x41geOut\x12\x1c.butler_api.v1.AgeOutRequest\x1a\x1d.butler_api.v1.AgeOutResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12\x64\n\rIdentifyToken\x12#.butler_api.v1.IdentifyTokenRequest\x1a$.butler_api.v1.IdentifyTokenResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12p\n\x11\x43heckHousekeeping\x12\'.butler_api.v1.CheckHousekeepingRequest\x1a(.butler_api.v1.CheckHousekeepingResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,48 +36,76 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_AGEOUTRESPONSE_DELETEDENTRY']._loaded_options = None
   _globals['_AGEOUTRESPONSE_DELETEDENTRY']._serialized_options = b'8\001'
-  _globals['_ARTIFACTOWNERSHIP']._serialized_start=1883
-  _globals['_ARTIFACTOWNERSHIP']._serialized_end=2032
-  _globals['_PURGETASK']._serialized_start=80
-  _globals['_PURGETASK']._serialized_end=189
-  _globals['_PURGEFAILURE']._serialized_start=191
-  _globals['_PURGEFAILURE']._serialized_end=260
-  _globals['_COUNTDUETRASHREQUEST']._serialized_start=262
-  _globals['_COUNTDUETRASHREQUEST']._serialized_end=376
-  _globals['_COUNTDUETRASHRESPONSE']._serialized_start=378
-  _globals['_COUNTDUETRASHRESPONSE']._serialized_end=416
-  _globals['_CLAIMTRASHREQUEST']._serialized_start=419
-  _globals['_CLAIMTRASHREQUEST']._serialized_end=586
-  _globals['_CLAIMTRASHRESPONSE']._serialized_start=588
-  _globals['_CLAIMTRASHRESPONSE']._serialized_end=649
-  _globals['_CONFIRMPURGEREQUEST']._serialized_start=652
-  _globals['_CONFIRMPURGEREQUEST']._serialized_end=818
-  _globals['_CONFIRMPURGERESPONSE']._serialized_start=820
-  _globals['_CONFIRMPURGERESPONSE']._serialized_end=842
-  _globals['_CLAIMINTENTSREQUEST']._serialized_start=844
-  _globals['_CLAIMINTENTSREQUEST']._serialized_end=968
-  _globals['_ARTIFACTPLACE']._serialized_start=970
-  _globals['_ARTIFACTPLACE']._serialized_end=1013
-  _globals['_INTENDEDPLACES']._serialized_start=1015
-  _globals['_INTENDEDPLACES']._serialized_end=1097
-  _globals['_CLAIMINTENTSRESPONSE']._serialized_start=1099
-  _globals['_CLAIMINTENTSRESPONSE']._serialized_end=1169
-  _globals['_FINISHINTENTSREQUEST']._serialized_start=1171
-  _globals['_FINISHINTENTSREQUEST']._serialized_end=1256
-  _globals['_FINISHINTENTSRESPONSE']._serialized_start=1258
-  _globals['_FINISHINTENTSRESPONSE']._serialized_end=1281
-  _globals['_LISTKNOWNARTIFACTSREQUEST']._serialized_start=1283
-  _globals['_LISTKNOWNARTIFACTSREQUEST']._serialized_end=1397
-  _globals['_KNOWNARTIFACT']._serialized_start=1400
-  _globals['_KNOWNARTIFACT']._serialized_end=1569
-  _globals['_LISTKNOWNARTIFACTSRESPONSE']._serialized_start=1571
-  _globals['_LISTKNOWNARTIFACTSRESPONSE']._serialized_end=1648
-  _globals['_AGEOUTREQUEST']._serialized_start=1650
-  _globals['_AGEOUTREQUEST']._serialized_end=1753
-  _globals['_AGEOUTRESPONSE']._serialized_start=1755
-  _globals['_AGEOUTRESPONSE']._serialized_end=1880
-  _globals['_AGEOUTRESPONSE_DELETEDENTRY']._serialized_start=1834
-  _globals['_AGEOUTRESPONSE_DELETEDENTRY']._serialized_end=1880
-  _globals['_LEDGERSERVICE']._serialized_start=2035
-  _globals['_LEDGERSERVICE']._serialized_end=2673
+  _globals['_LEDGERSERVICE'].methods_by_name['CountDueTrash']._loaded_options = None
+  _globals['_LEDGERSERVICE'].methods_by_name['CountDueTrash']._serialized_options = b'\212\347\030\004\010\006\020\010'
+  _globals['_LEDGERSERVICE'].methods_by_name['ClaimTrash']._loaded_options = None
+  _globals['_LEDGERSERVICE'].methods_by_name['ClaimTrash']._serialized_options = b'\212\347\030\004\010\006\020\010'
+  _globals['_LEDGERSERVICE'].methods_by_name['ConfirmPurge']._loaded_options = None
+  _globals['_LEDGERSERVICE'].methods_by_name['ConfirmPurge']._serialized_options = b'\212\347\030\004\010\006\020\010'
+  _globals['_LEDGERSERVICE'].methods_by_name['ClaimIntents']._loaded_options = None
+  _globals['_LEDGERSERVICE'].methods_by_name['ClaimIntents']._serialized_options = b'\212\347\030\004\010\006\020\010'
+  _globals['_LEDGERSERVICE'].methods_by_name['FinishIntents']._loaded_options = None
+  _globals['_LEDGERSERVICE'].methods_by_name['FinishIntents']._serialized_options = b'\212\347\030\004\010\006\020\010'
+  _globals['_LEDGERSERVICE'].methods_by_name['ListKnownArtifacts']._loaded_options = None
+  _globals['_LEDGERSERVICE'].methods_by_name['ListKnownArtifacts']._serialized_options = b'\212\347\030\004\010\006\020\010'
+  _globals['_LEDGERSERVICE'].methods_by_name['AgeOut']._loaded_options = None
+  _globals['_LEDGERSERVICE'].methods_by_name['AgeOut']._serialized_options = b'\212\347\030\004\010\006\020\010'
+  _globals['_LEDGERSERVICE'].methods_by_name['IdentifyToken']._loaded_options = None
+  _globals['_LEDGERSERVICE'].methods_by_name['IdentifyToken']._serialized_options = b'\212\347\030\004\010\006\020\010'
+  _globals['_LEDGERSERVICE'].methods_by_name['CheckHousekeeping']._loaded_options = None
+  _globals['_LEDGERSERVICE'].methods_by_name['CheckHousekeeping']._serialized_options = b'\212\347\030\004\010\006\020\010'
+  _globals['_ARTIFACTOWNERSHIP']._serialized_start=2442
+  _globals['_ARTIFACTOWNERSHIP']._serialized_end=2591
+  _globals['_PURGETASK']._serialized_start=108
+  _globals['_PURGETASK']._serialized_end=217
+  _globals['_PURGEFAILURE']._serialized_start=219
+  _globals['_PURGEFAILURE']._serialized_end=288
+  _globals['_COUNTDUETRASHREQUEST']._serialized_start=290
+  _globals['_COUNTDUETRASHREQUEST']._serialized_end=404
+  _globals['_COUNTDUETRASHRESPONSE']._serialized_start=406
+  _globals['_COUNTDUETRASHRESPONSE']._serialized_end=444
+  _globals['_CLAIMTRASHREQUEST']._serialized_start=447
+  _globals['_CLAIMTRASHREQUEST']._serialized_end=614
+  _globals['_CLAIMTRASHRESPONSE']._serialized_start=616
+  _globals['_CLAIMTRASHRESPONSE']._serialized_end=677
+  _globals['_CONFIRMPURGEREQUEST']._serialized_start=680
+  _globals['_CONFIRMPURGEREQUEST']._serialized_end=846
+  _globals['_CONFIRMPURGERESPONSE']._serialized_start=848
+  _globals['_CONFIRMPURGERESPONSE']._serialized_end=870
+  _globals['_CLAIMINTENTSREQUEST']._serialized_start=872
+  _globals['_CLAIMINTENTSREQUEST']._serialized_end=996
+  _globals['_ARTIFACTPLACE']._serialized_start=998
+  _globals['_ARTIFACTPLACE']._serialized_end=1041
+  _globals['_INTENDEDPLACES']._serialized_start=1043
+  _globals['_INTENDEDPLACES']._serialized_end=1125
+  _globals['_CLAIMINTENTSRESPONSE']._serialized_start=1127
+  _globals['_CLAIMINTENTSRESPONSE']._serialized_end=1197
+  _globals['_FINISHINTENTSREQUEST']._serialized_start=1199
+  _globals['_FINISHINTENTSREQUEST']._serialized_end=1284
+  _globals['_FINISHINTENTSRESPONSE']._serialized_start=1286
+  _globals['_FINISHINTENTSRESPONSE']._serialized_end=1309
+  _globals['_LISTKNOWNARTIFACTSREQUEST']._serialized_start=1311
+  _globals['_LISTKNOWNARTIFACTSREQUEST']._serialized_end=1425
+  _globals['_KNOWNARTIFACT']._serialized_start=1428
+  _globals['_KNOWNARTIFACT']._serialized_end=1597
+  _globals['_LISTKNOWNARTIFACTSRESPONSE']._serialized_start=1599
+  _globals['_LISTKNOWNARTIFACTSRESPONSE']._serialized_end=1676
+  _globals['_AGEOUTREQUEST']._serialized_start=1678
+  _globals['_AGEOUTREQUEST']._serialized_end=1781
+  _globals['_AGEOUTRESPONSE']._serialized_start=1783
+  _globals['_AGEOUTRESPONSE']._serialized_end=1908
+  _globals['_AGEOUTRESPONSE_DELETEDENTRY']._serialized_start=1862
+  _globals['_AGEOUTRESPONSE_DELETEDENTRY']._serialized_end=1908
+  _globals['_IDENTIFYTOKENREQUEST']._serialized_start=1910
+  _globals['_IDENTIFYTOKENREQUEST']._serialized_end=2008
+  _globals['_IDENTIFYTOKENRESPONSE']._serialized_start=2010
+  _globals['_IDENTIFYTOKENRESPONSE']._serialized_end=2094
+  _globals['_CALLER']._serialized_start=2097
+  _globals['_CALLER']._serialized_end=2240
+  _globals['_CHECKHOUSEKEEPINGREQUEST']._serialized_start=2243
+  _globals['_CHECKHOUSEKEEPINGREQUEST']._serialized_end=2410
+  _globals['_CHECKHOUSEKEEPINGRESPONSE']._serialized_start=2412
+  _globals['_CHECKHOUSEKEEPINGRESPONSE']._serialized_end=2439
+  _globals['_LEDGERSERVICE']._serialized_start=2594
+  _globals['_LEDGERSERVICE']._serialized_end=3518
 # @@protoc_insertion_point(module_scope)

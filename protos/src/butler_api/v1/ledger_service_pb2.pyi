@@ -4,6 +4,7 @@
 isort:skip_file
 SPDX-License-Identifier: BSD-3-Clause"""
 
+from butler_api.v1 import access_pb2 as _access_pb2
 from butler_api.v1 import trash_pb2 as _trash_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -652,3 +653,170 @@ class AgeOutResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgeOutResponse: _TypeAlias = AgeOutResponse  # noqa: Y015
+
+@_typing.final
+class IdentifyTokenRequest(_message.Message):
+    """Request of IdentifyToken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    SERVICE_PASS_FIELD_NUMBER: _builtins.int
+    TOKEN_ID_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    repository: _builtins.str
+    """Name of the repository."""
+    service_pass: _builtins.bytes
+    """Pass of a service."""
+    token_id: _builtins.bytes
+    """UUID of the token, 16 bytes."""
+    digest: _builtins.bytes
+    """SHA-256 of the token, 32 bytes."""
+    def __init__(
+        self,
+        *,
+        repository: _builtins.str = ...,
+        service_pass: _builtins.bytes = ...,
+        token_id: _builtins.bytes = ...,
+        digest: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "repository", b"repository", "service_pass", b"service_pass", "token_id", b"token_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IdentifyTokenRequest: _TypeAlias = IdentifyTokenRequest  # noqa: Y015
+
+@_typing.final
+class IdentifyTokenResponse(_message.Message):
+    """Response of IdentifyToken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLER_FIELD_NUMBER: _builtins.int
+    EXPIRES_NSEC_FIELD_NUMBER: _builtins.int
+    expires_nsec: _builtins.int
+    """When it expires, in nanoseconds of Unix time."""
+    @_builtins.property
+    def caller(self) -> Global___Caller:
+        """Whom it stands for."""
+
+    def __init__(
+        self,
+        *,
+        caller: Global___Caller | None = ...,
+        expires_nsec: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "expires_nsec", b"expires_nsec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IdentifyTokenResponse: _TypeAlias = IdentifyTokenResponse  # noqa: Y015
+
+@_typing.final
+class Caller(_message.Message):
+    """Somebody whom a service knows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    IS_LIMITED_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    IS_ANONYMOUS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name."""
+    is_limited: _builtins.bool
+    """Whether there is a limit to what the caller may do."""
+    repository: _builtins.str
+    """The only repository in which the caller is known; empty for no limit."""
+    is_anonymous: _builtins.bool
+    """Whether nobody knows who it is."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In which groups."""
+
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_access_pb2.AccessVerb.ValueType]:
+        """The limit."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        is_limited: _builtins.bool = ...,
+        scopes: _abc.Iterable[_access_pb2.AccessVerb.ValueType] | None = ...,
+        repository: _builtins.str = ...,
+        is_anonymous: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "is_anonymous", b"is_anonymous", "is_limited", b"is_limited", "name", b"name", "repository", b"repository", "scopes", b"scopes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Caller: _TypeAlias = Caller  # noqa: Y015
+
+@_typing.final
+class CheckHousekeepingRequest(_message.Message):
+    """Request of CheckHousekeeping."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    SERVICE_PASS_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
+    VERB_FIELD_NUMBER: _builtins.int
+    TRASH_IDS_FIELD_NUMBER: _builtins.int
+    repository: _builtins.str
+    """Name of the repository."""
+    service_pass: _builtins.bytes
+    """Pass of a service."""
+    verb: _access_pb2.AccessVerb.ValueType
+    """What for: DELETE to empty the trash, else ADMINISTER."""
+    trash_ids: _builtins.bytes
+    """UUIDs of what is to be emptied, 16 bytes each; empty for all trash of the repository. Who knows the id of a removal,
+    which only its maker was told, may empty that with DELETE of some collection.
+    """
+    @_builtins.property
+    def caller(self) -> Global___Caller:
+        """Who calls that service."""
+
+    def __init__(
+        self,
+        *,
+        repository: _builtins.str = ...,
+        service_pass: _builtins.bytes = ...,
+        caller: Global___Caller | None = ...,
+        verb: _access_pb2.AccessVerb.ValueType = ...,
+        trash_ids: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "repository", b"repository", "service_pass", b"service_pass", "trash_ids", b"trash_ids", "verb", b"verb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckHousekeepingRequest: _TypeAlias = CheckHousekeepingRequest  # noqa: Y015
+
+@_typing.final
+class CheckHousekeepingResponse(_message.Message):
+    """Response of CheckHousekeeping."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckHousekeepingResponse: _TypeAlias = CheckHousekeepingResponse  # noqa: Y015

@@ -74,6 +74,16 @@ class LedgerServiceStub:
                 request_serializer=butler__api_dot_v1_dot_ledger__service__pb2.AgeOutRequest.SerializeToString,
                 response_deserializer=butler__api_dot_v1_dot_ledger__service__pb2.AgeOutResponse.FromString,
                 _registered_method=True)
+        self.IdentifyToken = channel.unary_unary(
+                '/butler_api.v1.LedgerService/IdentifyToken',
+                request_serializer=butler__api_dot_v1_dot_ledger__service__pb2.IdentifyTokenRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_ledger__service__pb2.IdentifyTokenResponse.FromString,
+                _registered_method=True)
+        self.CheckHousekeeping = channel.unary_unary(
+                '/butler_api.v1.LedgerService/CheckHousekeeping',
+                request_serializer=butler__api_dot_v1_dot_ledger__service__pb2.CheckHousekeepingRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_ledger__service__pb2.CheckHousekeepingResponse.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer:
@@ -136,6 +146,20 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IdentifyToken(self, request, context):
+        """Tells whom an API token stands for. UNAUTHENTICATED if it is not known, has expired or was revoked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckHousekeeping(self, request, context):
+        """Answers with success if somebody may have housekeeping done, else with PERMISSION_DENIED (ACCESS_DENIED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -173,6 +197,16 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.AgeOut,
                     request_deserializer=butler__api_dot_v1_dot_ledger__service__pb2.AgeOutRequest.FromString,
                     response_serializer=butler__api_dot_v1_dot_ledger__service__pb2.AgeOutResponse.SerializeToString,
+            ),
+            'IdentifyToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IdentifyToken,
+                    request_deserializer=butler__api_dot_v1_dot_ledger__service__pb2.IdentifyTokenRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_ledger__service__pb2.IdentifyTokenResponse.SerializeToString,
+            ),
+            'CheckHousekeeping': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckHousekeeping,
+                    request_deserializer=butler__api_dot_v1_dot_ledger__service__pb2.CheckHousekeepingRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_ledger__service__pb2.CheckHousekeepingResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -368,6 +402,60 @@ class LedgerService:
             '/butler_api.v1.LedgerService/AgeOut',
             butler__api_dot_v1_dot_ledger__service__pb2.AgeOutRequest.SerializeToString,
             butler__api_dot_v1_dot_ledger__service__pb2.AgeOutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IdentifyToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.LedgerService/IdentifyToken',
+            butler__api_dot_v1_dot_ledger__service__pb2.IdentifyTokenRequest.SerializeToString,
+            butler__api_dot_v1_dot_ledger__service__pb2.IdentifyTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckHousekeeping(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.LedgerService/CheckHousekeeping',
+            butler__api_dot_v1_dot_ledger__service__pb2.CheckHousekeepingRequest.SerializeToString,
+            butler__api_dot_v1_dot_ledger__service__pb2.CheckHousekeepingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,10 @@ class LedgerServiceStub:
     """
     AgeOut: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.AgeOutRequest, _ledger_service_pb2.AgeOutResponse]
     """Deletes answers to requests, lines of the log of deletions and events that are old."""
+    IdentifyToken: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.IdentifyTokenRequest, _ledger_service_pb2.IdentifyTokenResponse]
+    """Tells whom an API token stands for. UNAUTHENTICATED if it is not known, has expired or was revoked."""
+    CheckHousekeeping: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.CheckHousekeepingRequest, _ledger_service_pb2.CheckHousekeepingResponse]
+    """Answers with success if somebody may have housekeeping done, else with PERMISSION_DENIED (ACCESS_DENIED)."""
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a datastore service needs of the registry: what to delete, which puts came to no end, what there should be.
@@ -112,5 +116,21 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _grpc.ServicerContext,
     ) -> _ledger_service_pb2.AgeOutResponse:
         """Deletes answers to requests, lines of the log of deletions and events that are old."""
+
+    @_abc_1.abstractmethod
+    def IdentifyToken(
+        self,
+        request: _ledger_service_pb2.IdentifyTokenRequest,
+        context: _grpc.ServicerContext,
+    ) -> _ledger_service_pb2.IdentifyTokenResponse:
+        """Tells whom an API token stands for. UNAUTHENTICATED if it is not known, has expired or was revoked."""
+
+    @_abc_1.abstractmethod
+    def CheckHousekeeping(
+        self,
+        request: _ledger_service_pb2.CheckHousekeepingRequest,
+        context: _grpc.ServicerContext,
+    ) -> _ledger_service_pb2.CheckHousekeepingResponse:
+        """Answers with success if somebody may have housekeeping done, else with PERMISSION_DENIED (ACCESS_DENIED)."""
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _grpc.Server) -> None: ...

@@ -23,25 +23,28 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&butler_api/v1/statistics_service.proto\x12\rbutler_api.v1\">\n\x12StatisticsGrouping\x12(\n\x02\x62y\x18\x01 \x03(\x0e\x32\x1c.butler_api.v1.StatisticsKey\"\x85\x01\n\x14\x43ountDatasetsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x34\n\tgroupings\x18\x02 \x03(\x0b\x32!.butler_api.v1.StatisticsGrouping\x12\x15\n\rdataset_types\x18\x03 \x03(\t\x12\x0c\n\x04runs\x18\x04 \x03(\t\"\xaa\x01\n\x11\x44\x61tasetStatistics\x12\x19\n\x0c\x64\x61taset_type\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x03run\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05store\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x10\n\x08\x64\x61tasets\x18\x04 \x01(\x03\x12\x11\n\tartifacts\x18\x05 \x01(\x03\x12\x0c\n\x04size\x18\x06 \x01(\x03\x42\x0f\n\r_dataset_typeB\x06\n\x04_runB\x08\n\x06_store\"_\n\x15\x43ountDatasetsResponse\x12\x34\n\nstatistics\x18\x01 \x03(\x0b\x32 .butler_api.v1.DatasetStatistics\x12\x10\n\x08revision\x18\x02 \x01(\x03*\x82\x01\n\rStatisticsKey\x12\x1e\n\x1aSTATISTICS_KEY_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSTATISTICS_KEY_DATASET_TYPE\x10\x01\x12\x16\n\x12STATISTICS_KEY_RUN\x10\x02\x12\x18\n\x14STATISTICS_KEY_STORE\x10\x03\x32o\n\x11StatisticsService\x12Z\n\rCountDatasets\x12#.butler_api.v1.CountDatasetsRequest\x1a$.butler_api.v1.CountDatasetsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&butler_api/v1/statistics_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\">\n\x12StatisticsGrouping\x12(\n\x02\x62y\x18\x01 \x03(\x0e\x32\x1c.butler_api.v1.StatisticsKey\"\x85\x01\n\x14\x43ountDatasetsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x34\n\tgroupings\x18\x02 \x03(\x0b\x32!.butler_api.v1.StatisticsGrouping\x12\x15\n\rdataset_types\x18\x03 \x03(\t\x12\x0c\n\x04runs\x18\x04 \x03(\t\"\xaa\x01\n\x11\x44\x61tasetStatistics\x12\x19\n\x0c\x64\x61taset_type\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x03run\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05store\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x10\n\x08\x64\x61tasets\x18\x04 \x01(\x03\x12\x11\n\tartifacts\x18\x05 \x01(\x03\x12\x0c\n\x04size\x18\x06 \x01(\x03\x42\x0f\n\r_dataset_typeB\x06\n\x04_runB\x08\n\x06_store\"_\n\x15\x43ountDatasetsResponse\x12\x34\n\nstatistics\x18\x01 \x03(\x0b\x32 .butler_api.v1.DatasetStatistics\x12\x10\n\x08revision\x18\x02 \x01(\x03*\x82\x01\n\rStatisticsKey\x12\x1e\n\x1aSTATISTICS_KEY_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSTATISTICS_KEY_DATASET_TYPE\x10\x01\x12\x16\n\x12STATISTICS_KEY_RUN\x10\x02\x12\x18\n\x14STATISTICS_KEY_STORE\x10\x03\x32y\n\x11StatisticsService\x12\x64\n\rCountDatasets\x12#.butler_api.v1.CountDatasetsRequest\x1a$.butler_api.v1.CountDatasetsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.statistics_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATISTICSKEY']._serialized_start=528
-  _globals['_STATISTICSKEY']._serialized_end=658
-  _globals['_STATISTICSGROUPING']._serialized_start=57
-  _globals['_STATISTICSGROUPING']._serialized_end=119
-  _globals['_COUNTDATASETSREQUEST']._serialized_start=122
-  _globals['_COUNTDATASETSREQUEST']._serialized_end=255
-  _globals['_DATASETSTATISTICS']._serialized_start=258
-  _globals['_DATASETSTATISTICS']._serialized_end=428
-  _globals['_COUNTDATASETSRESPONSE']._serialized_start=430
-  _globals['_COUNTDATASETSRESPONSE']._serialized_end=525
-  _globals['_STATISTICSSERVICE']._serialized_start=660
-  _globals['_STATISTICSSERVICE']._serialized_end=771
+  _globals['_STATISTICSSERVICE'].methods_by_name['CountDatasets']._loaded_options = None
+  _globals['_STATISTICSSERVICE'].methods_by_name['CountDatasets']._serialized_options = b'\212\347\030\004\010\001\020\002'
+  _globals['_STATISTICSKEY']._serialized_start=556
+  _globals['_STATISTICSKEY']._serialized_end=686
+  _globals['_STATISTICSGROUPING']._serialized_start=85
+  _globals['_STATISTICSGROUPING']._serialized_end=147
+  _globals['_COUNTDATASETSREQUEST']._serialized_start=150
+  _globals['_COUNTDATASETSREQUEST']._serialized_end=283
+  _globals['_DATASETSTATISTICS']._serialized_start=286
+  _globals['_DATASETSTATISTICS']._serialized_end=456
+  _globals['_COUNTDATASETSRESPONSE']._serialized_start=458
+  _globals['_COUNTDATASETSRESPONSE']._serialized_end=553
+  _globals['_STATISTICSSERVICE']._serialized_start=688
+  _globals['_STATISTICSSERVICE']._serialized_end=809
 # @@protoc_insertion_point(module_scope)

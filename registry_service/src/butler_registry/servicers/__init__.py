@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-__all__ = ["ServedRepositories", "registry_services"]
+__all__ = ["Gate", "ServedRepositories", "registry_services"]
 
 from functools import partial
 from typing import Protocol
 
 from butler_api.server import Services
+from butler_api.v1.access_service_pb2_grpc import add_AccessServiceServicer_to_server
 from butler_api.v1.association_service_pb2_grpc import add_AssociationServiceServicer_to_server
 from butler_api.v1.collection_service_pb2_grpc import add_CollectionServiceServicer_to_server
 from butler_api.v1.dataset_service_pb2_grpc import add_DatasetServiceServicer_to_server
@@ -26,13 +27,16 @@ from butler_api.v1.statistics_service_pb2_grpc import add_StatisticsServiceServi
 from butler_api.v1.transaction_service_pb2_grpc import add_TransactionServiceServicer_to_server
 from butler_model.ports import GuardedLedgers, Repositories
 from butler_model.repository import Limits
+from butler_registry.services.callers import CallerService
 
+from .access import AccessServicer
 from .associations import AssociationServicer
 from .collections import CollectionServicer
 from .dataset_types import DatasetTypeServicer
 from .datasets import DatasetServicer
 from .dimensions import DimensionServicer
 from .events import EventServicer
+from .gate import Gate
 from .ledger import LedgerServicer
 from .opened import OpenedRepositories
 from .queries import QueryServicer
@@ -47,23 +51,29 @@ class ServedRepositories(Repositories, Protocol):
 
     @property
     def guarded_ledgers(self) -> GuardedLedgers: ...
+    @property
+    def callers(self) -> CallerService: ...
 
 
 def registry_services(repositories: ServedRepositories, limits: Limits) -> Services:
     """Return the services of a registry, for `butler_api.server.build_server`."""
-    opened = OpenedRepositories(repositories)
+    callers = repositories.callers
+    opened = OpenedRepositories(repositories, callers)
     added: Services = {
         **_services_of_repositories(opened),
+        "AccessService": partial(add_AccessServiceServicer_to_server, AccessServicer(callers)),
         "EventService": partial(add_EventServiceServicer_to_server, EventServicer(opened)),
         "LedgerService": partial(
             add_LedgerServiceServicer_to_server, LedgerServicer(repositories.guarded_ledgers)
         ),
         "RepositoryService": partial(
-            add_RepositoryServiceServicer_to_server, RepositoryServicer(repositories, limits)
+            add_RepositoryServiceServicer_to_server, RepositoryServicer(opened, repositories, callers, limits)
         ),
         "TransactionService": partial(
             add_TransactionServiceServicer_to_server,
-            TransactionServicer(opened, lambda within: _services_of_repositories(within).values()),
+            TransactionServicer(
+                opened, lambda within: _services_of_repositories(within).values(), Gate(callers)
+            ),
         ),
     }
     return {f"butler_api.v1.{name}": add for name, add in added.items()}

@@ -11,15 +11,19 @@ from contextlib import closing
 
 import grpc
 
+from butler_api.caller import caller
 from butler_api.convert.events import event_to_proto
 from butler_api.long_calls import LongCalls
 from butler_api.v1 import event_service_pb2 as pb
 from butler_api.v1.event_service_pb2_grpc import EventServiceServicer
+from butler_model.principal import LOCAL
 
 from .opened import OpenedRepositories
 
 _WATCHES = LongCalls("watches", 64)
 _SIGN_OF_LIFE_SECONDS = 10.0
+_KNOWN_SECONDS = 300.0
+"""How long a watch lasts where it is asked who calls."""
 
 
 class EventServicer(EventServiceServicer):
@@ -53,9 +57,11 @@ class EventServicer(EventServiceServicer):
             runs=tuple(request.runs) or ("*",),
         )
         position, spoken = request.position, time.monotonic()
+        # Who watches is asked again by the next call, and what that caller may see.
+        ends = spoken + (float("inf") if caller() is LOCAL else _KNOWN_SECONDS)
         with closing(events):  # type: ignore[type-var] # a generator
             for event in events:
-                if not context.is_active():
+                if not context.is_active() or time.monotonic() > ends:
                     return
                 if event is None and time.monotonic() < spoken + _SIGN_OF_LIFE_SECONDS:
                     continue

@@ -7,6 +7,7 @@ __all__ = ["LedgerServicer"]
 
 import grpc
 
+from butler_api.convert.access import caller_from_proto, caller_to_proto, verb_from_proto
 from butler_api.convert.ledger import (
     failure_from_proto,
     known_to_proto,
@@ -18,6 +19,7 @@ from butler_api.convert.trash import selection_from_proto
 from butler_api.convert.values import packed_uuids_from_proto, uuid_from_proto
 from butler_api.v1 import ledger_service_pb2 as pb
 from butler_api.v1.ledger_service_pb2_grpc import LedgerServiceServicer
+from butler_model.api_token import principal_of
 from butler_model.ports import GuardedLedgers
 
 
@@ -75,6 +77,27 @@ class LedgerServicer(LedgerServiceServicer):
         ledger = self._ledgers.ledger(request.service_pass, request.repository)
         known = ledger.known(request.store, after=request.after, limit=request.limit)
         return pb.ListKnownArtifactsResponse(artifacts=map(known_to_proto, known))
+
+    def IdentifyToken(
+        self, request: pb.IdentifyTokenRequest, context: grpc.ServicerContext
+    ) -> pb.IdentifyTokenResponse:
+        token_id = uuid_from_proto(request.token_id, "token_id")
+        token = self._ledgers.token(request.service_pass, request.repository, token_id, request.digest)
+        return pb.IdentifyTokenResponse(
+            caller=caller_to_proto(principal_of(token, request.repository)), expires_nsec=token.expires_nsec
+        )
+
+    def CheckHousekeeping(
+        self, request: pb.CheckHousekeepingRequest, context: grpc.ServicerContext
+    ) -> pb.CheckHousekeepingResponse:
+        self._ledgers.check_housekeeping(
+            request.service_pass,
+            request.repository,
+            caller_from_proto(request.caller),
+            verb_from_proto(request.verb),
+            packed_uuids_from_proto(request.trash_ids, "trash_ids"),
+        )
+        return pb.CheckHousekeepingResponse()
 
     def AgeOut(self, request: pb.AgeOutRequest, context: grpc.ServicerContext) -> pb.AgeOutResponse:
         deleted = self._ledgers.ledger(request.service_pass, request.repository).age_out(

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 __all__ = ["Opened", "OpenedInTransaction", "OpenedRepositories"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from butler_api.caller import caller
 from butler_model.errors import InvalidRequestError
 from butler_model.ports import Registry, Repositories
+from butler_model.principal import LOCAL
 from butler_model.repository import Limits
 from butler_model.universe import DimensionUniverse
+from butler_registry.services.callers import CallerService
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,20 @@ class Opened:
 class OpenedRepositories:
     """Opens repositories by name, each once."""
 
-    def __init__(self, repositories: Repositories) -> None:
+    def __init__(self, repositories: Repositories, callers: CallerService) -> None:
         self._repositories = repositories
+        self._callers = callers
         self._opened: dict[str, Opened] = {}
 
     def open(self, name: str) -> Opened:
-        """Return a repository; `RepositoryNotFoundError` if there is none of that name."""
+        """Return a repository as the caller sees it; `RepositoryNotFoundError` if there is none of that name."""
+        principal = caller()
+        if principal is LOCAL:
+            return self._open(name)
+        registry = self._callers.open_for(name, principal)
+        return replace(self._open(name), registry=registry)
+
+    def _open(self, name: str) -> Opened:
         opened = self._opened.get(name)
         if opened is None:
             registry = self._repositories.open(name)

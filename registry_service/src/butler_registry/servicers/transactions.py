@@ -15,6 +15,8 @@ from uuid import UUID
 
 import grpc
 
+from butler_api.audit import recorded
+from butler_api.authentication import CallCheck
 from butler_api.convert.values import uuid_from_proto
 from butler_api.errors import decoded, foreseen, status_from_error
 from butler_api.long_calls import LongCalls, cancelled_with
@@ -40,15 +42,19 @@ class TransactionServicer(TransactionServiceServicer):
     ----------
     services
         Gives what adds to a server each service that can be called in a transaction.
+    allow
+        Decides about each call in a transaction.
     """
 
     def __init__(
         self,
         repositories: OpenedRepositories,
         services: Callable[[OpenedRepositories], Iterable[AddToServer]],
+        allow: CallCheck,
     ) -> None:
         self._repositories = repositories
         self._services = services
+        self._allow = allow
 
     def Transact(
         self, request_iterator: Iterator[pb.TransactRequest], context: grpc.ServicerContext
@@ -71,7 +77,7 @@ class TransactionServicer(TransactionServiceServicer):
         transaction = opened.registry.transactions.begin(transaction_id, cancellation=cancelled_with(context))
         try:
             within = OpenedInTransaction(name, replace(opened, registry=transaction))
-            calls = _Calls(transaction, self._services(within), context)
+            calls = _Calls(transaction, self._services(within), self._allow, context)
             yield pb.TransactResponse(number=first.number, revision=transaction.info.revision)
             yield from _answers(incoming, transaction, calls)
         finally:
@@ -154,9 +160,11 @@ class _Calls:
         self,
         transaction: RegistryTransaction,
         services: Iterable[AddToServer],
+        allow: CallCheck,
         context: grpc.ServicerContext,
     ) -> None:
         self._transaction = transaction
+        self._allow = allow
         self._context = context
         self._handlers = _unary_handlers(services)
         self._steps: Mapping[int, Callable[[], list[UUID] | None]] = {
@@ -185,9 +193,11 @@ class _Calls:
         handler = self._handlers.get(method)
         if handler is None:
             raise InvalidRequestError(f"{method!r:.100} is no method that can be called in a transaction.")
-        answer: bytes = handler.response_serializer(
-            handler.unary_unary(decoded(handler, raw, method), self._context)
-        )
+        request = decoded(handler, raw, method)
+        with recorded(method, request):
+            self._allow(method, request)
+            response = handler.unary_unary(request, self._context)
+        answer: bytes = handler.response_serializer(response)
         return answer
 
     def _step(self, step: int) -> list[UUID] | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from butler_model.access import Verb
 from butler_model.collection import CollectionType
 from butler_model.errors import (
     CalibrationTypeError,
@@ -60,6 +61,7 @@ class AssociationService:
             snapshot = self._definitions.snapshot(connection)
             into = _collection(snapshot, collection, CollectionType.TAGGED)
             by_type = self._by_type(snapshot, ids)
+            self._check_readable(snapshot, ids)
             new.update(self._record(connection, into, by_type))
             for row, some in by_type:
                 self._associations.associate(connection, row, into, some)
@@ -90,11 +92,13 @@ class AssociationService:
         def effect() -> None:
             snapshot = self._definitions.snapshot(connection)
             into = _collection(snapshot, collection, CollectionType.CALIBRATION)
+            # Whoever writes ranges of this collection holds its row, so between check and insert nobody else does.
+            # It comes before the datasets, as everywhere.
+            self._definitions.collections.lock(connection, into.id)
             by_type = self._by_type(snapshot, ids)
+            self._check_readable(snapshot, ids)
             for row, _ in by_type:
                 _require_calibration_type(row)
-            # Whoever writes ranges of this collection holds its row, so between check and insert nobody else does.
-            self._definitions.collections.lock(connection, into.id)
             new.update(self._record(connection, into, by_type))
             for row, some in by_type:
                 self._associations.certify(connection, row, into, some, timespan.nsec)
@@ -143,7 +147,7 @@ class AssociationService:
     def _by_type(
         self, snapshot: Snapshot, ids: Sequence[UUID], *, removing: bool = False
     ) -> list[tuple[DatasetTypeRow, list[UUID]]]:
-        # First of all, since whoever prunes some of them locks the same rows in the same order.
+        # Before what refers to them, since whoever prunes some of them locks the same rows in the same order.
         types = self._datasets.keep(snapshot.connection, ids, alone=removing)
         missing = [dataset_id for dataset_id in ids if dataset_id not in types]
         if missing and not removing:
@@ -157,6 +161,18 @@ class AssociationService:
             grouped[type_id].append(dataset_id)
         rows = snapshot.dataset_types_by_id(grouped)
         return [(rows[type_id], grouped[type_id]) for type_id in sorted(grouped)]
+
+    def _check_readable(self, snapshot: Snapshot, ids: Sequence[UUID]) -> None:
+        """Refuse datasets of runs that the caller may not read: to put them elsewhere would show them there."""
+        access = snapshot.access
+        if access.is_unrestricted:
+            return
+        for dataset_id, run in self._datasets.runs(snapshot.connection, ids):
+            if not access.sees(run):
+                raise DatasetNotFoundError(
+                    f"There is no dataset with the id {dataset_id}.", dataset_id=str(dataset_id)
+                )
+            access.require(Verb.READ_DATA, run)
 
     def _record(
         self, connection: Connection, into: CollectionRow, by_type: list[tuple[DatasetTypeRow, list[UUID]]]

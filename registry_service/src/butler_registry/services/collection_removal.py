@@ -7,6 +7,7 @@ __all__ = ["check_links", "remove_collection"]
 
 from collections.abc import Sequence
 
+from butler_model.access import Access, Verb, denied
 from butler_model.errors import ChainMembershipError, OrphanedRecordError
 from butler_registry.storage.collection_store import CollectionRow, CollectionStore
 
@@ -28,21 +29,30 @@ def check_links(
     name = row.collection.name
     parents = store.chains.parents(snapshot.connection, row.id)
     snapshot.collections(unlink)
+    if unlink_all:
+        _check_all_writable(snapshot.access, parents)
     strangers = [chain for chain in unlink if chain not in parents]
     if strangers:
         raise ChainMembershipError(
             f"{strangers[0]!r} is no chain with the member {name!r}, so it cannot be taken out; it is in "
-            f"{', '.join(map(repr, parents)) or 'no chain'}.",
+            f"{', '.join(map(repr, filter(snapshot.access.sees, parents))) or 'no chain'}.",
             collection=name,
             chain=strangers[0],
         )
     left = [] if unlink_all else [chain for chain in parents if chain not in unlink]
     if left:
         raise OrphanedRecordError(
-            f"Collection {name!r} is in the chain {', '.join(map(repr, left))}; take it out first, or have it unlinked "
-            "with its removal.",
+            f"Collection {name!r} is in the chain "
+            f"{', '.join(map(repr, filter(snapshot.access.sees, left))) or 'of somebody else'}; take it out first, or "
+            "have it unlinked with its removal.",
             collection=name,
         )
+
+
+def _check_all_writable(access: Access, chains: Sequence[str]) -> None:
+    for chain in chains:
+        if not access.may(Verb.WRITE, chain):
+            raise denied(Verb.WRITE, "each chain that it is in")
 
 
 def remove_collection(definitions: Definitions, snapshot: Snapshot, row: CollectionRow) -> None:

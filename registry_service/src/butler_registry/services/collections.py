@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["CollectionService"]
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from butler_model.collection import ChainEdit, Collection, CollectionSummary, CollectionType
@@ -78,6 +79,13 @@ class CollectionService:
         with self._database.reading() as connection:
             self._definitions.snapshot(connection)
             everything = self._definitions.collections.all(connection)
+        access = self._definitions.access
+        if not access.is_unrestricted:
+            everything = [
+                replace(c, children=tuple(filter(access.sees, c.children)))
+                for c in everything
+                if access.sees(c.name)
+            ]
         return [c for c in everything if (types is None or c.type in types) and wanted.match(c.name)]
 
     def remove(
@@ -137,7 +145,9 @@ class CollectionService:
             doc, *members = self._repeats.once(
                 connection, request_id, what, lambda: self._edit_chain(connection, name, edit, children, etag)
             )
-        return Collection(name, CollectionType.CHAINED, doc, tuple(members))
+        return Collection(
+            name, CollectionType.CHAINED, doc, tuple(filter(self._definitions.access.sees, members))
+        )
 
     def _edit_chain(
         self, connection: Connection, name: str, edit: ChainEdit, children: Sequence[str], etag: str
@@ -157,7 +167,14 @@ class CollectionService:
                 f"{', '.join(chain.collection.children) or 'none'}. Read them again and repeat the edit.",
                 collection=name,
             )
+        snapshot.collections(children)
+        # From here on with the members that the caller does not see: they stay where they are.
+        snapshot = snapshot.unrestricted
+        seen, chain = chain.collection.children, snapshot.collections([name])[0]
+        hidden = set(chain.collection.children) - set(seen)
         members = _edited(chain.collection.children, edit, children)
+        if hidden and edit is ChainEdit.SET:
+            members += tuple(member for member in chain.collection.children if member in hidden)
         if len(members) > MAX_COLLECTIONS:
             raise LimitExceededError(
                 f"A chain has at most {MAX_COLLECTIONS} members, not {len(members)}; chain chains.",
@@ -173,7 +190,8 @@ class CollectionService:
     def parents(self, name: str) -> list[str]:
         with self._database.reading() as connection:
             row = self._definitions.snapshot(connection).collections([name])[0]
-            return self._definitions.collections.chains.parents(connection, row.id)
+            parents = self._definitions.collections.chains.parents(connection, row.id)
+        return list(filter(self._definitions.access.sees, parents))
 
     def summaries(self, names: Sequence[str]) -> list[CollectionSummary]:
         if len(names) > MAX_COLLECTIONS:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from butler_model.access import Verb
 from butler_model.artifact import Artifact
 from butler_model.data_id import DataCoordinate
 from butler_model.dataset import DatasetRef
@@ -91,7 +92,11 @@ class DatasetService:
             for i, datasets in valid.items():
                 candidates[i] += [(rank[r.collection_id], r.dataset_id) for r in datasets]
                 rows += datasets
-        first = [min(each)[1] if each else None for each in candidates]
+        best = [min(each) if each else None for each in candidates]
+        if lookup.want_artifacts and not snapshot.access.is_unrestricted:
+            for position in {each[0] for each in best if each is not None}:
+                snapshot.access.require(Verb.READ_DATA, collections[position].collection.name)
+        first = [None if each is None else each[1] for each in best]
         chosen = set(first)
         by_id = self._found(snapshot, row, _each_once(r for r in rows if r.dataset_id in chosen))
         found = [None if each is None else by_id[each] for each in first]
@@ -108,8 +113,32 @@ class DatasetService:
             for row in snapshot.dataset_types_by_id(type_ids.values()).values():
                 ids = [dataset_id for dataset_id, type_id in type_ids.items() if type_id == row.id]
                 rows = self._datasets.get(connection, row, ids, want_artifacts=want_artifacts)
+                if not snapshot.access.is_unrestricted:
+                    rows = self._readable(snapshot, row, rows, want_artifacts=want_artifacts)
                 by_id.update(self._found(snapshot, row, rows))
         return [by_id.get(dataset_id) for dataset_id in dataset_ids]
+
+    def _readable(
+        self, snapshot: Snapshot, row: DatasetTypeRow, rows: Sequence[DatasetRow], *, want_artifacts: bool
+    ) -> list[DatasetRow]:
+        """Return the rows of datasets that are in a run, or stand in a collection, which the caller may see.
+
+        Raises `AccessDeniedError` if artifacts are wanted of one that may be seen only.
+        """
+        access, runs = snapshot.access, snapshot.run_names({r.run_id for r in rows})
+        verb = Verb.READ_DATA if want_artifacts else Verb.READ_METADATA
+        others = [r.dataset_id for r in rows if not access.may(verb, runs[r.run_id])]
+        standing: dict[UUID, list[str]] = {}
+        for dataset_id, name in self._datasets.standing(snapshot.connection, row, others) if others else ():
+            standing.setdefault(dataset_id, []).append(name)
+        readable = []
+        for r in rows:
+            names = (runs[r.run_id], *standing.get(r.dataset_id, ()))
+            if any(access.may(verb, name) for name in names):
+                readable.append(r)
+            elif any(map(access.sees, names)):
+                access.require(verb, next(filter(access.sees, names)))
+        return readable
 
     def _found(
         self, snapshot: Snapshot, row: DatasetTypeRow, rows: Sequence[DatasetRow]

@@ -7,13 +7,14 @@ process is seen by the next request of every other one.
 
 from __future__ import annotations
 
-__all__ = ["Definitions", "Snapshot"]
+__all__ = ["Definitions", "SeenDefinitions", "Snapshot"]
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import local
 from typing import Any
 
+from butler_model.access import UNRESTRICTED, Access
 from butler_model.collection import CollectionType
 from butler_model.dimensions import DimensionElement
 from butler_model.errors import MissingCollectionError, MissingDatasetTypeError
@@ -37,7 +38,7 @@ class _Cache:
     revision: int
     collections: dict[str, CollectionRow] = field(default_factory=dict)
     collections_by_id: dict[int, CollectionRow] = field(default_factory=dict)
-    searches: dict[tuple[str, ...], list[CollectionRow]] = field(default_factory=dict)
+    searches: dict[tuple[Access, tuple[str, ...]], list[CollectionRow]] = field(default_factory=dict)
     dataset_types: dict[str, DatasetTypeRow] = field(default_factory=dict)
     dataset_types_by_id: dict[int, DatasetTypeRow] = field(default_factory=dict)
     records: dict[tuple[str, tuple[Any, ...]], DimensionRecord | None] = field(default_factory=dict)
@@ -50,6 +51,11 @@ class _Cache:
 
 class Definitions:
     """Gives snapshots of a repository's definitions."""
+
+    access: Access = UNRESTRICTED
+    """What is to be seen in them, and what may be done to them."""
+    principal: str = ""
+    """Name of who sees them; empty where nobody is asked."""
 
     def __init__(
         self,
@@ -98,13 +104,65 @@ class Definitions:
         return getattr(self._observed, "revision", 0)
 
 
-class Snapshot:
-    """Definitions as of one revision; reads what is not cached through its connection."""
+class SeenDefinitions(Definitions):
+    """Definitions as somebody sees them who may not see all; what is cached is cached once for everybody."""
 
-    def __init__(self, definitions: Definitions, connection: Connection, cache: _Cache) -> None:
+    def __init__(self, definitions: Definitions, access: Access, principal: str) -> None:
+        self.universe = definitions.universe
+        self.attributes = definitions.attributes
+        self.collections = definitions.collections
+        self.dataset_types = definitions.dataset_types
+        self.dimensions = definitions.dimensions
+        self.summaries = definitions.summaries
+        self.access = access
+        self.principal = principal
+        self._all = definitions
+
+    def snapshot(self, connection: Connection) -> Snapshot:
+        return self._all.snapshot(connection).seen_by(self.access)
+
+    def unchecked(self, connection: Connection) -> Snapshot:
+        return self._all.unchecked(connection).seen_by(self.access)
+
+    def advance(self, connection: Connection) -> None:
+        self._all.advance(connection)
+
+    @property
+    def observed_revision(self) -> int:
+        return self._all.observed_revision
+
+
+class Snapshot:
+    """Definitions as of one revision; reads what is not cached through its connection.
+
+    A collection that the caller may not see is answered for as if it did not exist.
+    """
+
+    def __init__(
+        self,
+        definitions: Definitions,
+        connection: Connection,
+        cache: _Cache,
+        access: Access = UNRESTRICTED,
+    ) -> None:
         self._definitions = definitions
         self._cache = cache
+        self._access = access
         self.connection = connection
+
+    def seen_by(self, access: Access) -> Snapshot:
+        """Return the same for somebody who may not see all."""
+        return Snapshot(self._definitions, self.connection, self._cache, access)
+
+    @property
+    def access(self) -> Access:
+        """What the caller may do."""
+        return self._access
+
+    @property
+    def unrestricted(self) -> Snapshot:
+        """The same with all collections."""
+        return self.seen_by(UNRESTRICTED)
 
     @property
     def revision(self) -> int:
@@ -123,17 +181,26 @@ class Snapshot:
 
     def collections(self, names: Sequence[str]) -> list[CollectionRow]:
         """Return collections in the order of their names; `MissingCollectionError` for one that does not exist."""
+        if self._access.is_unrestricted:
+            return self._all_collections(names)
+        for name in names:
+            if not self._access.sees(name):
+                raise _missing(name)
+        return [self._as_seen(row) for row in self._all_collections(names)]
+
+    def _as_seen(self, row: CollectionRow) -> CollectionRow:
+        children = row.collection.children
+        seen = tuple(filter(self._access.sees, children))
+        return row if seen == children else replace(row, collection=replace(row.collection, children=seen))
+
+    def _all_collections(self, names: Sequence[str]) -> list[CollectionRow]:
         cached = self._cache.collections
         missing = [name for name in names if name not in cached]
         if missing:
             found = self._definitions.collections.by_name(self.connection, missing)
             for name in missing:
                 if name not in found:
-                    raise MissingCollectionError(
-                        f"There is no collection {name!r}; register it with butler.registry.registerRun or "
-                        "registerCollection, or see queryCollections for those there are.",
-                        collection=name,
-                    )
+                    raise _missing(name)
             if len(cached) < _MAX_CACHED_NAMES:
                 cached.update(found)
             return [found.get(name) or cached[name] for name in names]
@@ -144,10 +211,10 @@ class Snapshot:
 
         Raises `MissingCollectionError` for a name that does not exist.
         """
-        key = tuple(names)
+        key = self._access, tuple(names)
         found = self._cache.searches.get(key)
         if found is None:
-            found = self._visited(key)
+            found = self._visited(key[1])
             if len(self._cache.searches) < _MAX_CACHED_NAMES:
                 self._cache.searches[key] = found
         return found
@@ -251,3 +318,11 @@ class Snapshot:
         if missing:
             known |= self._definitions.dimensions.existing_values(self.connection, element, missing)
         return values & known
+
+
+def _missing(name: str) -> MissingCollectionError:
+    return MissingCollectionError(
+        f"There is no collection {name!r}; see queryCollections for those there are, or make it with "
+        "registerCollection or registerRun.",
+        collection=name,
+    )

@@ -8,6 +8,7 @@ __all__ = ["EventService"]
 import time
 from collections.abc import Iterator, Sequence
 
+from butler_model.access import UNRESTRICTED, Access
 from butler_model.ports import DatasetEvent, DatasetEventKind
 from butler_registry.storage.database import Database
 from butler_registry.storage.outbox_store import OutboxEvent, OutboxStore
@@ -26,8 +27,11 @@ _LONGEST_WAIT_SECONDS = 1.0
 class EventService:
     """Reads the outbox, again and again."""
 
-    def __init__(self, database: Database, outbox: OutboxStore, tokens: PageTokens) -> None:
+    def __init__(
+        self, database: Database, outbox: OutboxStore, tokens: PageTokens, access: Access = UNRESTRICTED
+    ) -> None:
         self._database = database
+        self._access = access
         self._outbox = outbox
         self._tokens = tokens
 
@@ -53,7 +57,11 @@ class EventService:
                 events = self._outbox.after(connection, position, _EVENTS_PER_LOOK)
             for event in events:
                 position = event.position
-                if dataset_types.match(event.dataset_type) and runs.match(event.run):
+                if (
+                    dataset_types.match(event.dataset_type)
+                    and runs.match(event.run)
+                    and self._access.sees(event.run)
+                ):
                     yield self._event(event)
             if not events:
                 yield None

@@ -19,11 +19,22 @@ _MAX_ARTIFACT_BYTES = 2**40
 
 
 class GrantOffice:
-    """Makes grants for one repository, and opens the receipts that come back."""
+    """Makes grants for one repository, and opens the receipts that come back.
 
-    def __init__(self, signer: TokenSigner, repository: str) -> None:
+    Parameters
+    ----------
+    principal
+        Who may use the grants, where the datastore service asks who calls; everybody if empty.
+    """
+
+    def __init__(self, signer: TokenSigner, repository: str, principal: str = "") -> None:
         self._signer = signer
         self._repository = repository
+        self._principal = principal
+
+    def for_principal(self, name: str) -> GrantOffice:
+        """Return one whose grants are of use to somebody only."""
+        return GrantOffice(self._signer, self._repository, name)
 
     def read_expiry(self) -> int:
         """Return when a read grant made now expires, as Unix seconds."""
@@ -42,6 +53,7 @@ class GrantOffice:
                 record.size,
                 record.checksum,
                 expires,
+                self._principal,
             )
         )
 
@@ -71,6 +83,7 @@ class GrantOffice:
                 size,
                 "",
                 int(time.time()) + seconds,
+                self._principal,
                 members=artifact.members,
             )
         )

@@ -36,6 +36,7 @@ from .begun_puts import BegunPuts
 from .collection_summaries import holdings_of
 from .definitions import Definitions, Snapshot
 from .grant_office import GrantOffice
+from .intent_checks import check_committable, check_writable, not_begun
 from .limits import check_batch
 from .proofs import Proofs, check_whole_groups
 from .put_planning import PlannedPut, PutPlanner, check_ids, conflict
@@ -267,14 +268,12 @@ class PutService:
             committed = self._datasets.type_ids(connection, unknown)
             for dataset_id in unknown:
                 if dataset_id not in committed:
-                    raise IntentError(
-                        f"No put of dataset {dataset_id} was begun, or it was given up; begin it again.",
-                        dataset_id=str(dataset_id),
-                    )
-        for intent in intents.values():
-            _check_committable(intent)
-        check_whole_groups(intents.values())
+                    raise not_begun(dataset_id)
         snapshot = self._definitions.unchecked(connection)
+        check_writable(snapshot, intents.values())
+        for intent in intents.values():
+            check_committable(intent)
+        check_whole_groups(intents.values())
         types, runs = self._types_and_runs(snapshot, intents.values())
         holdings = self._record_holdings(connection, intents.values(), types)
         written: list[tuple[DatasetTypeRow, int]] = []
@@ -344,11 +343,12 @@ class PutService:
     def abort(self, dataset_ids: Sequence[UUID], *, request_id: UUID) -> list[bytes]:
         check_batch(len(dataset_ids), self._limits, "datasets")
         with self._database.writing() as connection:
-            self._definitions.unchecked(connection)
+            snapshot = self._definitions.unchecked(connection)
             if self._noted is not None:
                 self._refuse_committed(connection, dataset_ids)  # else it would wait for itself
             with self._for_intents(connection) as apart:
                 intents = self._intents.select(apart, dataset_ids, lock=True)
+                check_writable(snapshot, intents.values())
                 self._refuse_committed(connection, dataset_ids)
                 if intents:
                     self._intents.mark_aborted(apart, list(intents))
@@ -377,20 +377,10 @@ class PutService:
     def finish_abort(self, dataset_ids: Sequence[UUID], *, request_id: UUID) -> None:
         check_batch(len(dataset_ids), self._limits, "datasets")
         with self._intents_database.writing() as connection:
-            self._definitions.unchecked(connection)
+            snapshot = self._definitions.unchecked(connection)
+            if not snapshot.access.is_unrestricted:
+                intents = self._intents.select(connection, dataset_ids, lock=False)
+                check_writable(snapshot, intents.values())
             self._intents.delete(connection, dataset_ids, IntentState.ABORTED)
         if self._noted is not None:
             self._noted.forget(dataset_ids)
-
-
-def _check_committable(intent: IntentRow) -> None:
-    if intent.state is not IntentState.ACTIVE:
-        raise IntentError(
-            f"The put of dataset {intent.dataset_id} was given up; begin it again with a new id.",
-            dataset_id=str(intent.dataset_id),
-        )
-    if intent.expired:
-        raise IntentError(
-            f"The lease for the put of dataset {intent.dataset_id} has run out; begin it again.",
-            dataset_id=str(intent.dataset_id),
-        )

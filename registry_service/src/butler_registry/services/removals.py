@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from butler_model.access import Verb
 from butler_model.collection import CollectionType
 from butler_model.errors import CollectionTypeError, InvalidRequestError, MissingCollectionError
 from butler_model.failpoints import reach
@@ -111,10 +112,11 @@ class RemovalService:
         connection = snapshot.connection
         tagged = _tagged(snapshot, request.tags)
         find = self._removal.find if request.validate_only else self._removal.lock
-        datasets = find(connection, ids)
+        datasets = _removable(snapshot, request, find(connection, ids))
         if not request.validate_only:
             reach("prune.after_select_refs")
-        stored = self._removal.artifacts(connection, ids) if request.unstore else {}
+        kept = [dataset.id for dataset in datasets]
+        stored = self._removal.artifacts(connection, kept) if request.unstore else {}
         touched = {dataset.id for dataset in datasets} if request.purge else set(stored)
         if not request.purge:
             touched |= self._tagged_ones(snapshot, datasets, tagged)
@@ -158,7 +160,7 @@ class RemovalService:
         request: PruneDatasets | RemoveRun,
     ) -> None:
         purged = isinstance(request, RemoveRun) or request.purge
-        move = TrashMove(request.request_id, purged, request.purge_after_seconds)
+        move = TrashMove(request.request_id, purged, request.purge_after_seconds, self._definitions.principal)
         by_type = _by_type(snapshot, [dataset for dataset in datasets if dataset.id in stored])
         self._trash.move(snapshot.connection, by_type, move)
         self._removal.forget_artifacts(snapshot.connection, stored)
@@ -221,6 +223,19 @@ class RemovalService:
         return RemovalSummary(
             request_id, kept["datasets"], kept["artifacts"], kept["size"], sample, kept["complete"]
         )
+
+
+def _removable(
+    snapshot: Snapshot, request: PruneDatasets, datasets: list[RemovableDataset]
+) -> list[RemovableDataset]:
+    """Return the datasets that exist for the caller; `AccessDeniedError` for one that may be seen only."""
+    access = snapshot.access
+    if access.is_unrestricted:
+        return datasets
+    seen = [dataset for dataset in datasets if access.sees(dataset.run)]
+    for dataset in seen if request.unstore else ():
+        access.require(Verb.DELETE, dataset.run)
+    return seen
 
 
 def _answer_of(summary: RemovalSummary) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class Repeats:
         InvalidRequestError
             Raised if another request had the id.
         """
+        what = self._of_caller(what)
         if self._requests.is_repeat(connection, request_id, *what):
             self._definitions.snapshot(connection)
             kept: _Answer = json.loads(self._requests.response(connection, request_id) or "null")
@@ -65,8 +66,14 @@ class Repeats:
 
         For what many ask for and few have to do, such as registering a run: it costs those nothing that change nothing.
         """
+        what = self._of_caller(what)
         if changed:
             # Whoever sends it twice at once waits for what was changed, and so comes second.
             self._requests.is_repeat(connection, request_id, *what)
             return True
         return self._requests.was_done(connection, request_id, *what)
+
+    def _of_caller(self, what: tuple[object, ...]) -> tuple[object, ...]:
+        """Return what is asked for by whom: an answer is for nobody but who got it before."""
+        principal = self._definitions.principal
+        return (principal, *what) if principal else what

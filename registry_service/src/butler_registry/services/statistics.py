@@ -62,7 +62,8 @@ class StatisticsService:
             self._definitions.snapshot(connection)
             type_names, run_names = self._counts.names(connection)
             types = {i: name for i, name in type_names.items() if dataset_types.match(name)}
-            run_names = {i: name for i, name in run_names.items() if runs.match(name)}
+            sees = self._definitions.access.sees
+            run_names = {i: name for i, name in run_names.items() if runs.match(name) and sees(name)}
 
             def named(counts: Iterable[DatasetCount]) -> list[_NamedCount]:
                 return [

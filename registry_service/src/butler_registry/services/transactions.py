@@ -19,6 +19,7 @@ from uuid import UUID
 
 from butler_model.cancellation import Cancellation
 from butler_model.errors import ButlerError, InvalidRequestError, OverloadedError, TransactionError
+from butler_model.failpoints import reach
 from butler_model.ports import (
     Associations,
     Collections,
@@ -214,7 +215,9 @@ class RepositoryTransaction:
                 self._undo(_ROLLED_BACK_MESSAGE)
                 raise
             try:
+                reach("transact.before_commit")
                 self._database.commit()
+                reach("transact.after_commit_before_reply")
                 self._begun.clear()
             finally:
                 self._end("The transaction is committed; begin another one.")

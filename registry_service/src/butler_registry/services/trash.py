@@ -5,10 +5,11 @@ from __future__ import annotations
 
 __all__ = ["TrashService"]
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from butler_model.access import Verb
 from butler_model.collection import Collection, CollectionType
 from butler_model.dimensions import ColumnType
 from butler_model.errors import (
@@ -79,17 +80,31 @@ class TrashService:
         with self._database.reading() as connection:
             self._definitions.snapshot(connection)
             found = self._trash.page(connection, selection, after, size + 1)
+        shown = tuple(each for each in found[:size] if self._definitions.access.may(Verb.DELETE, each.run))
         if len(found) <= size:
-            return TrashPage(tuple(found))
+            return TrashPage(shown)
         record = found[size - 1].record
         last = (record.dataset_id, record.layout.component, record.store)
-        return TrashPage(tuple(found[:size]), self._tokens.make(question, last))
+        return TrashPage(shown, self._tokens.make(question, last))
 
     def count(self, selection: TrashSelection) -> Mapping[str, int]:
         self._check(selection)
+        if not self._definitions.access.may_everywhere(Verb.DELETE):
+            return self._count_shown(selection)
         with self._database.reading() as connection:
             self._definitions.snapshot(connection)
             return {state.value: number for state, number in self._trash.count(connection, selection).items()}
+
+    def _count_shown(self, selection: TrashSelection) -> Mapping[str, int]:
+        """Count what the caller may delete, page by page: the database does not know what that is."""
+        counts: Counter[str] = Counter()
+        token = b""
+        while True:
+            page = self.entries(selection, page_size=self._limits.page_rows, page_token=token)
+            counts.update(each.state.value for each in page.artifacts)
+            token = page.next_page_token
+            if not token:
+                return dict(counts)
 
     def undelete(self, selection: TrashSelection, *, request_id: UUID) -> int:
         self._check(selection)
@@ -103,6 +118,7 @@ class TrashService:
                     f"At most {_MOST_RESTORED} datasets can be restored together; select fewer.",
                     limit=str(_MOST_RESTORED),
                 )
+            ids = self._deletable(connection, ids)
             holdings, registered = self._restore(snapshot, ids)
             new.update(holdings)
             restored = self._trash.restore(connection, ids)
@@ -117,6 +133,14 @@ class TrashService:
             restored = self._repeats.once(connection, request_id, what, effect)
         self._definitions.summaries.learn(new)
         return restored
+
+    def _deletable(self, connection: Connection, ids: list[UUID]) -> list[UUID]:
+        """Return the datasets of runs in which the caller may delete; the others do not exist for the caller."""
+        access = self._definitions.access
+        if access.is_unrestricted:
+            return ids
+        runs = self._trash.runs(connection, ids)
+        return [i for i in ids if i in runs and access.may(Verb.DELETE, runs[i])]
 
     def _restore(self, snapshot: Snapshot, ids: Sequence[UUID]) -> tuple[set[Holding], bool]:
         """Insert the datasets that are gone; return what their runs hold, and whether a run was registered."""

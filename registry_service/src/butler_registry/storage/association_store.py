@@ -122,13 +122,24 @@ class AssociationStore:
         nsec: tuple[int, int],
         data_ids: Sequence[tuple[Any, ...]] | None,
     ) -> None:
-        """Take a range out of the validity of datasets of one type; `None` for all their data IDs."""
+        """Take a range out of the validity of datasets of one type; `None` for all their data IDs.
+
+        The caller has locked the row of the collection.
+        """
         table, keys = row.calibrations, row.dataset_type.dimensions.required
         begin, end = nsec
         touched = _overlapping(table, row.id, collection_id, begin, end)
         if data_ids is not None and keys:
             columns: list[Column[Any]] = [table.c[name] for name in keys]
             touched.append(tuple_(*columns).in_(bound_rows(columns, data_ids, connection)))
+        # A row that is split refers to its dataset anew; whoever prunes locks datasets before it comes to such rows.
+        datasets = self._datasets.c.id
+        kept = (
+            select(datasets)
+            .where(datasets.in_(select(table.c.dataset_id).where(*touched)))
+            .order_by(datasets)
+        )
+        connection.execute(kept.with_for_update(read=True, key_share=True)).all()
         first, last = table.c[CALIBRATION_BEGIN], table.c[CALIBRATION_END]
         names = ["dataset_type_id", "collection_id", *keys, "dataset_id"]
         # What reaches over the end goes on after it; this first, while the old rows still tell where they end.

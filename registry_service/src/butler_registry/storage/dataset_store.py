@@ -83,6 +83,7 @@ class DatasetStore:
         self.tables = (tables.dataset, tables.artifact_record)
         self._datasets = datasets = tables.dataset
         self._artifacts = tables.artifact_record
+        self._collections = tables.collection
         self._insert_datasets = BulkInsert(datasets, {"ingest_nsec": ingest_time()})
         self._type_ids = select(datasets.c.id, datasets.c.dataset_type_id)
         self._revision = select(tables.revision.c.value).scalar_subquery().label("revision")
@@ -183,6 +184,31 @@ class DatasetStore:
         """Return the dataset type of each dataset that exists."""
         rows = connection.execute(self._type_ids.where(among(self._datasets.c.id, dataset_ids, connection)))
         return {row.id: row.dataset_type_id for row in rows}
+
+    def runs(self, connection: Connection, dataset_ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
+        """Return the name of the run of each dataset that exists."""
+        query = (
+            select(self._datasets.c.id, self._collections.c.name)
+            .join_from(self._datasets, self._collections, self._collections.c.id == self._datasets.c.run_id)
+            .where(among(self._datasets.c.id, dataset_ids, connection))
+        )
+        return [(row.id, row.name) for row in connection.execute(query)]
+
+    def standing(
+        self, connection: Connection, row: DatasetTypeRow, dataset_ids: Sequence[UUID]
+    ) -> list[tuple[UUID, str]]:
+        """Return the names of collections in which datasets of one type stand, their runs among them."""
+        found: list[tuple[UUID, str]] = []
+        tables = [row.tags, row.calibrations] if row.dataset_type.isCalibration() else [row.tags]
+        for table in tables:
+            query = (
+                select(table.c.dataset_id, self._collections.c.name)
+                .join_from(table, self._collections, self._collections.c.id == table.c.collection_id)
+                .where(among(table.c.dataset_id, dataset_ids, connection))
+                .distinct()
+            )
+            found += [(each.dataset_id, each.name) for each in connection.execute(query)]
+        return found
 
     def keep(self, connection: Connection, dataset_ids: Sequence[UUID], *, alone: bool) -> dict[UUID, int]:
         """Return the dataset type of each dataset that exists, and keep it from being removed by others.

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from .column_types import UuidBytes, key_column_type, name_column_type
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """The Alembic revision that this software works with; a test compares it with the newest migration."""
 
 NAMING = {
@@ -81,6 +81,7 @@ class StaticTables:
     needs. ``put_intent``: puts that were begun, with everything that committing or discarding them needs; it refers
     to nothing, since within a transaction it is committed before what it would refer to. ``deletion_log``: which
     artifacts were deleted, when and why. ``outbox``: what appeared and what was removed, for those who watch.
+    ``access_entry``: who may do what below which prefix. ``api_token``: tokens for programs, without their secrets.
     """
 
     metadata: MetaData
@@ -98,6 +99,8 @@ class StaticTables:
     deletion_log: Table
     request_log: Table
     outbox: Table
+    access_entry: Table
+    api_token: Table
 
     @classmethod
     def declare(cls, schema: str | None) -> StaticTables:
@@ -136,6 +139,8 @@ class StaticTables:
             deletion_log=_deletion_log_table(metadata),
             request_log=_request_log_table(metadata),
             outbox=_outbox_table(metadata),
+            access_entry=_access_entry_table(metadata),
+            api_token=_api_token_table(metadata),
         )
 
 
@@ -302,6 +307,33 @@ def _request_log_table(metadata: MetaData) -> Table:
         Column("response", Text, nullable=True, comment="JSON, where a repeat needs it"),
         Column("time_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
         Index(None, "time_nsec"),
+    )
+
+
+def _access_entry_table(metadata: MetaData) -> Table:
+    return Table(
+        "access_entry",
+        metadata,
+        Column("subject", name_column_type(255), primary_key=True),
+        Column("prefix", name_column_type(255), primary_key=True),
+        Column("verbs", String(255), nullable=False, comment="with spaces between"),
+    )
+
+
+def _api_token_table(metadata: MetaData) -> Table:
+    return Table(
+        "api_token",
+        metadata,
+        Column("id", UuidBytes, primary_key=True),
+        Column("digest", LargeBinary(32), nullable=False, comment="SHA-256 of the token"),
+        Column("principal", name_column_type(255), nullable=False),
+        Column("groups", Text, nullable=False, comment="JSON"),
+        Column("scopes", String(255), nullable=False, comment="verbs, with spaces between"),
+        Column("note", String(255), nullable=False),
+        Column("created_by", String(255), nullable=False),
+        Column("created_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
+        Column("expires_nsec", BigInteger, nullable=False, comment="Unix nanoseconds, database time"),
+        Column("revoked_nsec", BigInteger, nullable=False, comment="0 if it is not"),
     )
 
 

@@ -158,6 +158,13 @@ class TrashStore:
         query = select(column).where(*selected(self.table, selection, connection)).distinct()
         return list(connection.execute(query.order_by(column).limit(limit)).scalars())
 
+    def runs(self, connection: Connection, dataset_ids: Collection[UUID]) -> dict[UUID, str]:
+        """Return the name of the run that each dataset was in."""
+        query = select(self.table.c.dataset_id, self.table.c.run).where(
+            among(self.table.c.dataset_id, list(dataset_ids), connection)
+        )
+        return {row.dataset_id: row.run for row in connection.execute(query)}
+
     def lock(self, connection: Connection, dataset_ids: Collection[UUID]) -> list[RestorableDataset]:
         """Keep others from the rows of datasets until the transaction ends; return each dataset once, by id."""
         trash = self.table

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How one repository is wired: stores, services over them, and what the services share."""
+
+from __future__ import annotations
+
+__all__ = ["RegistryStores", "RepositoryRegistry"]
+
+from collections.abc import Sequence
+from dataclasses import replace
+from threading import BoundedSemaphore
+
+from butler_model.grants import TokenSigner
+from butler_model.placement import Placement
+from butler_model.repository import RepositoryInfo
+
+from .services.access import AccessService
+from .services.associations import AssociationService
+from .services.backlogs import BacklogService
+from .services.begun_puts import BegunPuts
+from .services.collections import CollectionService
+from .services.dataset_types import DatasetTypeService
+from .services.datasets import DatasetService
+from .services.definitions import Definitions, SeenDefinitions
+from .services.dimension_records import DimensionRecordService
+from .services.events import EventService
+from .services.grant_office import GrantOffice
+from .services.ledger import LedgerService
+from .services.page_tokens import PageTokens
+from .services.puts import PutService
+from .services.queries import QueryService
+from .services.removals import RemovalService
+from .services.repeats import Repeats
+from .services.statistics import StatisticsService
+from .services.transactions import TransactionService
+from .services.trash import TrashService
+from .services.trash_guard import TrashGuard
+from .services.views import Viewer, Views
+from .storage.access_store import AccessStore
+from .storage.aging import Aging
+from .storage.association_store import AssociationStore
+from .storage.attribute_store import AttributeStore
+from .storage.backlog import BacklogStore
+from .storage.calibration_search import CalibrationSearch
+from .storage.collection_store import CollectionStore
+from .storage.database import Database
+from .storage.dataset_counts import DatasetCounts
+from .storage.dataset_removal import DatasetRemoval
+from .storage.dataset_store import DatasetStore
+from .storage.dataset_type_store import DatasetTypeStore
+from .storage.dimension_store import DimensionStore
+from .storage.dimension_tables import DimensionTables
+from .storage.intent_claims import IntentClaims
+from .storage.intent_store import IntentStore
+from .storage.known_artifacts import KnownArtifactStore
+from .storage.outbox_store import OutboxStore
+from .storage.pinned_database import PinnedDatabase
+from .storage.purge_store import PurgeStore
+from .storage.request_store import RequestStore
+from .storage.schema import StaticTables
+from .storage.single_begin import SingleBegin
+from .storage.single_commit import SingleCommit
+from .storage.statistics import Statistics
+from .storage.summary_store import SummaryStore
+from .storage.trash_store import TrashStore
+
+
+class RegistryStores:
+    """What the services of one repository share with those of its transactions: statements, but nothing that was read.
+
+    The statements are made once, so that a transaction is cheap to begin.
+    """
+
+    def __init__(self, info: RepositoryInfo, schema: str | None, signer: TokenSigner) -> None:
+        self.info = info
+        self.schema = schema
+        self.static = static = StaticTables.declare(schema)
+        self.dimension_tables = DimensionTables(static.metadata, info.universe)
+        self.attributes = AttributeStore(static)
+        self.collections = CollectionStore(static)
+        self.dataset_types = DatasetTypeStore(static, info.universe)
+        self.dimensions = DimensionStore(self.dimension_tables)
+        self.datasets = DatasetStore(static)
+        self.associations = AssociationStore(static)
+        self.calibrations = CalibrationSearch(self.datasets)
+        self.intents = IntentStore(static)
+        self.single_begin = SingleBegin(static)
+        self.single_commit = SingleCommit(static)
+        self.outbox = OutboxStore(static)
+        self.requests = RequestStore(static)
+        self.removal = DatasetRemoval(static, self.outbox)
+        self.trash = TrashStore(static)
+        self.purges = PurgeStore(static)
+        self.dataset_counts = DatasetCounts(static)
+        self.access = AccessStore(static)
+        self.grants = GrantOffice(signer, info.name)
+        self.placement = Placement(info.stores, info.universe)
+        self.tokens = PageTokens(signer)
+
+
+class _Shared:
+    """What services over one database share, whoever calls them: caches, and how much was written."""
+
+    def __init__(self, stores: RegistryStores, database: Database) -> None:
+        self.definitions = Definitions(
+            stores.info.universe,
+            stores.attributes,
+            stores.collections,
+            stores.dataset_types,
+            stores.dimensions,
+            SummaryStore(stores.static),
+        )
+        self.statistics = Statistics(database)
+
+
+class _Services:
+    """Services with caches of their own over one database, or over that of a transaction.
+
+    Parameters
+    ----------
+    intents_database
+        Where intents are written, apart from a transaction where the database can do that.
+    begun
+        Takes note of the puts of a transaction.
+    viewer
+        Who calls; `None` if everybody may do everything.
+    shared
+        What has been read already, by services over the same database; `None` to begin without.
+    """
+
+    def __init__(
+        self,
+        stores: RegistryStores,
+        database: Database,
+        intents_database: Database,
+        begun: BegunPuts | None = None,
+        *,
+        viewer: Viewer | None = None,
+        shared: _Shared | None = None,
+    ) -> None:
+        limits = stores.info.limits
+        self.shared = shared = shared or _Shared(stores, database)
+        definitions, statistics, grants = shared.definitions, shared.statistics, stores.grants
+        if viewer is not None:
+            definitions = SeenDefinitions(definitions, viewer.access, viewer.name)
+            grants = grants.for_principal(viewer.name)
+        self.definitions: Definitions = definitions
+        repeats = Repeats(stores.requests, definitions)
+        self.dimension_records = DimensionRecordService(database, definitions, repeats, statistics, limits)
+        self.collections = CollectionService(database, definitions, repeats, stores.removal)
+        self.associations = AssociationService(
+            database, definitions, stores.datasets, stores.associations, repeats, limits
+        )
+        self.dataset_types = DatasetTypeService(database, definitions, repeats)
+        self.datasets = DatasetService(
+            database, definitions, stores.datasets, stores.calibrations, grants, limits
+        )
+        self.puts = PutService(
+            database,
+            intents_database,
+            begun,
+            definitions,
+            stores.datasets,
+            stores.intents,
+            stores.single_begin,
+            stores.single_commit,
+            stores.outbox,
+            statistics,
+            grants,
+            TrashGuard(stores.purges, stores.schema),
+            stores.placement,
+            limits,
+        )
+        self.queries = QueryService(
+            database, definitions, stores.static, stores.dimension_tables, stores.tokens, limits
+        )
+        self.statistics = StatisticsService(database, definitions, stores.dataset_counts)
+        self._add_removal(stores, database, repeats, statistics)
+
+    def _add_removal(
+        self, stores: RegistryStores, database: Database, repeats: Repeats, statistics: Statistics
+    ) -> None:
+        """Make the services that remove and restore."""
+        limits = stores.info.limits
+        self.removals = RemovalService(
+            database,
+            self.definitions,
+            stores.removal,
+            stores.trash,
+            stores.associations,
+            repeats,
+            statistics,
+            limits,
+        )
+        self.trash = TrashService(
+            database,
+            stores.schema,
+            self.definitions,
+            stores.trash,
+            stores.datasets,
+            stores.removal,
+            stores.outbox,
+            repeats,
+            stores.tokens,
+            limits,
+        )
+
+
+class RepositoryRegistry(_Services):
+    """The registry of one repository; implements `butler_model.ports.Registry`.
+
+    Parameters
+    ----------
+    room
+        Has a place for each transaction that may be open.
+    administrators
+        Subjects that may do everything, where it is asked who calls.
+    """
+
+    def __init__(
+        self,
+        stores: RegistryStores,
+        database: Database,
+        room: BoundedSemaphore,
+        administrators: Sequence[str] = (),
+        *,
+        viewer: Viewer | None = None,
+        shared: _Shared | None = None,
+    ) -> None:
+        super().__init__(stores, database, database, viewer=viewer, shared=shared)
+        self._info, schema = stores.info, stores.schema
+        self._database = database
+        self.events = EventService(database, stores.outbox, stores.tokens, self.definitions.access)
+        self.backlog = BacklogService(database, BacklogStore(stores.static))
+        repeats = Repeats(stores.requests, self.definitions)
+        self.access = AccessService(database, repeats, stores.access, stores.info.name, administrators)
+
+        def seen_by(viewer: Viewer) -> RepositoryRegistry:
+            return RepositoryRegistry(
+                stores, database, room, administrators, viewer=viewer, shared=self.shared
+            )
+
+        self.views = Views(seen_by)
+        claims = IntentClaims(stores.static)
+        self.ledger = LedgerService(
+            database,
+            schema,
+            stores.purges,
+            claims,
+            KnownArtifactStore(stores.static, claims),
+            Aging(stores.static),
+        )
+
+        def within(pinned: PinnedDatabase, begun: BegunPuts) -> _Services:
+            # SQLite has one writer, and that is the transaction.
+            intents_database = database if database.is_postgresql else pinned
+            return _Services(stores, pinned, intents_database, begun, viewer=viewer)
+
+        self.transactions = TransactionService(
+            database, stores.requests, self.events, stores.info, room, within
+        )
+
+    @property
+    def info(self) -> RepositoryInfo:
+        with self._database.reading() as connection:
+            return replace(self._info, revision=self.definitions.snapshot(connection).revision)
+
+    @property
+    def revision(self) -> int:
+        return self.definitions.observed_revision
+
+    def close(self) -> None:
+        """Do nothing: connections belong to the application, which others use too."""

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Whatever bytes a service is sent, it answers with an error that it foresaw, lives on, and keeps nothing of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from butler import Butler
+from butler.remote import RemoteRepositories
+from butler_api.v1 import (
+    access_service_pb2,
+    association_service_pb2,
+    collection_service_pb2,
+    dataset_service_pb2,
+    dataset_type_service_pb2,
+    datastore_service_pb2,
+    dimension_service_pb2,
+    event_service_pb2,
+    housekeeping_service_pb2,
+    ledger_service_pb2,
+    query_service_pb2,
+    removal_service_pb2,
+    repository_service_pb2,
+    statistics_service_pb2,
+    transaction_service_pb2,
+)
+from butler_model.grants import TokenSigner
+from tests.support.registries import RegistrySetup
+from tests.support.survey import insert_survey, register_types
+from tests.support.wire_fuzz import Findings, Fuzzer, methods_of
+from tools.servers.services import own_services
+
+REQUESTS = int(os.environ.get("BUTLER_FUZZ_WIRE", "20000"))
+"""Requests to each service; ``make fuzz-wire N=1000000`` sends more."""
+SEED = int(os.environ.get("BUTLER_FUZZ_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+MOST_GROWTH_MIB = 128
+REGISTRY = methods_of(
+    [
+        access_service_pb2,
+        association_service_pb2,
+        collection_service_pb2,
+        dataset_service_pb2,
+        dataset_type_service_pb2,
+        dimension_service_pb2,
+        event_service_pb2,
+        ledger_service_pb2,
+        query_service_pb2,
+        removal_service_pb2,
+        repository_service_pb2,
+        statistics_service_pb2,
+        transaction_service_pb2,
+    ]
+)
+DATASTORE = methods_of([datastore_service_pb2, housekeeping_service_pb2])
+
+pytestmark = pytest.mark.timeout(0 if REQUESTS > 20_000 else 600)
+
+
+class Fuzzed:
+    """Two running services with a little in them, and bytes that mean something to them."""
+
+    def __init__(self, registry: str, datastore: str, known: list[bytes]) -> None:
+        self.registry = registry
+        self.datastore = datastore
+        self.known = known
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
+    folder: Path = tmp_path_factory.mktemp("fuzzed")
+    (folder / "tables").mkdir()
+    with ExitStack() as stack:
+        registry = stack.enter_context(own_services(f"sqlite:///{folder}/tables", folder))
+        Butler.makeRepo(f"grpc://{registry}/main")
+        repositories = RemoteRepositories(registry)
+        stack.callback(repositories.close)
+        with Butler(f"grpc://{registry}/main", run="run1") as butler:
+            insert_survey(butler)
+            register_types(butler)
+            ids = [
+                butler.put({"a": each}, "note", instrument="Cam1", detector=each).id.bytes for each in (1, 2)
+            ]
+        opened = repositories.open("main")
+        setup = RegistrySetup(opened, "main", TokenSigner([b"no key of these services, only of tests"]))
+        intents = setup.begin("note", "run1", [{"instrument": "Cam1", "detector": each} for each in (3, 4)])
+        found = setup.find("note", {"instrument": "Cam1", "detector": 1}, "run1", want_artifacts=True)
+        assert found is not None
+        known = [
+            *ids,
+            *(grant.token for intent in intents for grant in intent.grants),
+            *(intent.dataset_id.bytes for intent in intents),
+            *(artifact.grant for artifact in found.artifacts),
+        ]
+        yield Fuzzed(registry, opened.info.datastore_endpoint, known)
+
+
+def memory_mib(program: str) -> float:
+    """Return the resident memory of a service that this process started."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            if command[1:4] == [b"-m", program.encode(), b"serve"] and os.getpid() in ancestors(folder):
+                return int(status(folder, "VmRSS")) / 1024
+        except OSError:
+            continue
+    raise LookupError(program)
+
+
+def ancestors(folder: Path) -> Iterator[int]:
+    while (parent := int(status(folder, "PPid"))) > 1:
+        yield parent
+        folder = folder.parent / str(parent)
+
+
+def status(folder: Path, name: str) -> str:
+    found = re.search(rf"^{name}:\s+(\d+)", (folder / "status").read_text(), re.MULTILINE)
+    return found[1] if found else "0"
+
+
+def check(address: str, findings: Findings, before: float, after: float) -> None:
+    shown = "\n".join(
+        f"{method}: {status}\n    {request[:2000]}" for method, status, request in findings.faults[:10]
+    )
+    assert not findings.faults, (
+        f"{len(findings.faults)} faults with BUTLER_FUZZ_SEED={SEED}:\n{shown}\n{findings.codes}"
+    )
+    with grpc.insecure_channel(address) as channel:
+        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=60)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    assert after - before < MOST_GROWTH_MIB, f"grew from {before:.0f} to {after:.0f} MiB; {findings.codes}"
+
+
+@pytest.mark.parametrize("service", ["datastore", "registry"])
+def test_a_service_foresees_every_request(service: str, services: Fuzzed) -> None:
+    address: str = getattr(services, service)
+    fuzzer = Fuzzer(REGISTRY if service == "registry" else DATASTORE, services.known, SEED)
+    program = f"butler_{service}"
+    # After a quarter all caches are full.
+    early = fuzzer.run(address, REQUESTS // 4)
+    before = memory_mib(program)
+    check(address, early, 0.0, 0.0)
+    late = Fuzzer(REGISTRY if service == "registry" else DATASTORE, services.known, SEED + 1)
+    findings = late.run(address, REQUESTS - REQUESTS // 4)
+    after = memory_mib(program)
+    logging.getLogger(__name__).info(
+        "%s, seed %d: %s; %.0f, then %.0f MiB", program, SEED, dict(findings.codes), before, after
+    )
+    check(address, findings, before, after)
