@@ -101,7 +101,8 @@ class ArtifactService:
         store = self._store(allowed)
         if offset < 0:
             raise InvalidRequestError(
-                f"Bytes of {allowed.key!r} cannot be written at {offset}; offsets begin at 0.", offset=str(offset)
+                f"Bytes of {allowed.key!r} cannot be written at {offset}; offsets begin at 0.",
+                offset=str(offset),
             )
         if max(offset, size or 0) > allowed.size:
             raise _too_long(allowed, max(offset, size or 0))
