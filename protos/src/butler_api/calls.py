@@ -24,7 +24,8 @@ _LOGGER = logging.getLogger(__name__)
 _UUID_BYTES = 16
 
 _NOTES: ContextVar[tuple[str, Any, Any, Principal | None] | None] = ContextVar("butler_call", default=None)
-"""Method, id and repository of the request, and whose it is. A thread answers one call at a time, and the next one overwrites it."""
+"""Method, id and repository of the request, and whose it is. A thread answers one call at a time, and the next one
+overwrites it."""
 
 
 def call_fields() -> Mapping[str, str]:
