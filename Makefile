@@ -33,7 +33,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --no-strip-extras --universal --py
 	--no-emit-package butler-api --no-emit-package butler-datastore --no-emit-package butler-grpc-client \
 	--no-emit-package butler-model --no-emit-package butler-registry
 
-.PHONY: help setup demo test robustness robustness-nightly lint typing protos protos-check migrations-check behaviour-coverage docs fuzz-queries fuzz-wire attacks audit sbom bench bench-quick bench-stages bench-scale bench-pruning deploy-tools deploy-render deploy-check lock clean
+.PHONY: help setup demo test robustness robustness-nightly lint typing protos protos-check migrations-check behaviour-coverage languages docs fuzz-queries fuzz-wire attacks audit sbom bench bench-quick bench-stages bench-scale bench-pruning deploy-tools deploy-render deploy-check lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -93,6 +93,9 @@ migrations-check: $(READY) ## Check that the migrations lead to the tables that 
 
 behaviour-coverage: $(READY) ## Write which test shows which behaviour into the documentation
 	@$(PY) tools/behaviour_coverage.py write
+
+languages: $(READY) ## Build the clients of examples/clients and compare what they do (LANGUAGE=go for one)
+	@BUTLER_LANGUAGES="$(or $(LANGUAGE),all)" $(PY) -m pytest -q tests/languages
 
 docs: $(READY) ## Build the documentation, warnings as errors, into docs/_build/html
 	@$(VENV)/bin/sphinx-build -b html -q -W --keep-going -j auto docs docs/_build/html

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Clients in several languages do the same, against real services, with and without TLS and tokens.
+
+Only the one in Python, which needs no building, runs by default; ``make languages`` runs all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from butler import Butler, CollectionType, DatasetType
+from tests.support.secured import secured_services
+from tests.support.survey import insert_survey
+from tools.languages import LANGUAGES, ROOT, Language, build
+from tools.servers.services import own_services
+
+SCRIPT = ROOT / "examples" / "conformance" / "core.json"
+NAMES = os.environ.get("BUTLER_LANGUAGES", "python").split()
+SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Running services.
+
+    Attributes
+    ----------
+    address
+        Scheme, host and port, without a repository.
+    environment
+        What a client needs to know of them.
+    """
+
+    address: str
+    environment: Mapping[str, str]
+
+
+@pytest.fixture(scope="module", params=["open", "secured"])
+def deployment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    """Give services that ask nobody, then such that have TLS and want a token."""
+    folder = tmp_path_factory.mktemp("services")
+    if request.param == "open":
+        (folder / "databases").mkdir()
+        with own_services(f"sqlite:///{folder / 'databases'}", folder) as address:
+            yield Deployment(f"grpc://{address}", {})
+    else:
+        with secured_services(folder) as services:
+            yield Deployment(services.registry, services.environment(services.provider.token()))
+
+
+@pytest.fixture(scope="module", params=list(LANGUAGES) if NAMES == ["all"] else NAMES)
+def language(request: pytest.FixtureRequest) -> tuple[str, Language]:
+    """Build a client."""
+    build(LANGUAGES[request.param])
+    return request.param, LANGUAGES[request.param]
+
+
+def prepare(address: str) -> None:
+    """Make a repository that has what the script says."""
+    setup = json.loads(SCRIPT.read_text())["setup"]
+    Butler.makeRepo(address)
+    with Butler(address, writeable=True) as butler:
+        insert_survey(butler, setup["instrument"])
+        for name, dimensions in setup["dataset_types"].items():
+            butler.registry.registerDatasetType(
+                DatasetType(name, dimensions, "Bytes", universe=butler.dimensions)
+            )
+        for run in setup["runs"]:
+            butler.collections.register(run, CollectionType.RUN)
+
+
+@pytest.mark.timeout(0)
+def test_a_client_does_all_that_the_script_says(
+    language: tuple[str, Language], deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, client = language
+    for variable, value in deployment.environment.items():
+        monkeypatch.setenv(variable, value)
+    address = f"{deployment.address}/in_{name}"
+    prepare(address)
+    done = subprocess.run(
+        [*client.run, str(SCRIPT), address],
+        cwd=client.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    wanted = [f"ok {step['name']}" for step in json.loads(SCRIPT.read_text())["steps"]]
+    assert done.stdout.splitlines() == wanted
+
+
+def test_a_client_says_why_it_stops(language: tuple[str, Language], deployment: Deployment) -> None:
+    _, client = language
+    address = f"{deployment.address}/no_such_repository"
+    done = subprocess.run(
+        [*client.run, str(SCRIPT), address],
+        cwd=client.folder,
+        env={**os.environ, **deployment.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert done.returncode != 0
+    assert "no_such_repository" in done.stderr

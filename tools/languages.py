@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How the clients of ``examples/clients`` are built and started; ``build LANGUAGE …`` builds some.
+
+Stubs are generated and programs compiled into folders ``build``, which git ignores; only Python's are checked in.
+"""
+
+from __future__ import annotations
+
+__all__ = ["LANGUAGES", "Language", "build"]
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CLIENTS = ROOT / "examples" / "clients"
+PROTOS = str(ROOT / "protos")
+BUF = str(Path(sys.executable).parent / "buf")
+GENERATE = (BUF, "generate", PROTOS, "--template", "buf.gen.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One client.
+
+    Attributes
+    ----------
+    folder
+        Where it is, and where its commands run.
+    builds
+        Commands that build it, in order.
+    run
+        What does the steps of a conformance file, given the file and an address after it.
+    """
+
+    folder: Path
+    builds: tuple[tuple[str, ...], ...]
+    run: tuple[str, ...]
+
+
+LANGUAGES: Mapping[str, Language] = {
+    "python": Language(ROOT, (), (sys.executable, "-m", "examples.clients.python.conformance")),
+    "go": Language(
+        CLIENTS / "go",
+        (GENERATE, ("go", "build", "-o", "build/", "./cmd/...")),
+        ("build/butler-client", "conformance"),
+    ),
+    "typescript": Language(
+        CLIENTS / "typescript",
+        (("npm", "ci"), GENERATE, ("npm", "run", "build")),
+        ("node", "build/js/src/conformance.js", "conformance"),
+    ),
+}
+
+
+def build(language: Language) -> None:
+    """Build a client.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If a command fails.
+    """
+    for command in language.builds:
+        subprocess.run(command, cwd=language.folder, check=True)
+
+
+def main() -> None:
+    """Build what the command line names."""
+    match sys.argv[1:]:
+        case ["build", *names] if names and set(names) <= LANGUAGES.keys():
+            for name in names:
+                build(LANGUAGES[name])
+        case _:
+            sys.exit(f"usage: languages.py build {'|'.join(LANGUAGES)} …")
+
+
+if __name__ == "__main__":
+    main()
