@@ -177,22 +177,7 @@ def build_server(
             *([] if authentication is None else [authentication]),
             *operation.inner,
         ],
-        options=[
-            ("grpc.so_reuseport", 0),
-            ("grpc.max_send_message_length", limits.message_bytes),
-            ("grpc.max_receive_message_length", limits.message_bytes),
-            # A client that vanished without a word is noticed while one of its calls is open.
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            # Clients ask every 30 s whether the connection lives; that is no abuse.
-            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-            # Who connects has to say something soon; who has nothing to say is asked to come back.
-            ("grpc.server_handshake_timeout_ms", 10_000),
-            ("grpc.max_connection_idle_ms", 300_000),
-            # Further calls of one connection wait in the client.
-            ("grpc.max_concurrent_streams", MAX_STREAMS),
-            *operation.options,
-        ],
+        options=_options(limits, operation),
     )
     operation.watch_waiting(lambda: admission.waiting)
     checks = _add_health(server, services, operation.readiness)
@@ -207,6 +192,26 @@ def build_server(
     return ServiceServer(
         server, bound, machine, checks, health_server, admission.watch, pools, services, operation.readiness
     )
+
+
+def _options(limits: Limits, operation: Operation) -> list[tuple[str, int]]:
+    """Return the arguments of the connections of a server."""
+    return [
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_send_message_length", limits.message_bytes),
+        ("grpc.max_receive_message_length", limits.message_bytes),
+        # A client that vanished without a word is noticed while one of its calls is open.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        # Clients ask every 30 s whether the connection lives; that is no abuse.
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        # Who connects has to say something soon; who has nothing to say is asked to come back.
+        ("grpc.server_handshake_timeout_ms", 10_000),
+        ("grpc.max_connection_idle_ms", 300_000),
+        # Further calls of one connection wait in the client.
+        ("grpc.max_concurrent_streams", MAX_STREAMS),
+        *operation.options,
+    ]
 
 
 def _add_health(
