@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from butler import Butler, DatasetType
 from butler.remote import RemoteRepositories
 from butler_api.probe import ask
@@ -57,6 +59,7 @@ class Replica:
         return self.process.keeper.returncode
 
 
+@pytest.mark.timeout(600)
 def test_replicas_restart_one_by_one_under_load_without_a_failed_call(
     postgres_database: str, tmp_path: Path
 ) -> None:

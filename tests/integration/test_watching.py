@@ -28,6 +28,7 @@ from butler_model.dataset import DatasetType, new_dataset_id
 from butler_model.errors import ButlerError
 from butler_model.ports import BeginPut, PutBatch
 from butler_model.universe import DimensionUniverse
+from tests.support.secured import secured_services
 from tools.servers.process import ServerProcess, free_ports, running, wait_until
 
 _LAYOUT = ArtifactLayout("bytes", ".bin", "Bytes")
@@ -306,3 +307,16 @@ def test_a_connection_that_is_old_is_renewed_without_a_failed_call(tmp_path: Pat
         repositories.close()
         peers = {line["peer"] for line in service.lines if line["event"] == "call"}
         assert len(peers) >= 3
+
+
+def test_a_line_of_the_log_says_who_called_where_callers_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUTLER_REGISTRY_LOG_CALLS", "true")
+    with secured_services(tmp_path) as services:
+        for name, value in services.environment(services.provider.token("alice")).items():
+            monkeypatch.setenv(name, value)
+        Butler.makeRepo(f"{services.registry}/r")
+        lines = [line for line in services.log("butler_registry") if line["event"] == "call"]
+    (created,) = (line for line in lines if line["method"] == "RepositoryService/CreateRepository")
+    assert (created["principal"], created["code"], created["repository"]) == ("alice", "OK", "r")

@@ -15,13 +15,17 @@ from uuid import UUID
 
 import grpc
 
+from butler_model.principal import LOCAL, Principal
+
+from .caller import caller
 from .handlers import Streaming, Unary, WrappedHandlers, short_name
 
 _LOGGER = logging.getLogger(__name__)
 _UUID_BYTES = 16
 
-_NOTES: ContextVar[tuple[str, Any, Any] | None] = ContextVar("butler_call", default=None)
-"""Method, id and repository of the request. A thread answers one call at a time, and the next one overwrites it."""
+_NOTES: ContextVar[tuple[str, Any, Any, Principal | None] | None] = ContextVar("butler_call", default=None)
+"""Method, id and repository of the request, and whose it is. A thread answers one call at a time, and the next one
+overwrites it."""
 
 
 def call_fields() -> Mapping[str, str]:
@@ -29,8 +33,10 @@ def call_fields() -> Mapping[str, str]:
     notes = _NOTES.get()
     if notes is None:
         return {}
-    method, request_id, repository = notes
+    method, request_id, repository, principal = notes
     fields = {"method": short_name(method)}
+    if principal is not None and principal is not LOCAL:
+        fields["principal"] = principal.name
     if repository:
         fields["repository"] = repository
     if request_id:
@@ -64,8 +70,8 @@ class CallNotes(WrappedHandlers):
         return answer
 
 
-def _noted(method: str, request: Any) -> tuple[str, Any, Any]:
-    return method, getattr(request, "request_id", None), getattr(request, "repository", None)
+def _noted(method: str, request: Any) -> tuple[str, Any, Any, Principal]:
+    return method, getattr(request, "request_id", None), getattr(request, "repository", None), caller()
 
 
 class CallLog(WrappedHandlers):
@@ -75,7 +81,7 @@ class CallLog(WrappedHandlers):
         """Log a method with one response."""
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            _NOTES.set((method, None, None))
+            _NOTES.set((method, None, None, None))
             begun = perf_counter()
             code = ""
             try:
@@ -91,7 +97,7 @@ class CallLog(WrappedHandlers):
         """Log a method with many responses."""
 
         def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            _NOTES.set((method, None, None))
+            _NOTES.set((method, None, None, None))
             begun = perf_counter()
             code = ""
             try:
