@@ -244,3 +244,6 @@ def test_access_is_granted_on_the_command_line(
     assert command(services, guest, "fsck", address).returncode == 8
     assert command(services, guest, "empty-trash", address).returncode == 8
     assert command(services, owner, "fsck", address).returncode == 0
+    taken = command(services, owner, "access", "revoke", address, "group:survey", "g/{group}/**")
+    assert taken.returncode == 0, taken.stderr
+    assert command(services, guest, "query-collections", address).returncode == 3
