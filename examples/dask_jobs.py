@@ -89,7 +89,9 @@ def jobs(client: Client, butler: Butler, visits: int, journal: Journal) -> int:
         for done in step.each(as_completed([*measured, *sums])):
             done.result()
     with journal.step("Compare", "datasets") as step:
-        expected = [sum(data_id["visit"] + data_id["detector"] for data_id in group) for group in chosen]
+        expected = [
+            sum(int(data_id["visit"]) + int(data_id["detector"]) for data_id in group) for group in chosen
+        ]
         refs = list(butler.registry.queryDatasets(SUMMARY))
         stored = {
             ref.dataId["visit"]: value["sum"] for ref, value in zip(refs, butler.get_many(refs), strict=True)

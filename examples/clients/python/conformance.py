@@ -80,7 +80,7 @@ def _matches(wanted: Any, given: Any) -> bool:
 
 def _content(step: Step) -> bytes:
     content = str(step["content"]["text"]).encode()
-    size = step["content"].get("size", len(content))
+    size = int(step["content"].get("size", len(content)))
     return (content * (size // max(len(content), 1) + 1))[:size]
 
 
