@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -452,3 +452,33 @@ def test_an_environment_that_does_not_go_together_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=complaint):
         ClientSecurity.from_environment(environment)
+
+
+def test_a_caller_who_keeps_all_that_one_can_have_keeps_nobody_else_waiting(service: Service) -> None:
+    alice, bob = (service.provider.token(name) for name in ("alice", "bob"))
+    credentials = grpc.ssl_channel_credentials(service.certificates.ca.read_bytes())
+    silence = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        silence.wait(60)
+        yield from ()
+
+    with ExitStack() as stack:
+        refused = []
+        for _ in range(3):
+            channel = stack.enter_context(
+                grpc.secure_channel(service.address, credentials, [("grpc.use_local_subchannel_pool", 1)])
+            )
+            begin = channel.stream_unary("/butler_api.v1.RepositoryService/ListRepositories")
+            for _ in range(50):
+                silent = begin.future(nothing(), timeout=60, metadata=[("authorization", f"Bearer {alice}")])
+                stack.callback(silent.cancel)
+                silent.add_done_callback(refused.append)
+        stack.callback(silence.set)
+        # Of her calls 96 are let in, whatever the number of connections.
+        deadline = time.monotonic() + 30
+        while len(refused) < 54 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(refused) >= 54
+        assert refused[0].code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        call(service, service.security(bob))
