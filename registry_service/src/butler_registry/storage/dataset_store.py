@@ -86,11 +86,13 @@ class DatasetStore:
         self._collections = tables.collection
         self._insert_datasets = BulkInsert(datasets, {"ingest_nsec": ingest_time()})
         self._type_ids = select(datasets.c.id, datasets.c.dataset_type_id)
+        self._type_id = PreparedStatement(self._type_ids.where(datasets.c.id == bindparam("id")))
         self._revision = select(tables.revision.c.value).scalar_subquery().label("revision")
         self._insert_artifacts = BulkInsert(tables.artifact_record)
         self._insert_places: dict[Table, BulkInsert] = {}
         self._searches_of_many: dict[tuple[Table, bool], Select[Any]] = {}
         self._searches: dict[tuple[Table, bool, bool], PreparedStatement] = {}
+        self._gets: dict[tuple[Table, bool], PreparedStatement] = {}
 
     def insert(self, connection: Connection, row: DatasetTypeRow, datasets: Sequence[NewDataset]) -> None:
         """Insert datasets of one type, their places in their runs, and their artifact records.
@@ -182,6 +184,8 @@ class DatasetStore:
 
     def type_ids(self, connection: Connection, dataset_ids: Sequence[UUID]) -> dict[UUID, int]:
         """Return the dataset type of each dataset that exists."""
+        if len(dataset_ids) == 1:
+            return dict(self._type_id.rows(connection, {"id": dataset_ids[0]}))
         rows = connection.execute(self._type_ids.where(among(self._datasets.c.id, dataset_ids, connection)))
         return {row.id: row.dataset_type_id for row in rows}
 
@@ -235,15 +239,27 @@ class DatasetStore:
         want_artifacts: bool,
     ) -> list[DatasetRow]:
         """Return datasets of one type by id, with ``want_artifacts`` once per artifact."""
-        tags = row.tags
-        query = self.select_from(row.tags, row, want_artifacts=want_artifacts).where(
-            among(tags.c.dataset_id, dataset_ids, connection), tags.c.collection_id == self._datasets.c.run_id
-        )
         n_required = len(row.dataset_type.dimensions.required)
-        return [
-            self.row_from(tuple(found), n_required, want_artifacts=want_artifacts)
-            for found in connection.execute(query)
-        ]
+        rows: Iterable[Sequence[Any]]
+        if len(dataset_ids) == 1:
+            rows = self._get_one(row, want_artifacts).rows(connection, {"id": dataset_ids[0]})
+        else:
+            wanted = among(row.tags.c.dataset_id, dataset_ids, connection)
+            rows = connection.execute(self._in_runs(row, want_artifacts).where(wanted))
+        return [self.row_from(tuple(found), n_required, want_artifacts=want_artifacts) for found in rows]
+
+    def _get_one(self, row: DatasetTypeRow, want_artifacts: bool) -> PreparedStatement:
+        """Return the statement for one dataset, built once for each table."""
+        statement = self._gets.get((row.tags, want_artifacts))
+        if statement is None:
+            query = self._in_runs(row, want_artifacts).where(row.tags.c.dataset_id == bindparam("id"))
+            statement = self._gets[row.tags, want_artifacts] = PreparedStatement(query)
+        return statement
+
+    def _in_runs(self, row: DatasetTypeRow, want_artifacts: bool) -> Select[Any]:
+        """Return the statement for datasets of one type, each in its run."""
+        query = self.select_from(row.tags, row, want_artifacts=want_artifacts)
+        return query.where(row.tags.c.collection_id == self._datasets.c.run_id)
 
     def select_from(self, places: Table, row: DatasetTypeRow, *, want_artifacts: bool) -> Select[Any]:
         """Return the statement for datasets of one type that stand in a table of places; see `row_from`."""
