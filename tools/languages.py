@@ -52,6 +52,11 @@ LANGUAGES: Mapping[str, Language] = {
         (("npm", "ci"), GENERATE, ("npm", "run", "build")),
         ("node", "build/js/src/conformance.js", "conformance"),
     ),
+    "java": Language(
+        CLIENTS / "java",
+        (("mvn", "-q", "-B", "process-classes"),),
+        ("java", "-cp", "target/classes:target/libraries/*", "example.butler.Conformance", "conformance"),
+    ),
 }
 
 
