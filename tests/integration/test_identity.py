@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -464,12 +465,12 @@ def test_a_caller_who_keeps_all_that_one_can_have_keeps_nobody_else_waiting(serv
         yield from ()
 
     with ExitStack() as stack:
-        refused = []
+        refused: list[Any] = []
         for _ in range(3):
             channel = stack.enter_context(
                 grpc.secure_channel(service.address, credentials, [("grpc.use_local_subchannel_pool", 1)])
             )
-            begin = channel.stream_unary("/butler_api.v1.RepositoryService/ListRepositories")
+            begin: Any = channel.stream_unary("/butler_api.v1.RepositoryService/ListRepositories")
             for _ in range(50):
                 silent = begin.future(nothing(), timeout=60, metadata=[("authorization", f"Bearer {alice}")])
                 stack.callback(silent.cancel)
