@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
 # Without it a process that was forked after the first call hangs in its own first call.
@@ -38,9 +39,7 @@ _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 _Stub = TypeVar("_Stub")
 
-_SERVICE_CONFIG = {
-    # A name that stands for several replicas, as that of a headless Service of Kubernetes does, means all of them.
-    "loadBalancingConfig": [{"round_robin": {}}],
+_SERVICE_CONFIG: dict[str, object] = {
     "methodConfig": [
         {
             # Every method: reads are harmless to repeat, and mutations carry ids by which a repeat is known.
@@ -58,8 +57,9 @@ _SERVICE_CONFIG = {
     ],
 }
 _MESSAGE_BYTES = Limits().message_bytes
+# A name that stands for several replicas, as that of a headless Service of Kubernetes does, means all of them.
+_ALL_REPLICAS: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
 _OPTIONS: list[tuple[str, object]] = [
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     ("grpc.max_send_message_length", _MESSAGE_BYTES),
     ("grpc.max_receive_message_length", _MESSAGE_BYTES),
     # Soon enough for the repeats of a call: after a second, which is usual, a short interruption would outlast them.
@@ -69,6 +69,24 @@ _OPTIONS: list[tuple[str, object]] = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 ]
+
+
+def _options(address: str) -> list[tuple[str, object]]:
+    """Return how a channel to an address behaves.
+
+    Only names go round: going round connects ahead of calls, and after failures waits longer and longer before it tries
+    again. Whoever has a number has one server, and asks it when there is something to ask.
+    """
+    config = _SERVICE_CONFIG if _is_number(address) else {**_ALL_REPLICAS, **_SERVICE_CONFIG}
+    return [("grpc.service_config", json.dumps(config)), *_OPTIONS]
+
+
+def _is_number(address: str) -> bool:
+    try:
+        ip_address(address.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 class Connection:
@@ -246,7 +264,7 @@ class _Channels:
         channel, holders = self._shared.get(key, (None, 0))
         if channel is None:
             address, security, _ = key
-            channel = traced_channel(security.channel(address, _OPTIONS))
+            channel = traced_channel(security.channel(address, _options(address)))
         self._shared[key] = (channel, holders + 1)
         return channel
 
