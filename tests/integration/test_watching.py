@@ -273,19 +273,19 @@ def test_a_service_that_is_asked_to_stop_says_so_first_and_answers_until_the_bal
     (tmp_path / "tables").mkdir()
     with ExitStack() as stack:
         service = stack.enter_context(
-            served("butler_registry", tmp_path, DATABASE=f"sqlite:///{tmp_path}/tables", DRAIN_SECONDS="8")
+            served("butler_registry", tmp_path, DATABASE=f"sqlite:///{tmp_path}/tables", DRAIN_SECONDS="5")
         )
         repositories = RemoteRepositories(service.address)
         stack.callback(repositories.close)
         assert health(service.address, _REGISTRY) == _SERVING
         assert service.process.keeper.stdin is not None
         service.process.keeper.stdin.close()  # the keeper sends SIGTERM
-        deadline = time.monotonic() + 6
+        deadline = time.monotonic() + 4
         while health(service.address, _REGISTRY) == _SERVING and time.monotonic() < deadline:
             time.sleep(0.05)
         assert health(service.address, _REGISTRY) == _NOT_SERVING
         assert repositories.names() == []
-        assert service.process.keeper.wait(40) == 0
+        assert service.process.keeper.wait(20) == 0
 
 
 def test_a_connection_that_is_old_is_renewed_without_a_failed_call(tmp_path: Path) -> None:
