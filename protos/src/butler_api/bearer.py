@@ -82,7 +82,7 @@ class BearerTokens:
         except _UNREADABLE:
             raise AuthenticationError("The token is no JSON web token; get a new one.") from None
         algorithm, issuer = header.get("alg"), self._issuer(unverified.get("iss"))
-        if algorithm not in _KINDS:
+        if not isinstance(algorithm, str) or algorithm not in _KINDS:
             raise AuthenticationError(
                 "The token is not signed by RS256 or ES256, and nothing else is accepted."
             )
