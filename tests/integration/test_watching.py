@@ -285,7 +285,6 @@ def test_a_service_that_is_asked_to_stop_says_so_first_and_answers_until_the_bal
             time.sleep(0.05)
         assert health(service.address, _REGISTRY) == _NOT_SERVING
         assert repositories.names() == []
-        repositories.close()  # a server waits for connections that are open
         assert service.process.keeper.wait(20) == 0
 
 
