@@ -18,12 +18,18 @@ from butler_model.principal import ANONYMOUS, CERTIFICATE_START, AuthenticationM
 
 from .audit import CallRecord, record_call
 from .caller import answering, caller_key
+from .handlers import (
+    HEALTH_METHODS,
+    OUR_METHODS,
+    Streaming,
+    Unary,
+    WrappedHandlers,
+    behaviour_of,
+    rewrapped,
+)
 
-_HEALTH = "/grpc.health."
-_OUR_METHODS = "/butler_api."
 _BEARER = "bearer "
 _MOST_REMEMBERED = 10_000
-_KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
 class Verified(Protocol):
@@ -112,7 +118,7 @@ class Authenticator:
         return found.principal
 
 
-class AuthenticationInterceptor(grpc.ServerInterceptor):
+class AuthenticationInterceptor(WrappedHandlers):
     """Refuses calls of which nobody knows from whom they are, and tells the thread that answers who calls.
 
     Parameters
@@ -129,6 +135,7 @@ class AuthenticationInterceptor(grpc.ServerInterceptor):
         allow: CallCheck | None = None,
         record: CallRecord = record_call,
     ) -> None:
+        super().__init__()
         self._authenticator = authenticator
         self._allow = allow
         self._record = record
@@ -157,37 +164,18 @@ class AuthenticationInterceptor(grpc.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Return the handler of a call, which first asks who calls; health checks are for everybody."""
-        handler: Any = continuation(handler_call_details)
-        method = handler_call_details.method
-        if handler is None or method.startswith(_HEALTH):
-            return handler  # type: ignore[no-any-return]
-        streams = bool(handler.request_streaming), bool(handler.response_streaming)
-        kind = _KINDS[2 * streams[0] + streams[1]]
-        return handler._replace(**{kind: self._asking(getattr(handler, kind), method, *streams)})  # type: ignore[no-any-return]
+        if handler_call_details.method.startswith(OUR_METHODS):
+            return super().intercept_service(continuation, handler_call_details)
+        handler = continuation(handler_call_details)
+        if handler is None or handler_call_details.method.startswith(HEALTH_METHODS):
+            return handler
+        return rewrapped(handler, self._refusing(behaviour_of(handler)))
 
-    def _asking(self, behaviour: Any, method: str, incoming: bool, outgoing: bool) -> Any:
-        if not method.startswith(_OUR_METHODS):
-            asking: Any = self._refusing(behaviour)
-        elif outgoing:
-            asking = self._answering_in_parts(behaviour, method, incoming)
-        else:
-            asking = self._answering(behaviour, method, incoming)
-        pool = getattr(behaviour, "experimental_thread_pool", None)
-        if pool is not None:
-            asking.experimental_thread_pool = pool  # how grpc is told where to run it
-        return asking
+    def wrap_unary(self, method: str, behaviour: Unary, *, requests: bool) -> Unary:
+        """Return what first asks who calls."""
 
-    def _begin(self, request: Any, method: str, context: grpc.ServicerContext) -> None:
-        # Before anything can fail: the thread has answered others.
-        peer = context.peer()
-        answering(ANONYMOUS, peer)
-        answering(self._authenticator.identify(context), peer)
-        if self._allow is not None and request is not None:
-            self._allow(method, request)
-
-    def _answering(self, behaviour: Any, method: str, incoming: bool) -> Any:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            known = None if incoming else request
+            known = None if requests else request
             try:
                 self._begin(known, method, context)
                 response = behaviour(request, context)
@@ -199,12 +187,15 @@ class AuthenticationInterceptor(grpc.ServerInterceptor):
 
         return answer
 
-    def _answering_in_parts(self, behaviour: Any, method: str, incoming: bool) -> Any:
+    def wrap_stream(self, method: str, behaviour: Streaming, *, requests: bool) -> Streaming:
+        """Return what first asks who calls."""
+
         def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            known = None if incoming else request
+            known = None if requests else request
             try:
                 self._begin(known, method, context)
-                with closing(behaviour(request, context)) as responses:
+                responses: Any = behaviour(request, context)
+                with closing(responses):
                     yield from responses
             except BaseException as error:
                 self._record(method, known, error)
@@ -212,6 +203,14 @@ class AuthenticationInterceptor(grpc.ServerInterceptor):
             self._record(method, known, None)
 
         return answer
+
+    def _begin(self, request: Any, method: str, context: grpc.ServicerContext) -> None:
+        # Once more after `arrival`: while the request came, the token may have expired.
+        peer = context.peer()
+        answering(ANONYMOUS, peer)
+        answering(self._authenticator.identify(context), peer)
+        if self._allow is not None and request is not None:
+            self._allow(method, request)
 
     def _refusing(self, behaviour: Any) -> Any:
         """Return what asks who calls a service that is not ours, which knows no errors of the catalogue."""

@@ -44,6 +44,7 @@ from butler_model.errors import (
 )
 
 from .admission import UPLOAD_SECONDS, Admission, Lane
+from .handlers import OUR_METHODS, POOL, behaviour_of
 
 DOMAIN = "butler"
 
@@ -51,7 +52,6 @@ DOMAIN = "butler"
 _MAX_MESSAGE_BYTES = 1500
 _MAX_METADATA_BYTES = 200
 _MAX_METADATA_ITEMS = 6
-_OUR_METHODS = "/butler_api."
 _RETRY_SECONDS = 1
 _MOST_RETRY_SECONDS = 30.0
 _RETRYABLE = (OverloadedError, ServiceUnavailableError)
@@ -188,7 +188,7 @@ class ErrorInterceptor(grpc.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Return the handler of a call, wrapped so that what it raises is converted."""
         method = handler_call_details.method
-        if not method.startswith(_OUR_METHODS):
+        if not method.startswith(OUR_METHODS):
             return continuation(handler_call_details)
         if self._admission.is_overloaded:
             return _refusing(self._refuse_with)
@@ -206,7 +206,7 @@ def _refusing(executor: ThreadPoolExecutor) -> grpc.RpcMethodHandler[Any, Any]:
         message = "The service has more calls waiting than it can answer in time; try again in a second."
         context.abort_with_status(rpc_status.to_status(status_from_error(OverloadedError(message))))
 
-    setattr(refuse, _POOL, executor)
+    setattr(refuse, POOL, executor)
     # Like this it does not wait for what it refuses.
     return grpc.stream_unary_rpc_method_handler(refuse)
 
@@ -217,9 +217,9 @@ def _wrapped(handler: Any, method: str, admission: Admission) -> grpc.RpcMethodH
     It takes a stream whatever the method takes, which is the same on the wire: so it runs before a request is there.
     """
     incoming, outgoing = bool(handler.request_streaming), bool(handler.response_streaming)
-    behaviour = getattr(handler, f"{_KINDS[incoming]}_{_KINDS[outgoing]}")
+    behaviour = behaviour_of(handler)
     serialize = handler.response_serializer
-    pool = getattr(behaviour, _POOL, None)
+    pool = getattr(behaviour, POOL, None)
     lane = pool if isinstance(pool, Lane) else admission.lane
 
     def received(messages: Iterator[bytes], context: grpc.ServicerContext) -> Any:
@@ -252,7 +252,7 @@ def _wrapped(handler: Any, method: str, admission: Admission) -> grpc.RpcMethodH
             _abort(error, context, method)
 
     answering: Any = answer_in_parts if outgoing else answer
-    setattr(answering, _POOL, lane)
+    setattr(answering, POOL, lane)
     make: Any = grpc.stream_stream_rpc_method_handler if outgoing else grpc.stream_unary_rpc_method_handler
     return cast("grpc.RpcMethodHandler[Any, Any]", make(answering))
 
@@ -291,8 +291,3 @@ def _cut(text: str, limit: int) -> str:
     if len(encoded) > limit:
         encoded = encoded[: limit - 3] + b"..."
     return encoded.decode(errors="ignore")
-
-
-_KINDS = {False: "unary", True: "stream"}
-_POOL = "experimental_thread_pool"
-"""The attribute by which grpc is told where to run a method."""

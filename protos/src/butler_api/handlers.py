@@ -3,8 +3,17 @@
 
 from __future__ import annotations
 
-__all__ = ["OUR_METHODS", "POOL", "WrappedHandlers", "short_name"]
+__all__ = [
+    "HEALTH_METHODS",
+    "OUR_METHODS",
+    "POOL",
+    "WrappedHandlers",
+    "behaviour_of",
+    "rewrapped",
+    "short_name",
+]
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias, cast
 
@@ -12,6 +21,8 @@ import grpc
 
 OUR_METHODS = "/butler_api.v1."
 """How the methods of our services begin; those of health, reflection and channelz are left alone."""
+HEALTH_METHODS = "/grpc.health."
+"""How the methods of health checks begin, which are for everybody."""
 POOL = "experimental_thread_pool"
 """The attribute of a method's function by which grpc is told where to run it."""
 
@@ -27,6 +38,24 @@ def short_name(method: str) -> str:
     return method.removeprefix(OUR_METHODS)
 
 
+def behaviour_of(handler: Any) -> Any:
+    """Return the function of a handler, of which it has one for each kind of method."""
+    return getattr(handler, _kind_of(handler))
+
+
+def rewrapped(handler: Any, answer: Any) -> Handler:
+    """Return a handler like another one, that runs where it does, with another function."""
+    pool = getattr(behaviour_of(handler), POOL, None)
+    if pool is not None:
+        setattr(answer, POOL, pool)
+    make = getattr(grpc, f"{_kind_of(handler)}_rpc_method_handler")
+    return cast("Handler", make(answer, handler.request_deserializer, handler.response_serializer))
+
+
+def _kind_of(handler: Any) -> str:
+    return f"{_KINDS[handler.request_streaming]}_{_KINDS[handler.response_streaming]}"
+
+
 class WrappedHandlers(grpc.ServerInterceptor):
     """An interceptor that wraps each method of our services once.
 
@@ -36,13 +65,13 @@ class WrappedHandlers(grpc.ServerInterceptor):
     def __init__(self) -> None:
         self._handlers: dict[str, tuple[Handler, Handler]] = {}
 
+    @abstractmethod
     def wrap_unary(self, method: str, behaviour: Unary, *, requests: bool) -> Unary:
         """Return what answers instead; ``requests`` tells whether it is given an iterator of requests."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wrap_stream(self, method: str, behaviour: Streaming, *, requests: bool) -> Streaming:
         """Return what answers instead, as for `wrap_unary`."""
-        raise NotImplementedError
 
     def intercept_service(
         self,
@@ -64,12 +93,5 @@ class WrappedHandlers(grpc.ServerInterceptor):
         return wrapped
 
     def _wrapped(self, method: str, inner: Any) -> Handler:
-        kind = f"{_KINDS[inner.request_streaming]}_{_KINDS[inner.response_streaming]}"
-        behaviour = getattr(inner, kind)
         wrap = self.wrap_stream if inner.response_streaming else self.wrap_unary
-        answer = wrap(method, behaviour, requests=inner.request_streaming)
-        pool = getattr(behaviour, POOL, None)
-        if pool is not None:
-            setattr(answer, POOL, pool)
-        make = getattr(grpc, f"{kind}_rpc_method_handler")
-        return cast("Handler", make(answer, inner.request_deserializer, inner.response_serializer))
+        return rewrapped(inner, wrap(method, behaviour_of(inner), requests=inner.request_streaming))

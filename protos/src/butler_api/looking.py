@@ -13,9 +13,8 @@ import grpc
 from butler_model.errors import ButlerError
 
 from .admission import Lane, StallWatch
+from .handlers import HEALTH_METHODS, OUR_METHODS, POOL, behaviour_of
 
-_HEALTH = "/grpc.health."
-_OUR_METHODS = "/butler_api."
 _PAUSE_SECONDS = 10.0
 
 
@@ -41,15 +40,16 @@ class LookInterceptor(grpc.ServerInterceptor):
         """Return the handler of a call."""
         handler: Any = continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or method.startswith(_OUR_METHODS):
+        if handler is None or method.startswith(OUR_METHODS):
             return handler  # type: ignore[no-any-return]
-        return _apart(handler, self._health if method.startswith(_HEALTH) else self._others, self._watch)
+        return _apart(
+            handler, self._health if method.startswith(HEALTH_METHODS) else self._others, self._watch
+        )
 
 
 def _apart(handler: Any, lane: Lane, watch: StallWatch) -> grpc.RpcMethodHandler[Any, Any]:
     incoming, outgoing = bool(handler.request_streaming), bool(handler.response_streaming)
-    kinds = ("unary", "stream")
-    behaviour = getattr(handler, f"{kinds[incoming]}_{kinds[outgoing]}")
+    behaviour = behaviour_of(handler)
     # Then it answers by calling back, and its thread is free at once.
     calls_back = bool(getattr(behaviour, "experimental_non_blocking", False))
 
@@ -77,7 +77,7 @@ def _apart(handler: Any, lane: Lane, watch: StallWatch) -> grpc.RpcMethodHandler
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, error.message)
 
     answering: Any = answer_in_parts if outgoing and not calls_back else answer
-    answering.experimental_thread_pool = lane
+    setattr(answering, POOL, lane)
     answering.experimental_non_blocking = calls_back
     make: Any = grpc.stream_stream_rpc_method_handler if outgoing else grpc.stream_unary_rpc_method_handler
     return make(  # type: ignore[no-any-return]
