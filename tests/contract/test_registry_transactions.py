@@ -30,6 +30,7 @@ from tests.support.registries import (  # noqa: F401 - fixtures
     REGISTRIES,
     RegistryHome,
     RegistrySetup,
+    new_database,
     registry_home,
     registry_home_of_module,
     registry_of_module,
@@ -51,13 +52,7 @@ def impatient_home(
         transaction_seconds=LONGEST_SECONDS,
     )
     with ExitStack() as stack:
-
-        def postgresql() -> str:
-            server = request.getfixturevalue("postgres_server")
-            url: str = server.create_database()
-            stack.callback(server.drop_database, url)
-            return url
-
+        postgresql = new_database(request, stack)
         folder = tmp_path_factory.mktemp("registries")
         yield stack.enter_context(registry_home(request.param, folder, postgresql, limits))
 

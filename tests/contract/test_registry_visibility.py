@@ -35,7 +35,7 @@ from butler_model.principal import ANONYMOUS, Principal
 from butler_model.query.spec import QuerySpec, ResultKind
 from butler_model.trash import TrashSelection
 from butler_registry.application import RegistryApplication
-from tests.support.registries import RegistrySetup, register_types, registry_home
+from tests.support.registries import RegistrySetup, new_database, register_types, registry_home
 
 ALICE, BOB = Principal("alice"), Principal("bob")
 CAMERA = {"instrument": "Cam1"}
@@ -65,13 +65,7 @@ def deployment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
     with ExitStack() as stack:
-
-        def postgresql() -> str:
-            server = request.getfixturevalue("postgres_server")
-            url: str = server.create_database()
-            stack.callback(server.drop_database, url)
-            return url
-
+        postgresql = new_database(request, stack)
         home = stack.enter_context(
             registry_home(request.param, tmp_path_factory.mktemp("visibility"), postgresql)
         )

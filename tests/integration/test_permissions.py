@@ -14,23 +14,6 @@ from google.protobuf import descriptor_pool, message_factory
 
 from butler_api.access_rules import MethodRule, RuleScope, rules_of
 from butler_api.caller import answering
-from butler_api.v1 import (  # noqa: F401 - loading them makes their services known
-    access_service_pb2,
-    association_service_pb2,
-    collection_service_pb2,
-    dataset_service_pb2,
-    dataset_type_service_pb2,
-    datastore_service_pb2,
-    dimension_service_pb2,
-    event_service_pb2,
-    housekeeping_service_pb2,
-    ledger_service_pb2,
-    query_service_pb2,
-    removal_service_pb2,
-    repository_service_pb2,
-    statistics_service_pb2,
-    transaction_service_pb2,
-)
 from butler_datastore.servicers import datastore_services
 from butler_model.access import AccessEntry, Verb
 from butler_model.errors import (
@@ -45,15 +28,10 @@ from butler_model.repository import Limits
 from butler_model.universe import DimensionUniverse
 from butler_registry.application import RegistryApplication
 from butler_registry.servicers import Gate, registry_services
+from tests.support.wire_services import SERVICES, methods_of
 
 PACKAGE = "butler_api.v1"
-FILES = [module.DESCRIPTOR for name, module in sorted(globals().items()) if name.endswith("_service_pb2")]
-METHODS = [
-    f"/{service.full_name}/{method.name}"
-    for file in FILES
-    for service in file.services_by_name.values()
-    for method in service.methods
-]
+METHODS = [f"/{method.containing_service.full_name}/{method.name}" for method in methods_of(SERVICES)]
 CALLERS = {
     "administrator": Principal("root"),
     "alice": Principal("alice", frozenset({"survey"})),

@@ -21,21 +21,13 @@ from grpc_status import rpc_status
 from lsst.sphgeom import ConvexPolygon, Region
 
 from butler_api.v1 import (
-    access_service_pb2,
-    association_service_pb2,
     collection_service_pb2,
     dataset_service_pb2,
     dataset_type_service_pb2,
     datastore_service_pb2,
     dimension_service_pb2,
-    event_service_pb2,
-    housekeeping_service_pb2,
-    ledger_service_pb2,
     query_service_pb2,
-    removal_service_pb2,
     repository_service_pb2,
-    statistics_service_pb2,
-    transaction_service_pb2,
 )
 from butler_api.v1.collection_service_pb2_grpc import CollectionServiceStub
 from butler_api.v1.dataset_service_pb2_grpc import DatasetServiceStub
@@ -63,6 +55,7 @@ from butler_api.v1.values_pb2 import (
 )
 from butler_model import repository
 from butler_model.errors import CATALOGUE
+from tests.support.wire_services import SERVICES
 from tools.servers.process import ROOT
 from tools.servers.services import own_services
 
@@ -72,27 +65,6 @@ RUN = "made/by/stubs"
 TYPE = "picture"
 SECONDS = 30.0
 MIDNIGHT = 1_735_689_600 * 10**9
-SERVICES = [
-    service
-    for module in (
-        access_service_pb2,
-        association_service_pb2,
-        collection_service_pb2,
-        dataset_service_pb2,
-        dataset_type_service_pb2,
-        datastore_service_pb2,
-        dimension_service_pb2,
-        event_service_pb2,
-        housekeeping_service_pb2,
-        ledger_service_pb2,
-        query_service_pb2,
-        removal_service_pb2,
-        repository_service_pb2,
-        transaction_service_pb2,
-        statistics_service_pb2,
-    )
-    for service in module.DESCRIPTOR.services_by_name.values()
-]
 
 
 @dataclass(frozen=True)

@@ -17,51 +17,18 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from butler import Butler
 from butler.remote import RemoteRepositories
-from butler_api.v1 import (
-    access_service_pb2,
-    association_service_pb2,
-    collection_service_pb2,
-    dataset_service_pb2,
-    dataset_type_service_pb2,
-    datastore_service_pb2,
-    dimension_service_pb2,
-    event_service_pb2,
-    housekeeping_service_pb2,
-    ledger_service_pb2,
-    query_service_pb2,
-    removal_service_pb2,
-    repository_service_pb2,
-    statistics_service_pb2,
-    transaction_service_pb2,
-)
 from butler_model.grants import TokenSigner
 from tests.support.registries import RegistrySetup
 from tests.support.survey import insert_survey, register_types
-from tests.support.wire_fuzz import Findings, Fuzzer, methods_of
+from tests.support.wire_fuzz import Findings, Fuzzer
+from tests.support.wire_services import DATASTORE_SERVICES, REGISTRY_SERVICES, methods_of
 from tools.servers.services import own_services
 
 REQUESTS = int(os.environ.get("BUTLER_FUZZ_WIRE", "20000"))
 """Requests to each service; ``make fuzz-wire N=1000000`` sends more."""
 SEED = int(os.environ.get("BUTLER_FUZZ_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 MOST_GROWTH_MIB = 128
-REGISTRY = methods_of(
-    [
-        access_service_pb2,
-        association_service_pb2,
-        collection_service_pb2,
-        dataset_service_pb2,
-        dataset_type_service_pb2,
-        dimension_service_pb2,
-        event_service_pb2,
-        ledger_service_pb2,
-        query_service_pb2,
-        removal_service_pb2,
-        repository_service_pb2,
-        statistics_service_pb2,
-        transaction_service_pb2,
-    ]
-)
-DATASTORE = methods_of([datastore_service_pb2, housekeeping_service_pb2])
+METHODS = {"registry": methods_of(REGISTRY_SERVICES), "datastore": methods_of(DATASTORE_SERVICES)}
 
 pytestmark = pytest.mark.timeout(0 if REQUESTS > 20_000 else 600)
 
@@ -141,13 +108,13 @@ def check(address: str, findings: Findings, before: float, after: float) -> None
 @pytest.mark.parametrize("service", ["datastore", "registry"])
 def test_a_service_foresees_every_request(service: str, services: Fuzzed) -> None:
     address: str = getattr(services, service)
-    fuzzer = Fuzzer(REGISTRY if service == "registry" else DATASTORE, services.known, SEED)
+    fuzzer = Fuzzer(METHODS[service], services.known, SEED)
     program = f"butler_{service}"
     # After a quarter all caches are full.
     early = fuzzer.run(address, REQUESTS // 4)
     before = memory_mib(program)
     check(address, early, 0.0, 0.0)
-    late = Fuzzer(REGISTRY if service == "registry" else DATASTORE, services.known, SEED + 1)
+    late = Fuzzer(METHODS[service], services.known, SEED + 1)
     findings = late.run(address, REQUESTS - REQUESTS // 4)
     after = memory_mib(program)
     logging.getLogger(__name__).info(

@@ -11,6 +11,7 @@ __all__ = [
     "RegistrySetup",
     "at_once",
     "insert_camera",
+    "new_database",
     "register_types",
     "registry_home",
     "registry_home_of_module",
@@ -240,6 +241,18 @@ class RegistryHome:
         return setup
 
 
+def new_database(request: pytest.FixtureRequest, stack: ExitStack) -> Callable[[], str]:
+    """Return what makes an empty PostgreSQL database, which goes with the stack, and gives its URL."""
+
+    def postgresql() -> str:
+        server = request.getfixturevalue("postgres_server")
+        url: str = server.create_database()
+        stack.callback(server.drop_database, url)
+        return url
+
+    return postgresql
+
+
 @contextmanager
 def registry_home(
     kind: str, folder: Path, postgresql: Callable[[], str], limits: Limits = LIMITS
@@ -287,13 +300,7 @@ def registry_home_of_module(
 ) -> Iterator[RegistryHome]:
     """Give a deployment that the tests of a module share."""
     with ExitStack() as stack:
-
-        def postgresql() -> str:
-            server = request.getfixturevalue("postgres_server")
-            url: str = server.create_database()
-            stack.callback(server.drop_database, url)
-            return url
-
+        postgresql = new_database(request, stack)
         yield stack.enter_context(
             registry_home(request.param, tmp_path_factory.mktemp("registries"), postgresql)
         )

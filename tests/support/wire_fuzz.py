@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Findings", "Fuzzer", "methods_of"]
+__all__ = ["Findings", "Fuzzer"]
 
 import random
 import threading
@@ -70,16 +70,6 @@ class Findings:
 
     codes: Counter[str] = field(default_factory=Counter)
     faults: list[tuple[str, str, str]] = field(default_factory=list)
-
-
-def methods_of(files: Sequence[Any]) -> list[MethodDescriptor]:
-    """Return the methods of all services of some proto files, by their generated modules."""
-    return [
-        method
-        for file in files
-        for service in file.DESCRIPTOR.services_by_name.values()
-        for method in service.methods
-    ]
 
 
 class Fuzzer:
