@@ -30,7 +30,6 @@ from butler_registry.application import RegistryApplication
 from butler_registry.servicers import Gate, registry_services
 from tests.support.wire_services import SERVICES, methods_of
 
-PACKAGE = "butler_api.v1"
 METHODS = [f"/{method.containing_service.full_name}/{method.name}" for method in methods_of(SERVICES)]
 CALLERS = {
     "administrator": Principal("root"),

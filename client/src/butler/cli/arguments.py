@@ -7,10 +7,8 @@ __all__ = [
     "check_dataset_types",
     "data_id_argument",
     "data_id_option",
-    "dataset_options",
     "json_option",
     "limit_option",
-    "limited_datasets",
     "names",
     "repository_argument",
     "typed_data_id",
@@ -22,7 +20,7 @@ from typing import Any, TypeVar
 
 import click
 
-from butler import Butler, DatasetRef, DatasetType
+from butler import Butler, DatasetType
 from butler.registry.patterns import is_glob
 from butler_model.config_keys import nearest_known
 from butler_model.dimensions import Column, ColumnType
@@ -86,72 +84,6 @@ def data_id_option(command: _Command) -> _Command:
         callback=_pairs,
         help="A value that a dimension must have; may be repeated.",
     )(command)
-
-
-def dataset_options(command: _Command) -> _Command:
-    """Add ``dataset_types``, ``collections``, ``where``, ``find_first`` and ``limit``, which say which datasets.
-
-    `limited_datasets` finds them.
-    """
-    options = (
-        click.option(
-            "-d",
-            "--dataset-type",
-            "dataset_types",
-            multiple=True,
-            metavar="GLOBS",
-            help="Names of dataset types, with commas between, or repeated; globs are allowed. All if absent.",
-        ),
-        click.option(
-            "--collections",
-            multiple=True,
-            metavar="NAMES",
-            help="Where to look, in order, with commas between, or repeated; globs are allowed. All runs if absent.",
-        ),
-        click.option(
-            "--where",
-            default="",
-            metavar="EXPRESSION",
-            help="Which datasets, as in \"instrument = 'HSC' AND visit IN (1..9)\".",
-        ),
-        click.option(
-            "--find-first/--find-all",
-            default=False,
-            help="Of datasets with the same data ID, the one in the first of the collections, or all, which is the "
-            "default.",
-        ),
-        click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take N datasets at most."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def limited_datasets(
-    butler: Butler,
-    output: Output,
-    *,
-    dataset_types: Iterable[str],
-    collections: Iterable[str],
-    where: str,
-    find_first: bool,
-    limit: int | None,
-) -> list[DatasetRef]:
-    """Return the datasets that `dataset_options` ask for; say so if there are more than the limit."""
-    if find_first and not collections:
-        raise click.UsageError("--find-first needs --collections: the order of the search.")
-    check_dataset_types(butler, dataset_types)
-    refs: list[DatasetRef] = butler.query_all_datasets(
-        names(collections) or ...,
-        name=names(dataset_types) or "*",
-        find_first=find_first,
-        where=where,
-        limit=None if limit is None else limit + 1,
-        explain=False,
-    )
-    if limit is not None and len(refs) > limit:
-        output.notice(f"Only the first {limit:,} datasets are taken; raise --limit to take more.")
-    return refs[:limit]
 
 
 def check_dataset_types(butler: Butler, texts: Iterable[str]) -> None:

@@ -13,7 +13,8 @@ from butler import Butler, CollectionType, DatasetRef, Timespan
 from butler_model.errors import DatasetNotFoundError
 from butler_model.timespan import nsec_from_text
 
-from .arguments import dataset_options, json_option, limited_datasets, repository_argument
+from .arguments import json_option, repository_argument
+from .dataset_selection import DatasetSelection, dataset_options
 from .output import Output
 
 
@@ -25,11 +26,7 @@ from .output import Output
 def associate(
     repository: str,
     collection: str,
-    dataset_types: tuple[str, ...],
-    collections: tuple[str, ...],
-    where: str,
-    find_first: bool,
-    limit: int | None,
+    selection: DatasetSelection,
     output: Output,
 ) -> None:
     """Add datasets to a TAGGED collection.
@@ -37,15 +34,7 @@ def associate(
     It is registered if it does not exist. What is in it already stays, so the command can be repeated.
     """
     with Butler(repository, writeable=True) as butler:
-        refs = limited_datasets(
-            butler,
-            output,
-            dataset_types=dataset_types,
-            collections=collections,
-            where=where,
-            find_first=find_first,
-            limit=limit,
-        )
+        refs = selection.find(butler, output)
         is_new = butler.registry.registerCollection(collection, CollectionType.TAGGED)
         butler.registry.associate(collection, refs)
     output.record({"name": collection, "is_new": is_new, "datasets": len(refs)})

@@ -15,7 +15,8 @@ import click
 from butler import Butler
 from butler.dataset_transfers import TransferSummary
 
-from .arguments import dataset_options, json_option, limited_datasets, names, repository_argument
+from .arguments import json_option, names, repository_argument
+from .dataset_selection import DatasetSelection, dataset_options
 from .output import Output
 
 
@@ -58,11 +59,7 @@ def export(
     directory: str,
     filename: str,
     transfer: str,
-    dataset_types: tuple[str, ...],
-    collections: tuple[str, ...],
-    where: str,
-    find_first: bool,
-    limit: int | None,
+    selection: DatasetSelection,
     dimensions: tuple[str, ...],
     dry_run: bool,
     output: Output,
@@ -73,18 +70,8 @@ def export(
     and all that they need. 'butler import' takes it in, and so does the older library.
     """
     with Butler(repository) as butler, output.progress() as progress:
-        refs = limited_datasets(
-            butler,
-            output,
-            dataset_types=dataset_types,
-            collections=collections,
-            where=where,
-            find_first=find_first,
-            limit=limit,
-        )
-        wanted = butler.registry.queryCollections(
-            names(collections) or ..., flattenChains=True, includeChains=True
-        )
+        refs = selection.find(butler, output)
+        wanted = butler.registry.queryCollections(selection.searched, flattenChains=True, includeChains=True)
         kinds = [butler.registry.getCollectionType(name).name for name in wanted]
         elements = list(_elements(butler, names(dimensions)))
         if not dry_run:
@@ -151,11 +138,7 @@ def transfer_datasets(
     source: str,
     target: str,
     transfer: str,
-    dataset_types: tuple[str, ...],
-    collections: tuple[str, ...],
-    where: str,
-    find_first: bool,
-    limit: int | None,
+    selection: DatasetSelection,
     register_dataset_types: bool,
     transfer_dimensions: bool,
     dry_run: bool,
@@ -167,15 +150,7 @@ def transfer_datasets(
     simply be repeated.
     """
     with Butler(source) as giver, Butler(target, writeable=True) as taker, output.progress() as progress:
-        refs = limited_datasets(
-            giver,
-            output,
-            dataset_types=dataset_types,
-            collections=collections,
-            where=where,
-            find_first=find_first,
-            limit=limit,
-        )
+        refs = selection.find(giver, output)
         work = taker.plan_transfer(
             giver, transfer=transfer, register_dataset_types=register_dataset_types, dry_run=dry_run
         )

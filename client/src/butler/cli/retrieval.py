@@ -13,7 +13,8 @@ import click
 from butler import Butler
 from butler.retrieval import RetrievalTarget
 
-from .arguments import dataset_options, json_option, limited_datasets, repository_argument
+from .arguments import json_option, repository_argument
+from .dataset_selection import DatasetSelection, dataset_options
 from .output import Output
 
 
@@ -32,13 +33,9 @@ from .output import Output
 def retrieve_artifacts(
     repository: str,
     destination: str,
-    dataset_types: tuple[str, ...],
-    collections: tuple[str, ...],
-    where: str,
-    find_first: bool,
+    selection: DatasetSelection,
     preserve_path: bool,
     overwrite: bool,
-    limit: int | None,
     dry_run: bool,
     output: Output,
 ) -> None:
@@ -48,15 +45,7 @@ def retrieve_artifacts(
     can simply be repeated.
     """
     with Butler(repository) as butler:
-        refs = limited_datasets(
-            butler,
-            output,
-            dataset_types=dataset_types,
-            collections=collections,
-            where=where,
-            find_first=find_first,
-            limit=limit,
-        )
+        refs = selection.find(butler, output)
         with output.progress() as progress:
             plan = butler.plan_retrieval(
                 refs, destination, preserve_path=preserve_path, overwrite=overwrite, progress=progress
