@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A machine that is busy with something else is no reason for a property to fail.
 settings.register_profile("butler", deadline=None)
 settings.load_profile("butler")
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported and collected out of the search for garbage cycles, which took a quarter of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
