@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,8 +27,10 @@ from butler_model.errors import (
     ReadOnlyError,
     ServiceUnavailableError,
 )
-from butler_model.ports import Datastore
-from tests.support.butlers import Repository, on_posix_and_s3
+from tests.support.butlers import Repository, deployment, on_posix_and_s3
+from tests.support.faulty_http import faulty_server_before
+from tests.support.s3 import S3Server
+from tests.support.stores import bucket_place
 
 
 class Mistake(Exception):
@@ -326,20 +328,26 @@ def test_an_import_is_undone_with_its_transaction_and_can_be_repeated(
     assert butler.get("note", instrument="Cam1", detector=8, collections="imported") == {"number": 8}
 
 
+@pytest.mark.parametrize("kind", ["embedded-sqlite", "grpc-sqlite"])
 def test_a_write_of_unknown_outcome_is_left_to_its_intent(
-    repository: Repository, butler: Butler, monkeypatch: pytest.MonkeyPatch
+    kind: str, tmp_path: Path, s3_server: S3Server, s3_bucket: str
 ) -> None:
-    def fail(*_: Any, **__: Any) -> Any:
-        raise ServiceUnavailableError("Nobody knows.")
-
-    datastore: Datastore = butler._connection.datastore
-    with undone(butler, ServiceUnavailableError):
-        put(butler, 1)
-        monkeypatch.setattr(type(datastore), "write_batch", fail)
-        put(butler, 2)
-    assert repository.files() == {}
-    assert repository.rows()["put_intent"] == 1
-    assert repository.rows()["dataset"] == 0
+    with faulty_server_before(s3_server.endpoint) as http:
+        bucket = bucket_place(s3_server, s3_bucket, tmp_path)
+        behind = {**bucket.settings, "endpoint": http.endpoint, "attempts": 1}
+        with deployment(kind, tmp_path, None, replace(bucket, settings=behind)) as place:
+            Butler.makeRepo(place.root, **place.options)
+            repository = Repository(place, place.root)
+            with closing(repository):
+                butler = repository.surveyed()
+                with undone(butler, ServiceUnavailableError):
+                    put(butler, 1)
+                    http.faults["PUT"] = [503] * 20
+                    put(butler, 2)
+                http.faults.clear()
+                assert bucket.all_keys() == []
+                assert repository.rows()["put_intent"] == 1
+                assert repository.rows()["dataset"] == 0
 
 
 def test_a_clone_is_in_the_transaction_and_a_butler_of_its_own_is_not(

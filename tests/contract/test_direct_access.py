@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import urllib3
@@ -330,27 +329,34 @@ def test_a_server_that_is_slow_is_waited_for(s3: Direct) -> None:
     assert s3.passed() < 20_000
 
 
-def test_a_server_that_cannot_be_reached_is_remembered_and_said_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, s3: Direct, monkeypatch: pytest.MonkeyPatch
+def test_clients_get_the_name_that_a_server_has_for_them(
+    s3_server: S3Server, s3_bucket: str, tmp_path: Path
 ) -> None:
-    assert s3.http is not None
-    endpoint = s3.http.endpoint
-    grants = [s3.put(f"run/type/{number}") for number in range(3)]
-    access = s3.service.direct_access
-    signed = access.sign_urls
+    with ExitStack() as stack:
+        http = stack.enter_context(faulty_server_before(s3_server.endpoint))
+        settings = s3_settings(s3_server, s3_bucket, tmp_path, public_endpoint=http.endpoint)
+        direct = serve(stack, {"main": store_config(settings)}, tmp_path)
+        grant = direct.put()
+        assert http.requests == []  # the service has its own way
+        assert read(direct, grant) == CONTENT
+        assert [method for method, _ in http.requests] == ["GET"]
+        direct.setup.datastore.write(direct.setup.write_grant("run/type/b"), Content(), size=len(CONTENT))
+        assert [method for method, _ in http.requests] == ["GET", "PUT"]
 
-    def elsewhere(*arguments: Any) -> list[ArtifactUrl]:
-        return [
-            replace(url, url=url.url.replace(endpoint, "http://127.0.0.1:9")) for url in signed(*arguments)
-        ]
 
-    # Inside a cluster a store often has another name than outside.
-    monkeypatch.setattr(access, "sign_urls", elsewhere)
-    assert [read(s3, grant) for grant in grants] == [CONTENT] * 3
-    s3.setup.datastore.write(s3.setup.write_grant("run/type/b"), Content(), size=len(CONTENT))
+def test_a_server_that_cannot_be_reached_is_remembered_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, s3_server: S3Server, s3_bucket: str
+) -> None:
+    nowhere = "http://127.0.0.1:9"
+    settings = s3_settings(s3_server, s3_bucket, tmp_path, public_endpoint=nowhere)
+    with ExitStack() as stack:
+        direct = serve(stack, {"main": store_config(settings)}, tmp_path)
+        grants = [direct.put(f"run/type/{number}") for number in range(3)]
+        assert [read(direct, grant) for grant in grants] == [CONTENT] * 3
+        direct.setup.datastore.write(direct.setup.write_grant("run/type/b"), Content(), size=len(CONTENT))
     told = [record for record in caplog.records if "cannot be reached from here" in record.message]
     assert len(told) == 1
-    assert "http://127.0.0.1:9" in told[0].message
+    assert nowhere in told[0].message
     http_transfers._process.unreachable.clear()
 
 

@@ -8,6 +8,7 @@ __all__ = [
     "STORES",
     "WRITE",
     "StorePlace",
+    "bucket_place",
     "files",
     "in_another_process",
     "killed_in_the_middle",
@@ -131,18 +132,23 @@ def s3_settings(server: S3Server, bucket: str, folder: Path, **settings: Any) ->
     return {**place, "credentials": str(credentials), **settings}
 
 
+def bucket_place(server: S3Server, bucket: str, folder: Path) -> StorePlace:
+    """Return the place of a store in a bucket; its credentials are in a file in the folder."""
+    return StorePlace(
+        s3_settings(server, bucket, folder),
+        (partial(_keys, server, bucket),),
+        partial(_write_object, server, bucket),
+        partial(_delete_object, server, bucket),
+    )
+
+
 def _member_place(kind: str, folder: Path, request: pytest.FixtureRequest) -> StorePlace:
     if kind == "memory":
         return StorePlace({"kind": "memory"}, ())
     if kind == "s3":
         server: S3Server = request.getfixturevalue("s3_server")
         bucket: str = request.getfixturevalue("s3_bucket")
-        return StorePlace(
-            s3_settings(server, bucket, folder),
-            (partial(_keys, server, bucket),),
-            partial(_write_object, server, bucket),
-            partial(_delete_object, server, bucket),
-        )
+        return bucket_place(server, bucket, folder)
     return posix_place(folder / "deep" / "root", durable=kind == "posix")
 
 

@@ -75,6 +75,8 @@ class S3StoreConfig:
         Begins the names of all objects, with a slash after it; ``{repository}`` in it is the repository's name.
     endpoint
         URL of the server, such as ``https://s3.example.org``; empty for that of the region.
+    public_endpoint
+        URL of the same server as clients reach it, if they do so by another one than the service; signed URLs have it.
     region
         Name of the region; empty for what the environment says.
     credentials
@@ -92,6 +94,7 @@ class S3StoreConfig:
     bucket: str
     prefix: str = _REPOSITORY
     endpoint: str = ""
+    public_endpoint: str = ""
     region: str = ""
     credentials: str = ""
     connections: int = 64
@@ -112,8 +115,9 @@ class S3StoreConfig:
                 f"{self.prefix!r} is no prefix of a store: give a plain relative path, in which braces are used for "
                 f"{_REPOSITORY} only."
             ) from None
-        if self.endpoint and not re.match(r"https?://[^/]", self.endpoint):
-            raise ConfigurationError(f"{self.endpoint!r} is no endpoint: give a URL of http or https.")
+        for endpoint in (self.endpoint, self.public_endpoint):
+            if endpoint and not re.match(r"https?://[^/]", endpoint):
+                raise ConfigurationError(f"{endpoint!r} is no endpoint: give a URL of http or https.")
         for name in ("connections", "connect_seconds", "read_seconds", "attempts"):
             if not getattr(self, name) > 0:
                 raise ConfigurationError(f"{name} = {getattr(self, name)} must be more than 0.")

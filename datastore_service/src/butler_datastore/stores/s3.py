@@ -106,7 +106,8 @@ class S3Bucket:
         self._bucket = config.bucket
         self._prefix = config.prefix_of(repository)
         self._attempts = config.attempts
-        self._client = _client(config)
+        self._client = _client(config, config.endpoint)
+        self._signing = _client(config, config.public_endpoint) if config.public_endpoint else self._client
         self._conditional: bool | None = None
         self._bucket_seen = False
         self.upkeep = S3Upkeep(self._client, self._bucket, self._prefix, self._reported)
@@ -236,7 +237,7 @@ class S3Bucket:
     ) -> str:
         """Return a URL that allows an operation for a time; headers that the parameters stand for are signed."""
         with self._reported("signed for", key):
-            return self._client.generate_presigned_url(
+            return self._signing.generate_presigned_url(
                 operation,
                 Params={"Bucket": self._bucket, "Key": self.name(key), **parameters},
                 ExpiresIn=seconds,
@@ -351,7 +352,7 @@ class S3Bucket:
         )
 
 
-def _client(config: S3StoreConfig) -> S3Client:
+def _client(config: S3StoreConfig, endpoint: str) -> S3Client:
     keys = read_credentials(config.credentials) if config.credentials else None
     try:
         session = boto3.session.Session(
@@ -362,7 +363,7 @@ def _client(config: S3StoreConfig) -> S3Client:
         )
         return session.client(
             "s3",
-            endpoint_url=config.endpoint or None,
+            endpoint_url=endpoint or None,
             config=Config(
                 signature_version="s3v4",
                 max_pool_connections=config.connections,
@@ -370,7 +371,7 @@ def _client(config: S3StoreConfig) -> S3Client:
                 read_timeout=config.read_seconds,
                 retries={"mode": "standard", "total_max_attempts": config.attempts},
                 # Whoever has one host only has no names of buckets in the DNS.
-                s3={"addressing_style": "path" if config.endpoint else "auto"},
+                s3={"addressing_style": "path" if endpoint else "auto"},
                 # Checksums are given and checked here, where they are of use.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
