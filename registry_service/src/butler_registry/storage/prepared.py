@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Executable
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
+from .driver_errors import as_of_sqlalchemy
 from .statement_spans import statement_span
 
 _CURSOR = "butler_cursor"
@@ -60,15 +60,8 @@ class PreparedStatement:
         cursor = connection.info.get(_CURSOR)
         if cursor is None:
             cursor = connection.info[_CURSOR] = driver.cursor(binary=True)
-        failures: Any = connection.dialect.loaded_dbapi.Error
-        try:
-            with statement_span(text):
-                return cursor.execute(text, values)
-        except failures as error:
-            if driver.closed:
-                # It is refused again, and SQLAlchemy then gives up all connections to a server that is gone.
-                connection.execute(self._statement, parameters)
-            raise DBAPIError.instance(text, values, error, failures, dialect=connection.dialect) from error
+        with as_of_sqlalchemy(connection, text, values), statement_span(text):
+            return cursor.execute(text, values)
 
 
 def _rendered(statement: Executable, dialect: Dialect) -> tuple[str, Mapping[str, Any]]:
