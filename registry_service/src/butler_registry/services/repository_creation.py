@@ -14,11 +14,10 @@ from butler_model.composites import Composites
 from butler_model.errors import IncompatibleVersionError
 from butler_model.repository import Store
 from butler_model.universe import DimensionUniverse
-from butler_registry.migrations import upgrade
 from butler_registry.storage.attribute_store import AttributeStore
 from butler_registry.storage.database import Connection
-from butler_registry.storage.dimension_tables import DimensionTables
 from butler_registry.storage.repositories import RepositoryDatabases
+from butler_registry.storage.repository_tables import create_tables
 from butler_registry.storage.schema import SCHEMA_REVISION, StaticTables
 
 
@@ -30,17 +29,14 @@ def create_repository(
     composites: Composites,
     request_id: UUID,
 ) -> None:
-    """Make a repository, whole or not at all: static tables by migration, dimension tables from the universe.
+    """Make a repository, whole or not at all: the tables that the newest migration leads to, and those of the universe.
 
     Raises `RepositoryExistsError` if there is one of that name.
     """
 
     def fill(connection: Connection, schema: str | None) -> None:
-        upgrade(connection, schema)
-        static = StaticTables.declare(schema)
-        dimension_tables = DimensionTables(static.metadata, universe)
-        static.metadata.create_all(connection, tables=dimension_tables.all, checkfirst=False)
-        AttributeStore(static).initialise(
+        create_tables(connection, schema, universe)
+        _attribute_store(schema).initialise(
             connection,
             {
                 "schema_revision": SCHEMA_REVISION,
