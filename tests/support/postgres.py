@@ -33,6 +33,5 @@ def postgres_server_for_tests() -> Iterator[PostgresServer]:
         return
     if find_spec(PACKAGE) is None:
         unavailable("postgres", f"neither the package {PACKAGE} nor BUTLER_TEST_POSTGRES is there")
-    # No test cuts the power; those that kill a server look at what it had been given to write.
-    with own_postgres_server(durable=False) as server:
+    with own_postgres_server() as server:
         yield server

