@@ -59,7 +59,7 @@ def _inspect(repository: str, output: Output, *, checksums: bool, repair: bool) 
 
     with closing(connect(repository)) as connection, output.progress() as report:
         name = connection.registry.info.name
-        output.records(findings(), of_what="findings")
+        output.records(findings(), of_what="")
     output.notice(f"{last.inspected:,} artifacts inspected, {last.size:,} bytes read, {found:,} findings.")
     if found:
         click.get_current_context().exit(ExitCode.FOUND)

@@ -143,7 +143,7 @@ def empty_trash(
             if not due:
                 _say_nothing_is_due(butler, output)
                 return
-            click.confirm(f"Delete {due:,} artifacts for good?", abort=True, err=True)
+            output.confirm(f"Delete {due:,} artifacts for good?")
         with output.progress() as progress:
             done = empty(progress)
         if not (done.deleted or done.kept or done.failed):
