@@ -73,6 +73,8 @@ def test_datasets_are_found_by_id_and_by_data_id(butler: Butler, refs: list[Data
     assert butler.get_dataset(refs[0].getCheckedId()) == refs[0]
     assert butler.get_dataset(str(refs[0].id)) == refs[0]
     assert butler.get_dataset(strange) is None
+    assert butler.registry.getDataset(refs[0].getCheckedId()) == refs[0]
+    assert butler.registry.getDataset(strange) is None
     ids: list[uuid.UUID | str] = [str(refs[2].id), strange, refs[0].getCheckedId(), refs[2].getCheckedId()]
     assert butler.get_many_datasets(ids) == [refs[2], refs[0]]
     assert butler.get_many_datasets([]) == []

@@ -132,6 +132,8 @@ class DatasetLocating(DatasetReading):
             if one.artifacts or not allow_missing
         }
 
+    getManyURIs = get_many_uris
+
     def _uris(self, found: FoundDataset, component: str | None = None) -> tuple[str | None, dict[str, str]]:
         if component is not None or not is_in_parts(found):
             return self._connection.locate(artifact_for(found, component).record), {}
