@@ -56,7 +56,7 @@ def test_a_butler_is_made_by_either_name_and_knows_the_storage_classes(place: De
     with Butler.from_config(place.root, run="r") as butler:
         round_trip(butler)
         assert (type(butler), butler.run) == (Butler, "r")
-        assert butler.storageClasses.getStorageClass("StructuredDataDict").pytype is dict
+        assert butler.storageClasses.getStorageClass("StructuredDataDict").pytype == "dict"
         # What others registered is there already.
         with Butler(place.root, writeable=True) as other:
             other.registry.registerRun("s")

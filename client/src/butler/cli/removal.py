@@ -18,6 +18,7 @@ from butler_model.errors import MissingCollectionError
 
 from .arguments import check_dataset_types, json_option, names, repository_argument
 from .output import Output
+from .rendering import amount
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Work = Callable[[bool, Progress], RemovalReport]
@@ -265,7 +266,7 @@ def _carry_out(work: _Work, question: str, *, dry_run: bool, confirm: bool, outp
             return
         counts = ", ".join(f"{number:,} {name}" for name, number in planned.datasets.items())
         output.notice(
-            f"Datasets: {counts or 'none'}; artifacts: {planned.artifacts:,} with {planned.size:,} bytes."
+            f"Datasets: {counts or 'none'}; {amount(planned.artifacts, 'artifact')} with {amount(planned.size, 'byte')}."
         )
         output.confirm(question)
     with output.progress() as progress:

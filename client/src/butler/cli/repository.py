@@ -23,6 +23,7 @@ from butler_model.ports import Datastore
 
 from .arguments import json_option, names, repository_argument
 from .output import Output
+from .rendering import amount, was
 
 _DISTRIBUTIONS = ("butler-grpc-client", "butler-api", "butler-model", "butler-registry", "butler-datastore")
 _PINGS = 10
@@ -168,8 +169,8 @@ def import_file(
         of_what="things to import",
     )
     output.notice(
-        f"Imported in {time.monotonic() - began:.1f} s; {summary.artifacts:,} files ({summary.artifact_bytes:,} bytes) "
-        "were taken."
+        f"Imported in {time.monotonic() - began:.1f} s; {amount(summary.artifacts, 'file')} "
+        f"({amount(summary.artifact_bytes, 'byte')}) {was(summary.artifacts)} taken."
     )
 
 
