@@ -266,7 +266,8 @@ def _carry_out(work: _Work, question: str, *, dry_run: bool, confirm: bool, outp
             return
         counts = ", ".join(f"{number:,} {name}" for name, number in planned.datasets.items())
         output.notice(
-            f"Datasets: {counts or 'none'}; {amount(planned.artifacts, 'artifact')} with {amount(planned.size, 'byte')}."
+            f"Datasets: {counts or 'none'}; {amount(planned.artifacts, 'artifact')} with "
+            f"{amount(planned.size, 'byte')}."
         )
         output.confirm(question)
     with output.progress() as progress:
