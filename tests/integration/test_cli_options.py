@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from butler import Butler
+from butler import Butler, DatasetType
 from tests.support.command_line import COMMAND, butler, objects, on_terminal
 from tests.support.survey import insert_survey
 
@@ -83,3 +86,43 @@ def test_progress_is_shown_with_a_rate_where_it_is_asked_for_and_never_where_it_
     assert "Inspecting" in butler("--progress", "fsck", repository).stderr
     assert "Inspecting" not in butler("fsck", repository).stderr
     assert "Inspecting" not in on_terminal(100, *COMMAND, "--no-progress", "fsck", repository)
+
+
+def test_the_command_of_the_how_to_works_once_its_package_is_installed(
+    repository: str, tmp_path: Path
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "use-the-command-line.md").read_text(
+        encoding="utf-8"
+    )
+    (entry,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    package = tmp_path / "package"
+    (package / "src" / "sky_tools").mkdir(parents=True)
+    (package / "src" / "sky_tools" / "__init__.py").touch()
+    (package / "src" / "sky_tools" / "commands.py").write_text(code)
+    (package / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n\n'
+        f'[project]\nname = "sky-tools"\nversion = "1.0"\n\n{entry}\n'
+        '[tool.hatch.build.targets.wheel]\npackages = ["src/sky_tools"]\n'
+    )
+    installed = tmp_path / "installed"
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+    ]
+    subprocess.run([*pip, "--target", str(installed), str(package)], check=True, timeout=120)
+    path = f"{installed}:{os.environ.get('PYTHONPATH', '')}"
+    assert re.search(r"stars +From sky-tools\.", butler("--help", PYTHONPATH=path).stdout)
+    with Butler(repository, run="r") as made:
+        made.registry.registerDatasetType(DatasetType("star", [], "Text", universe=made.dimensions))
+        made.put("bright", "star")
+    done = butler("stars", repository, PYTHONPATH=path)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    missing = butler("stars", "nowhere", PYTHONPATH=path)
+    assert (missing.returncode, missing.stderr.count("\n")) == (3, 1)

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import click
 
-from butler import Butler, Config
+from butler import Config
 from butler.connect import connect
 from butler.loading import ImportCount, ImportSummary, import_export
+from butler.repository_making import NewRepository, make_repository
 from butler_model.errors import GrantError
 from butler_model.ports import Datastore
 
@@ -92,20 +93,21 @@ def create(
 
     REPO is a directory, or grpc://HOST:PORT/REPOSITORY to have a service create it.
     """
-    config = Butler.makeRepo(
+    new = NewRepository(
         repository,
         seed_config,
         dimension_config,
         standalone=standalone,
-        forceConfigRoot=not override,
+        force_root=not override,
         outfile=outfile,
         overwrite=overwrite,
         database=database,
         stores=None if stores is None else Config(stores).toDict(),
         composites=None if composites is None else Config(composites).toDict(),
     )
-    with closing(connect(config)) as connection:
-        universe = connection.info.universe
+    make_repository(new)
+    # It is not opened for that: to open one takes a while.
+    universe = new.universe()
     output.record({"repository": repository, "universe": f"{universe.namespace} {universe.version}"})
 
 
