@@ -311,14 +311,8 @@ def test_a_pipe_gets_no_colours_and_a_terminal_gets_a_table_that_fits(repository
 def test_a_terminal_shows_how_far_an_import_is(repository: str, tmp_path: Path) -> None:
     (tmp_path / "export.yaml").write_text(export_text())
     (tmp_path / "note.json").write_text('{"a": 1}')
-    program = (
-        "import sys, butler.cli.output as output\n"
-        "from butler.cli.main import main\n"
-        "output._PATIENCE_SECONDS = 0.0  # it is over before anybody would wonder\n"
-        "main(sys.argv[1:])\n"
-    )
     arguments = ("import", repository, str(tmp_path / "export.yaml"))
-    shown = on_terminal(100, sys.executable, "-c", program, *arguments)
+    shown = on_terminal(100, *COMMAND, "--progress", *arguments)
     assert f"{DETECTORS + 1}/{DETECTORS + 1}" in shown
     assert "bytes) were taken." in shown
 

@@ -260,6 +260,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments
         Those of the process if absent.
     """
+    # What gRPC's core writes by itself stands beside our one line, and says the same in its own words.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     _trace_if_asked()
     try:
         code = program.main(arguments, prog_name="butler", standalone_mode=False)
