@@ -139,6 +139,13 @@ def test_who_does_not_say_yes_changes_nothing(repository: str) -> None:
     assert (notes(repository, "run1"), notes(repository, "chain")) == (3, 2)
 
 
+def test_dataset_types_are_shown_before_they_are_removed(repository: str) -> None:
+    assert told("remove-dataset-type", repository, "fra*", "--dry-run") == [{"name": "frame"}]
+    assert told("remove-dataset-type", repository, "fra*") == [{"removed": "frame"}]
+    refused = run("remove-dataset-type", repository, "n*")
+    assert (refused.returncode, "'note'" in refused.stderr) == (5, True)
+
+
 def test_pruning_can_be_quiet(repository: str) -> None:
     done = run("prune-datasets", repository, "run1", "--purge", "run1", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
