@@ -29,8 +29,8 @@ _LOGGER = logging.getLogger(__name__)
 CLAIM_SECONDS = 900
 """How long a claim lasts; a chunk takes seconds."""
 _CHUNK = 1_000
-_BATCH = 250
-"""So many are deleted before the lease is looked at again."""
+_BATCH = 1_000
+"""So many are deleted before the lease is looked at again, and the disk is waited for once."""
 _LEASE_PART = 0.8
 _MOST_ERROR_CHARACTERS = 300
 
@@ -97,7 +97,7 @@ class TrashPurging:
                 )
             progress = _after(progress, chunk, len(failed))
             yield progress
-            if chunk.stopped:
+            if chunk.stopped or _is_last(claim.tasks):
                 return
 
     def _reachable(self, selection: TrashSelection) -> TrashSelection | None:
@@ -150,6 +150,11 @@ class TrashPurging:
                 chunk.done.append(task)
             else:
                 chunk.failed.append(PurgeFailure(task, f"{error}"[:_MOST_ERROR_CHARACTERS]))
+
+
+def _is_last(tasks: Sequence[PurgeTask]) -> bool:
+    """Return whether nothing is left to claim now: the claim was not full, and none of it may be put back as due."""
+    return len(tasks) < _CHUNK and all(task.deletes for task in tasks)
 
 
 def _delete(store: Store, keys: Sequence[str]) -> dict[str, Exception]:
