@@ -258,7 +258,9 @@ class DatasetFinder:
         """
         ids = [ref.getCheckedId() for ref in refs]
         found = self.by_id(ids, want_artifacts=True, expected_type=only_type(refs))
-        return [_of_ref(registered(one, id), ref) for one, id, ref in zip(found, ids, refs, strict=True)]
+        return [
+            _of_ref(registered(one, ref.getCheckedId()), ref) for one, ref in zip(found, refs, strict=True)
+        ]
 
     def ref_of(self, found: FoundDataset, component: str | None) -> DatasetRef:
         """Return the ref of what was found, or of a component of it."""

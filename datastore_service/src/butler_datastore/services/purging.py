@@ -29,8 +29,8 @@ _LOGGER = logging.getLogger(__name__)
 CLAIM_SECONDS = 900
 """How long a claim lasts; a chunk takes seconds."""
 _CHUNK = 1_000
-_BATCH = 1_000
-"""So many are deleted before the lease is looked at again, and the disk is waited for once."""
+_BATCH = 250
+"""So many are deleted before the lease is looked at again."""
 _LEASE_PART = 0.8
 _MOST_ERROR_CHARACTERS = 300
 
@@ -97,7 +97,7 @@ class TrashPurging:
                 )
             progress = _after(progress, chunk, len(failed))
             yield progress
-            if chunk.stopped or _is_last(claim.tasks):
+            if chunk.stopped or _is_last(claim.tasks, progress):
                 return
 
     def _reachable(self, selection: TrashSelection) -> TrashSelection | None:
@@ -152,9 +152,13 @@ class TrashPurging:
                 chunk.failed.append(PurgeFailure(task, f"{error}"[:_MOST_ERROR_CHARACTERS]))
 
 
-def _is_last(tasks: Sequence[PurgeTask]) -> bool:
-    """Return whether nothing is left to claim now: the claim was not full, and none of it may be put back as due."""
-    return len(tasks) < _CHUNK and all(task.deletes for task in tasks)
+def _is_last(tasks: Sequence[PurgeTask], progress: PurgeProgress) -> bool:
+    """Return whether there is nothing more to claim.
+
+    So it is if the claim was not full, or had the last of those that were due in the beginning; but what another owner
+    kept may have none any more.
+    """
+    return all(task.deletes for task in tasks) and (len(tasks) < _CHUNK or not progress.remaining)
 
 
 def _delete(store: Store, keys: Sequence[str]) -> dict[str, Exception]:
