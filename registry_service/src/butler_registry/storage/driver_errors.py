@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["as_of_sqlalchemy"]
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,14 +14,16 @@ from sqlalchemy.exc import DBAPIError
 
 
 @contextmanager
-def as_of_sqlalchemy(connection: Connection, text: str, values: Mapping[str, Any]) -> Iterator[None]:
+def as_of_sqlalchemy(
+    connection: Connection, text: str, values: Mapping[str, Any] | Sequence[Any]
+) -> Iterator[None]:
     """Raise `DBAPIError` for an error of the driver in the block, and have a connection that is gone given up."""
     failures: Any = connection.dialect.loaded_dbapi.Error
     try:
         yield
     except failures as error:
         driver: Any = connection.connection.driver_connection
-        if driver.closed:
+        if getattr(driver, "closed", False):
             # It is refused, and SQLAlchemy then gives up all connections to a server that is gone.
             connection.exec_driver_sql("SELECT 1")
         raise DBAPIError.instance(text, values, error, failures, dialect=connection.dialect) from error
