@@ -7,7 +7,6 @@ __all__ = ["RegistryStores", "RepositoryRegistry"]
 
 from collections.abc import Sequence
 from dataclasses import replace
-from threading import BoundedSemaphore
 
 from butler_model.grants import TokenSigner
 from butler_model.placement import Placement
@@ -31,6 +30,7 @@ from .services.queries import QueryService
 from .services.removals import RemovalService
 from .services.repeats import Repeats
 from .services.statistics import StatisticsService
+from .services.transaction_room import TransactionRoom
 from .services.transactions import TransactionService
 from .services.trash import TrashService
 from .services.trash_guard import TrashGuard
@@ -220,7 +220,7 @@ class RepositoryRegistry(_Services):
         self,
         stores: RegistryStores,
         database: Database,
-        room: BoundedSemaphore,
+        room: TransactionRoom,
         administrators: Sequence[str] = (),
         *,
         viewer: Viewer | None = None,
@@ -256,7 +256,13 @@ class RepositoryRegistry(_Services):
             return _Services(stores, pinned, intents_database, begun, viewer=viewer)
 
         self.transactions = TransactionService(
-            database, stores.requests, self.events, stores.info, room, within
+            database,
+            stores.requests,
+            self.events,
+            stores.info,
+            room,
+            viewer.name if viewer else "",
+            within,
         )
 
     @property

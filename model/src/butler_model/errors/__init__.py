@@ -58,6 +58,8 @@ __all__ = [
     "NotInsertableError",
     "OrphanedRecordError",
     "OverloadedError",
+    "QueryTimeoutError",
+    "RateLimitedError",
     "ReadOnlyError",
     "RepositoryExistsError",
     "RepositoryNotFoundError",
@@ -126,6 +128,7 @@ from .queries import (
     InvalidPageTokenError,
     InvalidRequestError,
     LimitExceededError,
+    QueryTimeoutError,
     UnknownNameError,
 )
 from .repositories import (
@@ -137,6 +140,7 @@ from .repositories import (
     InternalError,
     MalformedExportError,
     OverloadedError,
+    RateLimitedError,
     ReadOnlyError,
     RepositoryExistsError,
     RepositoryNotFoundError,

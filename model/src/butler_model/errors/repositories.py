@@ -12,6 +12,7 @@ __all__ = [
     "InternalError",
     "MalformedExportError",
     "OverloadedError",
+    "RateLimitedError",
     "ReadOnlyError",
     "RepositoryExistsError",
     "RepositoryNotFoundError",
@@ -98,6 +99,13 @@ class OverloadedError(ButlerError, RuntimeError):
     """The service is at its limit of concurrent work; try again after the time it names."""
 
     reason = "OVERLOADED"
+    status = Status.RESOURCE_EXHAUSTED
+
+
+class RateLimitedError(ButlerError, RuntimeError):
+    """The caller asks for more in a second than the service grants; ``retry_seconds`` says when to come back."""
+
+    reason = "RATE_LIMITED"
     status = Status.RESOURCE_EXHAUSTED
 
 

@@ -8,7 +8,7 @@ __all__ = ["QueryService"]
 import hashlib
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -60,7 +60,7 @@ class QueryService:
         given, position = (0, None) if token is None else (token[0], tuple(token[1:]))
         if spec.limit is not None:
             wanted = min(wanted, spec.limit - given)
-        with self._database.reading() as connection:
+        with self._database.reading() as connection, self._in_time(connection):
             snapshot = self._definitions.snapshot(connection)
             plan = self._plan(snapshot, spec)
             rows = self._rows(connection, plan, position, wanted + 1) if wanted > 0 else []
@@ -84,12 +84,20 @@ class QueryService:
 
     def _read(self, spec: QuerySpec, wanted: int, cancellation: Cancellation | None) -> Generator[ResultPage]:
         with self._database.reading_one_state(cancellation) as connection:
-            snapshot = self._definitions.snapshot(connection)
-            plan = self._plan(snapshot, spec)
-            needed = spec.limit if plan.is_complete else None
-            result = self._database.cursor(connection, plan.ordered(rows=needed), wanted)
+            with self._in_time(connection):
+                snapshot = self._definitions.snapshot(connection)
+                plan = self._plan(snapshot, spec)
+                needed = spec.limit if plan.is_complete else None
+                result = self._database.cursor(connection, plan.ordered(rows=needed), wanted)
+            parts = _parts(plan, result, wanted, spec.limit)
             try:
-                for rows, cells in _parts(plan, result, wanted, spec.limit):
+                while True:
+                    # While a page is on its way to the client, nothing is counted.
+                    with self._in_time(connection):
+                        part = next(parts, None)
+                    if part is None:
+                        return
+                    rows, cells = part
                     columns = columns_of_cells(plan, cells, snapshot.run_names)
                     yield ResultPage(columns, rows, b"", snapshot.revision)
             finally:
@@ -105,7 +113,7 @@ class QueryService:
                 return
 
     def count(self, spec: QuerySpec, *, exact: bool = True) -> int:
-        with self._database.reading_one_state() as connection:
+        with self._database.reading_one_state() as connection, self._in_time(connection):
             plan = self._plan(self._definitions.snapshot(connection), replace(spec, order_by=()))
             if not exact and plan.pixels is None:
                 plan = replace(plan, tests=())
@@ -120,15 +128,18 @@ class QueryService:
         return rows if spec.limit is None else min(rows, spec.limit)
 
     def explain_no_results(self, spec: QuerySpec) -> list[str]:
-        with self._database.reading() as connection:
+        with self._database.reading() as connection, self._in_time(connection):
             snapshot = self._definitions.snapshot(connection)
             return explain(snapshot, spec, lambda changed: self._has_rows(snapshot, changed))
 
     def _has_rows(self, snapshot: Snapshot, spec: QuerySpec) -> bool:
         return bool(self._rows(snapshot.connection, self._plan(snapshot, spec), None, 1))
 
+    def _in_time(self, connection: Connection) -> AbstractContextManager[None]:
+        return self._database.in_time(connection, self._limits.query_seconds)
+
     def _plan(self, snapshot: Snapshot, spec: QuerySpec) -> QueryPlan:
-        request = request_of(snapshot, self._dimension_tables, spec)
+        request = request_of(snapshot, self._dimension_tables, spec, self._limits)
         return plan_query(self._static, self._dimension_tables, request, snapshot.connection)
 
     def _rows(
