@@ -46,7 +46,8 @@ from tests.support.survey import insert_survey, register_types
 ENDLESS = QuerySpec(
     ResultKind.DATA_IDS,
     dimensions=("day_obs", "detector", "physical_filter"),
-    where="day_obs + detector = -1",
+    where="day_obs + detector = -1 OR (physical_filter = 'no' AND day_obs = 1)",
+    data_id={"instrument": "Cam1"},
 )
 """Looks at a thousand million combinations, of which none fits."""
 

@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from butler import Butler
 from tests.support.registries import RegistrySetup
 
-CALLS = 40
+CALLS = 200
 _SECONDS = 60.0
 _LOGGER = logging.getLogger(__name__)
 

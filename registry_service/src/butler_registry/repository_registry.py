@@ -27,6 +27,8 @@ from .services.ledger import LedgerService
 from .services.page_tokens import PageTokens
 from .services.puts import PutService
 from .services.queries import QueryService
+from .services.quota_guard import QuotaGuard
+from .services.quotas import QuotaService
 from .services.removals import RemovalService
 from .services.repeats import Repeats
 from .services.statistics import StatisticsService
@@ -60,6 +62,7 @@ from .storage.schema import StaticTables
 from .storage.single_begin import SingleBegin
 from .storage.single_commit import SingleCommit
 from .storage.statistics import Statistics
+from .storage.stored_bytes import StoredBytes
 from .storage.summary_store import SummaryStore
 from .storage.trash_store import TrashStore
 
@@ -92,6 +95,7 @@ class RegistryStores:
         self.purges = PurgeStore(static)
         self.dataset_counts = DatasetCounts(static)
         self.access = AccessStore(static)
+        self.stored_bytes = StoredBytes(static)
         self.grants = GrantOffice(signer, info.name)
         self.placement = Placement(info.stores, info.universe)
         self.tokens = PageTokens(signer)
@@ -110,6 +114,7 @@ class _Shared:
             SummaryStore(stores.static),
         )
         self.statistics = Statistics(database)
+        self.quotas = QuotaGuard(stores.attributes, stores.stored_bytes)
 
 
 class _Services:
@@ -167,6 +172,7 @@ class _Services:
             statistics,
             grants,
             TrashGuard(stores.purges, stores.schema),
+            shared.quotas,
             stores.placement,
             limits,
         )
@@ -233,6 +239,9 @@ class RepositoryRegistry(_Services):
         self.backlog = BacklogService(database, BacklogStore(stores.static))
         repeats = Repeats(stores.requests, self.definitions)
         self.access = AccessService(database, repeats, stores.access, stores.info.name, administrators)
+        self.quotas = QuotaService(
+            database, self.definitions, repeats, stores.attributes, stores.stored_bytes, self.shared.quotas
+        )
 
         def seen_by(viewer: Viewer) -> RepositoryRegistry:
             return RepositoryRegistry(

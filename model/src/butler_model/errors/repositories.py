@@ -12,6 +12,7 @@ __all__ = [
     "InternalError",
     "MalformedExportError",
     "OverloadedError",
+    "QuotaExceededError",
     "RateLimitedError",
     "ReadOnlyError",
     "RepositoryExistsError",
@@ -99,6 +100,13 @@ class OverloadedError(ButlerError, RuntimeError):
     """The service is at its limit of concurrent work; try again after the time it names."""
 
     reason = "OVERLOADED"
+    status = Status.RESOURCE_EXHAUSTED
+
+
+class QuotaExceededError(ButlerError, OSError):
+    """What is to be stored is more than a quota of the repository allows; waiting does not help."""
+
+    reason = "QUOTA_EXCEEDED"
     status = Status.RESOURCE_EXHAUSTED
 
 

@@ -28,7 +28,7 @@ from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import models_pb2 as butler__api_dot_v1_dot_models__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(butler_api/v1/dataset_type_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\"\x8c\x01\n\x1aRegisterDatasetTypeRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x30\n\x0c\x64\x61taset_type\x18\x03 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\"C\n\x1bRegisterDatasetTypeResponse\x12\x12\n\nregistered\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03\"M\n\x15GetDatasetTypeRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\\\n\x16GetDatasetTypeResponse\x12\x30\n\x0c\x64\x61taset_type\x18\x01 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x97\x01\n\x17ListDatasetTypesRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12#\n\x08patterns\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1d\n\npage_token\x18\x04 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\xc0\x84=\"x\n\x18ListDatasetTypesResponse\x12\x31\n\rdataset_types\x18\x01 \x03(\x0b\x32\x1a.butler_api.v1.DatasetType\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"~\n\x19RemoveDatasetTypesRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12#\n\x08patterns\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\"?\n\x1aRemoveDatasetTypesResponse\x12\x0f\n\x07removed\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xd9\x03\n\x12\x44\x61tasetTypeService\x12v\n\x13RegisterDatasetType\x12).butler_api.v1.RegisterDatasetTypeRequest\x1a*.butler_api.v1.RegisterDatasetTypeResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x02\x12g\n\x0eGetDatasetType\x12$.butler_api.v1.GetDatasetTypeRequest\x1a%.butler_api.v1.GetDatasetTypeResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12m\n\x10ListDatasetTypes\x12&.butler_api.v1.ListDatasetTypesRequest\x1a\'.butler_api.v1.ListDatasetTypesResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12s\n\x12RemoveDatasetTypes\x12(.butler_api.v1.RemoveDatasetTypesRequest\x1a).butler_api.v1.RemoveDatasetTypesResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(butler_api/v1/dataset_type_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\"\x8c\x01\n\x1aRegisterDatasetTypeRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x30\n\x0c\x64\x61taset_type\x18\x03 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\"C\n\x1bRegisterDatasetTypeResponse\x12\x12\n\nregistered\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03\"M\n\x15GetDatasetTypeRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\\\n\x16GetDatasetTypeResponse\x12\x30\n\x0c\x64\x61taset_type\x18\x01 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x8e\x01\n\x17ListDatasetTypesRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12#\n\x08patterns\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x1d\n\npage_token\x18\x04 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\xc0\x84=\"x\n\x18ListDatasetTypesResponse\x12\x31\n\rdataset_types\x18\x01 \x03(\x0b\x32\x1a.butler_api.v1.DatasetType\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"~\n\x19RemoveDatasetTypesRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12#\n\x08patterns\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\"?\n\x1aRemoveDatasetTypesResponse\x12\x0f\n\x07removed\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xd9\x03\n\x12\x44\x61tasetTypeService\x12v\n\x13RegisterDatasetType\x12).butler_api.v1.RegisterDatasetTypeRequest\x1a*.butler_api.v1.RegisterDatasetTypeResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x02\x12g\n\x0eGetDatasetType\x12$.butler_api.v1.GetDatasetTypeRequest\x1a%.butler_api.v1.GetDatasetTypeResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12m\n\x10ListDatasetTypes\x12&.butler_api.v1.ListDatasetTypesRequest\x1a\'.butler_api.v1.ListDatasetTypesResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12s\n\x12RemoveDatasetTypes\x12(.butler_api.v1.RemoveDatasetTypesRequest\x1a).butler_api.v1.RemoveDatasetTypesResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,8 +47,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDATASETTYPESREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_LISTDATASETTYPESREQUEST'].fields_by_name['patterns']._loaded_options = None
   _globals['_LISTDATASETTYPESREQUEST'].fields_by_name['patterns']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
-  _globals['_LISTDATASETTYPESREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTDATASETTYPESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTDATASETTYPESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTDATASETTYPESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\006z\004\030\300\204='
   _globals['_REMOVEDATASETTYPESREQUEST'].fields_by_name['repository']._loaded_options = None
@@ -74,13 +72,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETDATASETTYPERESPONSE']._serialized_start=435
   _globals['_GETDATASETTYPERESPONSE']._serialized_end=527
   _globals['_LISTDATASETTYPESREQUEST']._serialized_start=530
-  _globals['_LISTDATASETTYPESREQUEST']._serialized_end=681
-  _globals['_LISTDATASETTYPESRESPONSE']._serialized_start=683
-  _globals['_LISTDATASETTYPESRESPONSE']._serialized_end=803
-  _globals['_REMOVEDATASETTYPESREQUEST']._serialized_start=805
-  _globals['_REMOVEDATASETTYPESREQUEST']._serialized_end=931
-  _globals['_REMOVEDATASETTYPESRESPONSE']._serialized_start=933
-  _globals['_REMOVEDATASETTYPESRESPONSE']._serialized_end=996
-  _globals['_DATASETTYPESERVICE']._serialized_start=999
-  _globals['_DATASETTYPESERVICE']._serialized_end=1472
+  _globals['_LISTDATASETTYPESREQUEST']._serialized_end=672
+  _globals['_LISTDATASETTYPESRESPONSE']._serialized_start=674
+  _globals['_LISTDATASETTYPESRESPONSE']._serialized_end=794
+  _globals['_REMOVEDATASETTYPESREQUEST']._serialized_start=796
+  _globals['_REMOVEDATASETTYPESREQUEST']._serialized_end=922
+  _globals['_REMOVEDATASETTYPESRESPONSE']._serialized_start=924
+  _globals['_REMOVEDATASETTYPESRESPONSE']._serialized_end=987
+  _globals['_DATASETTYPESERVICE']._serialized_start=990
+  _globals['_DATASETTYPESERVICE']._serialized_end=1463
 # @@protoc_insertion_point(module_scope)

@@ -28,7 +28,7 @@ from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import trash_pb2 as butler__api_dot_v1_dot_trash__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"butler_api/v1/ledger_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x19\x62utler_api/v1/trash.proto\"\xa0\x01\n\tPurgeTask\x12\x1e\n\ndataset_id\x18\x01 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x1b\n\tcomponent\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x17\n\x05store\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x15\n\x03key\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\x12\x15\n\x04size\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x0f\n\x07\x64\x65letes\x18\x06 \x01(\x08\"O\n\x0cPurgeFailure\x12&\n\x04task\x18\x01 \x01(\x0b\x32\x18.butler_api.v1.PurgeTask\x12\x17\n\x05\x65rror\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\"\x86\x01\n\x14\x43ountDueTrashRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x30\n\tselection\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\"&\n\x15\x43ountDueTrashResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\"\xd9\x01\n\x11\x43laimTrashRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x30\n\tselection\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\x12\x1c\n\x08\x63laim_id\x18\x04 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x16\n\x05limit\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1e\n\rlease_seconds\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"=\n\x12\x43laimTrashResponse\x12\'\n\x05tasks\x18\x01 \x03(\x0b\x32\x18.butler_api.v1.PurgeTask\"\xc6\x01\n\x13\x43onfirmPurgeRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x1c\n\x08\x63laim_id\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12&\n\x04\x64one\x18\x04 \x03(\x0b\x32\x18.butler_api.v1.PurgeTask\x12+\n\x06\x66\x61iled\x18\x05 \x03(\x0b\x32\x1b.butler_api.v1.PurgeFailure\"\x16\n\x14\x43onfirmPurgeResponse\"\xab\x01\n\x13\x43laimIntentsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x16\n\x05limit\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1e\n\rlease_seconds\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1e\n\rguard_seconds\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"+\n\rArtifactPlace\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"R\n\x0eIntendedPlaces\x12\x12\n\ndataset_id\x18\x01 \x01(\x0c\x12,\n\x06places\x18\x02 \x03(\x0b\x32\x1c.butler_api.v1.ArtifactPlace\"F\n\x14\x43laimIntentsResponse\x12.\n\x07intents\x18\x01 \x03(\x0b\x32\x1d.butler_api.v1.IntendedPlaces\"i\n\x14\x46inishIntentsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x13\n\x0b\x64\x61taset_ids\x18\x03 \x01(\x0c\"\x17\n\x15\x46inishIntentsResponse\"\xa3\x01\n\x19ListKnownArtifactsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x17\n\x05store\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x17\n\x05\x61\x66ter\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\x12\x16\n\x05limit\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\xa9\x01\n\rKnownArtifact\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x33\n\townership\x18\x02 \x01(\x0e\x32 .butler_api.v1.ArtifactOwnership\x12\x12\n\ndataset_id\x18\x03 \x01(\x0c\x12\x11\n\tcomponent\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x06 \x01(\t\x12\x0f\n\x07members\x18\x07 \x03(\t\"M\n\x1aListKnownArtifactsResponse\x12/\n\tartifacts\x18\x01 \x03(\x0b\x32\x1c.butler_api.v1.KnownArtifact\"{\n\rAgeOutRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x17\n\x0frequest_seconds\x18\x03 \x01(\x03\x12\x13\n\x0blog_seconds\x18\x04 \x01(\x03\"}\n\x0e\x41geOutResponse\x12;\n\x07\x64\x65leted\x18\x01 \x03(\x0b\x32*.butler_api.v1.AgeOutResponse.DeletedEntry\x1a.\n\x0c\x44\x65letedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x8b\x01\n\x14IdentifyTokenRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x1c\n\x08token_id\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x17\n\x06\x64igest\x18\x04 \x01(\x0c\x42\x07\xbaH\x04z\x02\x18\x64\"T\n\x15IdentifyTokenResponse\x12%\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x15.butler_api.v1.Caller\x12\x14\n\x0c\x65xpires_nsec\x18\x02 \x01(\x03\"\xc5\x01\n\x06\x43\x61ller\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12!\n\x06groups\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x12\n\nis_limited\x18\x03 \x01(\x08\x12\x38\n\x06scopes\x18\x04 \x03(\x0e\x32\x19.butler_api.v1.AccessVerbB\r\xbaH\n\x92\x01\x07\"\x05\x82\x01\x02\x10\x01\x12\x1c\n\nrepository\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x14\n\x0cis_anonymous\x18\x06 \x01(\x08\"\xc5\x01\n\x18\x43heckHousekeepingRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12%\n\x06\x63\x61ller\x18\x03 \x01(\x0b\x32\x15.butler_api.v1.Caller\x12\x31\n\x04verb\x18\x04 \x01(\x0e\x32\x19.butler_api.v1.AccessVerbB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x11\n\ttrash_ids\x18\x05 \x01(\x0c\"\x1b\n\x19\x43heckHousekeepingResponse*\x95\x01\n\x11\x41rtifactOwnership\x12\"\n\x1e\x41RTIFACT_OWNERSHIP_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41RTIFACT_OWNERSHIP_LIVE\x10\x01\x12\x1e\n\x1a\x41RTIFACT_OWNERSHIP_TRASHED\x10\x02\x12\x1f\n\x1b\x41RTIFACT_OWNERSHIP_INTENDED\x10\x03\x32\x9c\x07\n\rLedgerService\x12\x64\n\rCountDueTrash\x12#.butler_api.v1.CountDueTrashRequest\x1a$.butler_api.v1.CountDueTrashResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12[\n\nClaimTrash\x12 .butler_api.v1.ClaimTrashRequest\x1a!.butler_api.v1.ClaimTrashResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12\x61\n\x0c\x43onfirmPurge\x12\".butler_api.v1.ConfirmPurgeRequest\x1a#.butler_api.v1.ConfirmPurgeResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12\x61\n\x0c\x43laimIntents\x12\".butler_api.v1.ClaimIntentsRequest\x1a#.butler_api.v1.ClaimIntentsResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12\x64\n\rFinishIntents\x12#.butler_api.v1.FinishIntentsRequest\x1a$.butler_api.v1.FinishIntentsResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12s\n\x12ListKnownArtifacts\x12(.butler_api.v1.ListKnownArtifactsRequest\x1a).butler_api.v1.ListKnownArtifactsResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12O\n\x06\x41geOut\x12\x1c.butler_api.v1.AgeOutRequest\x1a\x1d.butler_api.v1.AgeOutResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12\x64\n\rIdentifyToken\x12#.butler_api.v1.IdentifyTokenRequest\x1a$.butler_api.v1.IdentifyTokenResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12p\n\x11\x43heckHousekeeping\x12\'.butler_api.v1.CheckHousekeepingRequest\x1a(.butler_api.v1.CheckHousekeepingResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"butler_api/v1/ledger_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x19\x62utler_api/v1/trash.proto\"\xa0\x01\n\tPurgeTask\x12\x1e\n\ndataset_id\x18\x01 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x1b\n\tcomponent\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x17\n\x05store\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x15\n\x03key\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\x12\x15\n\x04size\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x0f\n\x07\x64\x65letes\x18\x06 \x01(\x08\"O\n\x0cPurgeFailure\x12&\n\x04task\x18\x01 \x01(\x0b\x32\x18.butler_api.v1.PurgeTask\x12\x17\n\x05\x65rror\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\"\x86\x01\n\x14\x43ountDueTrashRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x30\n\tselection\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\"&\n\x15\x43ountDueTrashResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\"\xd0\x01\n\x11\x43laimTrashRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x30\n\tselection\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\x12\x1c\n\x08\x63laim_id\x18\x04 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x16\n\x05limit\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x15\n\rlease_seconds\x18\x06 \x01(\x05\"=\n\x12\x43laimTrashResponse\x12\'\n\x05tasks\x18\x01 \x03(\x0b\x32\x18.butler_api.v1.PurgeTask\"\xc6\x01\n\x13\x43onfirmPurgeRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x1c\n\x08\x63laim_id\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12&\n\x04\x64one\x18\x04 \x03(\x0b\x32\x18.butler_api.v1.PurgeTask\x12+\n\x06\x66\x61iled\x18\x05 \x03(\x0b\x32\x1b.butler_api.v1.PurgeFailure\"\x16\n\x14\x43onfirmPurgeResponse\"\xa2\x01\n\x13\x43laimIntentsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x16\n\x05limit\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x15\n\rlease_seconds\x18\x04 \x01(\x05\x12\x1e\n\rguard_seconds\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"+\n\rArtifactPlace\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"R\n\x0eIntendedPlaces\x12\x12\n\ndataset_id\x18\x01 \x01(\x0c\x12,\n\x06places\x18\x02 \x03(\x0b\x32\x1c.butler_api.v1.ArtifactPlace\"F\n\x14\x43laimIntentsResponse\x12.\n\x07intents\x18\x01 \x03(\x0b\x32\x1d.butler_api.v1.IntendedPlaces\"i\n\x14\x46inishIntentsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x13\n\x0b\x64\x61taset_ids\x18\x03 \x01(\x0c\"\x17\n\x15\x46inishIntentsResponse\"\xa3\x01\n\x19ListKnownArtifactsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x17\n\x05store\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x17\n\x05\x61\x66ter\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x90N\x12\x16\n\x05limit\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"\xa9\x01\n\rKnownArtifact\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x33\n\townership\x18\x02 \x01(\x0e\x32 .butler_api.v1.ArtifactOwnership\x12\x12\n\ndataset_id\x18\x03 \x01(\x0c\x12\x11\n\tcomponent\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x06 \x01(\t\x12\x0f\n\x07members\x18\x07 \x03(\t\"M\n\x1aListKnownArtifactsResponse\x12/\n\tartifacts\x18\x01 \x03(\x0b\x32\x1c.butler_api.v1.KnownArtifact\"{\n\rAgeOutRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x17\n\x0frequest_seconds\x18\x03 \x01(\x03\x12\x13\n\x0blog_seconds\x18\x04 \x01(\x03\"}\n\x0e\x41geOutResponse\x12;\n\x07\x64\x65leted\x18\x01 \x03(\x0b\x32*.butler_api.v1.AgeOutResponse.DeletedEntry\x1a.\n\x0c\x44\x65letedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x8b\x01\n\x14IdentifyTokenRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12\x1c\n\x08token_id\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x17\n\x06\x64igest\x18\x04 \x01(\x0c\x42\x07\xbaH\x04z\x02\x18\x64\"T\n\x15IdentifyTokenResponse\x12%\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x15.butler_api.v1.Caller\x12\x14\n\x0c\x65xpires_nsec\x18\x02 \x01(\x03\"\xc5\x01\n\x06\x43\x61ller\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12!\n\x06groups\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x12\n\nis_limited\x18\x03 \x01(\x08\x12\x38\n\x06scopes\x18\x04 \x03(\x0e\x32\x19.butler_api.v1.AccessVerbB\r\xbaH\n\x92\x01\x07\"\x05\x82\x01\x02\x10\x01\x12\x1c\n\nrepository\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x14\n\x0cis_anonymous\x18\x06 \x01(\x08\"\xc5\x01\n\x18\x43heckHousekeepingRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0cservice_pass\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12%\n\x06\x63\x61ller\x18\x03 \x01(\x0b\x32\x15.butler_api.v1.Caller\x12\x31\n\x04verb\x18\x04 \x01(\x0e\x32\x19.butler_api.v1.AccessVerbB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x11\n\ttrash_ids\x18\x05 \x01(\x0c\"\x1b\n\x19\x43heckHousekeepingResponse*\x95\x01\n\x11\x41rtifactOwnership\x12\"\n\x1e\x41RTIFACT_OWNERSHIP_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41RTIFACT_OWNERSHIP_LIVE\x10\x01\x12\x1e\n\x1a\x41RTIFACT_OWNERSHIP_TRASHED\x10\x02\x12\x1f\n\x1b\x41RTIFACT_OWNERSHIP_INTENDED\x10\x03\x32\x9c\x07\n\rLedgerService\x12\x64\n\rCountDueTrash\x12#.butler_api.v1.CountDueTrashRequest\x1a$.butler_api.v1.CountDueTrashResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12[\n\nClaimTrash\x12 .butler_api.v1.ClaimTrashRequest\x1a!.butler_api.v1.ClaimTrashResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12\x61\n\x0c\x43onfirmPurge\x12\".butler_api.v1.ConfirmPurgeRequest\x1a#.butler_api.v1.ConfirmPurgeResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12\x61\n\x0c\x43laimIntents\x12\".butler_api.v1.ClaimIntentsRequest\x1a#.butler_api.v1.ClaimIntentsResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12\x64\n\rFinishIntents\x12#.butler_api.v1.FinishIntentsRequest\x1a$.butler_api.v1.FinishIntentsResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12s\n\x12ListKnownArtifacts\x12(.butler_api.v1.ListKnownArtifactsRequest\x1a).butler_api.v1.ListKnownArtifactsResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12O\n\x06\x41geOut\x12\x1c.butler_api.v1.AgeOutRequest\x1a\x1d.butler_api.v1.AgeOutResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12\x64\n\rIdentifyToken\x12#.butler_api.v1.IdentifyTokenRequest\x1a$.butler_api.v1.IdentifyTokenResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x12p\n\x11\x43heckHousekeeping\x12\'.butler_api.v1.CheckHousekeepingRequest\x1a(.butler_api.v1.CheckHousekeepingResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,8 +59,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLAIMTRASHREQUEST'].fields_by_name['claim_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
   _globals['_CLAIMTRASHREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_CLAIMTRASHREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\004\032\002(\000'
-  _globals['_CLAIMTRASHREQUEST'].fields_by_name['lease_seconds']._loaded_options = None
-  _globals['_CLAIMTRASHREQUEST'].fields_by_name['lease_seconds']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_CONFIRMPURGEREQUEST'].fields_by_name['repository']._loaded_options = None
   _globals['_CONFIRMPURGEREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_CONFIRMPURGEREQUEST'].fields_by_name['service_pass']._loaded_options = None
@@ -73,8 +71,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLAIMINTENTSREQUEST'].fields_by_name['service_pass']._serialized_options = b'\272H\005z\003\030\220N'
   _globals['_CLAIMINTENTSREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_CLAIMINTENTSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\004\032\002(\000'
-  _globals['_CLAIMINTENTSREQUEST'].fields_by_name['lease_seconds']._loaded_options = None
-  _globals['_CLAIMINTENTSREQUEST'].fields_by_name['lease_seconds']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_CLAIMINTENTSREQUEST'].fields_by_name['guard_seconds']._loaded_options = None
   _globals['_CLAIMINTENTSREQUEST'].fields_by_name['guard_seconds']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_FINISHINTENTSREQUEST'].fields_by_name['repository']._loaded_options = None
@@ -137,8 +133,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEDGERSERVICE'].methods_by_name['IdentifyToken']._serialized_options = b'\212\347\030\004\010\006\020\010'
   _globals['_LEDGERSERVICE'].methods_by_name['CheckHousekeeping']._loaded_options = None
   _globals['_LEDGERSERVICE'].methods_by_name['CheckHousekeeping']._serialized_options = b'\212\347\030\004\010\006\020\010'
-  _globals['_ARTIFACTOWNERSHIP']._serialized_start=2900
-  _globals['_ARTIFACTOWNERSHIP']._serialized_end=3049
+  _globals['_ARTIFACTOWNERSHIP']._serialized_start=2882
+  _globals['_ARTIFACTOWNERSHIP']._serialized_end=3031
   _globals['_PURGETASK']._serialized_start=138
   _globals['_PURGETASK']._serialized_end=298
   _globals['_PURGEFAILURE']._serialized_start=300
@@ -148,47 +144,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COUNTDUETRASHRESPONSE']._serialized_start=518
   _globals['_COUNTDUETRASHRESPONSE']._serialized_end=556
   _globals['_CLAIMTRASHREQUEST']._serialized_start=559
-  _globals['_CLAIMTRASHREQUEST']._serialized_end=776
-  _globals['_CLAIMTRASHRESPONSE']._serialized_start=778
-  _globals['_CLAIMTRASHRESPONSE']._serialized_end=839
-  _globals['_CONFIRMPURGEREQUEST']._serialized_start=842
-  _globals['_CONFIRMPURGEREQUEST']._serialized_end=1040
-  _globals['_CONFIRMPURGERESPONSE']._serialized_start=1042
-  _globals['_CONFIRMPURGERESPONSE']._serialized_end=1064
-  _globals['_CLAIMINTENTSREQUEST']._serialized_start=1067
-  _globals['_CLAIMINTENTSREQUEST']._serialized_end=1238
-  _globals['_ARTIFACTPLACE']._serialized_start=1240
-  _globals['_ARTIFACTPLACE']._serialized_end=1283
-  _globals['_INTENDEDPLACES']._serialized_start=1285
-  _globals['_INTENDEDPLACES']._serialized_end=1367
-  _globals['_CLAIMINTENTSRESPONSE']._serialized_start=1369
-  _globals['_CLAIMINTENTSRESPONSE']._serialized_end=1439
-  _globals['_FINISHINTENTSREQUEST']._serialized_start=1441
-  _globals['_FINISHINTENTSREQUEST']._serialized_end=1546
-  _globals['_FINISHINTENTSRESPONSE']._serialized_start=1548
-  _globals['_FINISHINTENTSRESPONSE']._serialized_end=1571
-  _globals['_LISTKNOWNARTIFACTSREQUEST']._serialized_start=1574
-  _globals['_LISTKNOWNARTIFACTSREQUEST']._serialized_end=1737
-  _globals['_KNOWNARTIFACT']._serialized_start=1740
-  _globals['_KNOWNARTIFACT']._serialized_end=1909
-  _globals['_LISTKNOWNARTIFACTSRESPONSE']._serialized_start=1911
-  _globals['_LISTKNOWNARTIFACTSRESPONSE']._serialized_end=1988
-  _globals['_AGEOUTREQUEST']._serialized_start=1990
-  _globals['_AGEOUTREQUEST']._serialized_end=2113
-  _globals['_AGEOUTRESPONSE']._serialized_start=2115
-  _globals['_AGEOUTRESPONSE']._serialized_end=2240
-  _globals['_AGEOUTRESPONSE_DELETEDENTRY']._serialized_start=2194
-  _globals['_AGEOUTRESPONSE_DELETEDENTRY']._serialized_end=2240
-  _globals['_IDENTIFYTOKENREQUEST']._serialized_start=2243
-  _globals['_IDENTIFYTOKENREQUEST']._serialized_end=2382
-  _globals['_IDENTIFYTOKENRESPONSE']._serialized_start=2384
-  _globals['_IDENTIFYTOKENRESPONSE']._serialized_end=2468
-  _globals['_CALLER']._serialized_start=2471
-  _globals['_CALLER']._serialized_end=2668
-  _globals['_CHECKHOUSEKEEPINGREQUEST']._serialized_start=2671
-  _globals['_CHECKHOUSEKEEPINGREQUEST']._serialized_end=2868
-  _globals['_CHECKHOUSEKEEPINGRESPONSE']._serialized_start=2870
-  _globals['_CHECKHOUSEKEEPINGRESPONSE']._serialized_end=2897
-  _globals['_LEDGERSERVICE']._serialized_start=3052
-  _globals['_LEDGERSERVICE']._serialized_end=3976
+  _globals['_CLAIMTRASHREQUEST']._serialized_end=767
+  _globals['_CLAIMTRASHRESPONSE']._serialized_start=769
+  _globals['_CLAIMTRASHRESPONSE']._serialized_end=830
+  _globals['_CONFIRMPURGEREQUEST']._serialized_start=833
+  _globals['_CONFIRMPURGEREQUEST']._serialized_end=1031
+  _globals['_CONFIRMPURGERESPONSE']._serialized_start=1033
+  _globals['_CONFIRMPURGERESPONSE']._serialized_end=1055
+  _globals['_CLAIMINTENTSREQUEST']._serialized_start=1058
+  _globals['_CLAIMINTENTSREQUEST']._serialized_end=1220
+  _globals['_ARTIFACTPLACE']._serialized_start=1222
+  _globals['_ARTIFACTPLACE']._serialized_end=1265
+  _globals['_INTENDEDPLACES']._serialized_start=1267
+  _globals['_INTENDEDPLACES']._serialized_end=1349
+  _globals['_CLAIMINTENTSRESPONSE']._serialized_start=1351
+  _globals['_CLAIMINTENTSRESPONSE']._serialized_end=1421
+  _globals['_FINISHINTENTSREQUEST']._serialized_start=1423
+  _globals['_FINISHINTENTSREQUEST']._serialized_end=1528
+  _globals['_FINISHINTENTSRESPONSE']._serialized_start=1530
+  _globals['_FINISHINTENTSRESPONSE']._serialized_end=1553
+  _globals['_LISTKNOWNARTIFACTSREQUEST']._serialized_start=1556
+  _globals['_LISTKNOWNARTIFACTSREQUEST']._serialized_end=1719
+  _globals['_KNOWNARTIFACT']._serialized_start=1722
+  _globals['_KNOWNARTIFACT']._serialized_end=1891
+  _globals['_LISTKNOWNARTIFACTSRESPONSE']._serialized_start=1893
+  _globals['_LISTKNOWNARTIFACTSRESPONSE']._serialized_end=1970
+  _globals['_AGEOUTREQUEST']._serialized_start=1972
+  _globals['_AGEOUTREQUEST']._serialized_end=2095
+  _globals['_AGEOUTRESPONSE']._serialized_start=2097
+  _globals['_AGEOUTRESPONSE']._serialized_end=2222
+  _globals['_AGEOUTRESPONSE_DELETEDENTRY']._serialized_start=2176
+  _globals['_AGEOUTRESPONSE_DELETEDENTRY']._serialized_end=2222
+  _globals['_IDENTIFYTOKENREQUEST']._serialized_start=2225
+  _globals['_IDENTIFYTOKENREQUEST']._serialized_end=2364
+  _globals['_IDENTIFYTOKENRESPONSE']._serialized_start=2366
+  _globals['_IDENTIFYTOKENRESPONSE']._serialized_end=2450
+  _globals['_CALLER']._serialized_start=2453
+  _globals['_CALLER']._serialized_end=2650
+  _globals['_CHECKHOUSEKEEPINGREQUEST']._serialized_start=2653
+  _globals['_CHECKHOUSEKEEPINGREQUEST']._serialized_end=2850
+  _globals['_CHECKHOUSEKEEPINGRESPONSE']._serialized_start=2852
+  _globals['_CHECKHOUSEKEEPINGRESPONSE']._serialized_end=2879
+  _globals['_LEDGERSERVICE']._serialized_start=3034
+  _globals['_LEDGERSERVICE']._serialized_end=3958
 # @@protoc_insertion_point(module_scope)
