@@ -7,7 +7,6 @@ __all__ = ["RegistryStores", "RepositoryRegistry"]
 
 from collections.abc import Sequence
 from dataclasses import replace
-from threading import BoundedSemaphore
 
 from butler_model.grants import TokenSigner
 from butler_model.placement import Placement
@@ -28,9 +27,12 @@ from .services.ledger import LedgerService
 from .services.page_tokens import PageTokens
 from .services.puts import PutService
 from .services.queries import QueryService
+from .services.quota_guard import QuotaGuard
+from .services.quotas import QuotaService
 from .services.removals import RemovalService
 from .services.repeats import Repeats
 from .services.statistics import StatisticsService
+from .services.transaction_room import TransactionRoom
 from .services.transactions import TransactionService
 from .services.trash import TrashService
 from .services.trash_guard import TrashGuard
@@ -71,6 +73,7 @@ class _Shared:
             SummaryStore(tables.static),
         )
         self.statistics = Statistics(database)
+        self.quotas = QuotaGuard(tables.attributes, tables.stored_bytes)
 
 
 class _Services:
@@ -128,6 +131,7 @@ class _Services:
             statistics,
             grants,
             TrashGuard(tables.purges, stores.schema),
+            shared.quotas,
             stores.placement,
             limits,
         )
@@ -181,7 +185,7 @@ class RepositoryRegistry(_Services):
         self,
         stores: RegistryStores,
         database: Database,
-        room: BoundedSemaphore,
+        room: TransactionRoom,
         administrators: Sequence[str] = (),
         *,
         viewer: Viewer | None = None,
@@ -194,6 +198,9 @@ class RepositoryRegistry(_Services):
         self.backlog = BacklogService(database, tables.backlog)
         repeats = Repeats(tables.requests, self.definitions)
         self.access = AccessService(database, repeats, tables.access, stores.info.name, administrators)
+        self.quotas = QuotaService(
+            database, self.definitions, repeats, tables.attributes, tables.stored_bytes, self.shared.quotas
+        )
 
         def seen_by(viewer: Viewer) -> RepositoryRegistry:
             return RepositoryRegistry(
@@ -211,7 +218,13 @@ class RepositoryRegistry(_Services):
             return _Services(stores, pinned, intents_database, begun, viewer=viewer)
 
         self.transactions = TransactionService(
-            database, tables.requests, self.events, stores.info, room, within
+            database,
+            tables.requests,
+            self.events,
+            stores.info,
+            room,
+            viewer.name if viewer else "",
+            within,
         )
 
     @property

@@ -14,7 +14,12 @@ from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto
 from butler_api.v1 import datastore_service_pb2 as pb
 from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceStub
 from butler_model.artifact import ArtifactRecord, FileToIngest, SignedReceipt
-from butler_model.errors import InvalidRequestError, OverloadedError, ServiceUnavailableError
+from butler_model.errors import (
+    InvalidRequestError,
+    OverloadedError,
+    RateLimitedError,
+    ServiceUnavailableError,
+)
 from butler_model.repository import Limits
 
 from .direct_access import RemoteDirectAccess
@@ -88,8 +93,8 @@ class RemoteDatastore:
                     content = bytes_from_chunk(response.chunk, f"at offset {request.offset}")
                     request.offset += len(content)
                     yield content
-            except (OverloadedError, ServiceUnavailableError):
-                if not patience.wait(request.offset):
+            except (OverloadedError, RateLimitedError, ServiceUnavailableError) as error:
+                if not patience.wait(request.offset, error):
                     raise
             else:
                 return

@@ -8,7 +8,7 @@ __all__ = ["QueryService"]
 import hashlib
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -61,7 +61,7 @@ class QueryService:
         given, position = (0, None) if token is None else (token[0], tuple(token[1:]))
         if spec.limit is not None:
             wanted = min(wanted, spec.limit - given)
-        with self._database.reading() as connection:
+        with self._database.reading() as connection, self._in_time(connection):
             snapshot = self._definitions.snapshot(connection)
             plan = self._plan(snapshot, spec)
             rows, cells, last = self._part(connection, plan, position, wanted)
@@ -81,15 +81,23 @@ class QueryService:
 
     def _read(self, spec: QuerySpec, wanted: int, cancellation: Cancellation | None) -> Generator[ResultPage]:
         with self._database.reading_one_state(cancellation) as connection:
-            snapshot = self._definitions.snapshot(connection)
-            plan = self._plan(snapshot, spec)
-            for rows, cells in self._parts(connection, plan, wanted, spec.limit):
-                columns = columns_of_cells(plan, cells, snapshot.run_names)
-                yield ResultPage(columns, rows, b"", snapshot.revision)
+            with self._in_time(connection):
+                snapshot = self._definitions.snapshot(connection)
+                plan = self._plan(snapshot, spec)
+            with closing(self._parts(connection, plan, wanted, spec.limit)) as parts:
+                while True:
+                    # While a page is on its way to the client, nothing is counted.
+                    with self._in_time(connection):
+                        part = next(parts, None)
+                    if part is None:
+                        return
+                    rows, cells = part
+                    columns = columns_of_cells(plan, cells, snapshot.run_names)
+                    yield ResultPage(columns, rows, b"", snapshot.revision)
 
     def _parts(
         self, connection: Connection, plan: QueryPlan, wanted: int, limit: int | None
-    ) -> Iterator[tuple[int, Cells]]:
+    ) -> Generator[tuple[int, Cells]]:
         """Yield the number and the values of the next ``wanted`` rows of a result, until there are fewer."""
         rows = wanted
         if plan.is_complete:
@@ -116,7 +124,7 @@ class QueryService:
                 return
 
     def count(self, spec: QuerySpec, *, exact: bool = True) -> int:
-        with self._database.reading_one_state() as connection:
+        with self._database.reading_one_state() as connection, self._in_time(connection):
             plan = self._plan(self._definitions.snapshot(connection), replace(spec, order_by=()))
             if not exact and plan.pixels is None:
                 plan = replace(plan, tests=())
@@ -129,15 +137,18 @@ class QueryService:
         return rows if spec.limit is None else min(rows, spec.limit)
 
     def explain_no_results(self, spec: QuerySpec) -> list[str]:
-        with self._database.reading() as connection:
+        with self._database.reading() as connection, self._in_time(connection):
             snapshot = self._definitions.snapshot(connection)
             return explain(snapshot, spec, lambda changed: self._has_rows(snapshot, changed))
 
     def _has_rows(self, snapshot: Snapshot, spec: QuerySpec) -> bool:
         return bool(self._rows(snapshot.connection, self._plan(snapshot, spec), None, 1))
 
+    def _in_time(self, connection: Connection) -> AbstractContextManager[None]:
+        return self._database.in_time(connection, self._limits.query_seconds)
+
     def _plan(self, snapshot: Snapshot, spec: QuerySpec) -> QueryPlan:
-        request = request_of(snapshot, self._dimension_tables, spec)
+        request = request_of(snapshot, self._dimension_tables, spec, self._limits)
         return plan_query(self._static, self._dimension_tables, request, snapshot.connection)
 
     def _part(

@@ -30,6 +30,7 @@ from .repository_tables import KEPT_TABLES, RepositoryTables, repository_tables
 from .request_store import RequestStore
 from .single_begin import SingleBegin
 from .single_commit import SingleCommit
+from .stored_bytes import StoredBytes
 from .trash_store import TrashStore
 
 
@@ -60,6 +61,7 @@ class TableStores:
         self.backlog = BacklogStore(static)
         self.dataset_counts = DatasetCounts(static)
         self.access = AccessStore(static)
+        self.stored_bytes = StoredBytes(static)
 
 
 @lru_cache(KEPT_TABLES)
