@@ -68,6 +68,7 @@ class TableStores:
 def table_stores(schema: str | None, universe: DimensionUniverse) -> TableStores:
     """Return the stores over the tables of a schema and a universe; all repositories that have both share them.
 
-    To declare tables and make statements is most of what it takes to open a repository.
+    To declare tables and make statements is most of what it takes to open a repository. Each repository of PostgreSQL
+    has a schema and none of SQLite has, so whoever shares statements has the same kind of database.
     """
     return TableStores(repository_tables(schema, universe))
