@@ -19,7 +19,6 @@ from butler_api.process import (
 )
 from butler_api.server import build_server
 from butler_model.grants import TokenSigner
-from butler_model.repository import Limits
 
 from .application import DatastoreApplication
 from .metrics import HousekeepingCollector
@@ -48,7 +47,7 @@ def _serve(settings: DatastoreSettings) -> None:
     # Where it is asked who calls, a grant is of use to nobody but whom it was made for.
     bearer = (lambda: caller().name) if settings.authentication else None
     signer = TokenSigner(read_signing_keys(settings.signing_keys), bearer=bearer)
-    limits = Limits()
+    limits = settings.limits
     ledgers = None
     if settings.registry:
         ledgers = RemoteLedgers(settings.registry, signer, settings.registry_tls.security)

@@ -105,6 +105,7 @@ COMMANDS = {
     "verify": CommandSummary("inspection:verify", "Read every artifact, and compare it with its record."),
     "cache": CommandSummary("cache:cache", "Look at and empty the cache of artifacts on this machine."),
     "access": CommandSummary("access:access", "Say who may do what in a repository."),
+    "quota": CommandSummary("quota:quota", "Say how much may be stored below a prefix."),
     "token": CommandSummary("access:token", "Make, list and revoke tokens for programs."),
     "serve": CommandSummary("serve:serve", "Run both services in one process, for development."),
     "ping": CommandSummary("repository:ping", "Measure how fast a repository answers."),

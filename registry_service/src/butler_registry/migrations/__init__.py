@@ -23,6 +23,7 @@ _one_at_a_time = Lock()
 
 def alembic_config(connection: Connection, schema: str | None) -> Config:
     """Return the configuration for a connection that is in a transaction, and a schema (`None`: the default)."""
+    # Whoever does not migrate, and that is nearly everybody, need not wait until it is loaded.
     from alembic.config import Config
 
     config = Config()

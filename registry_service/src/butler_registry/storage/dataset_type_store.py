@@ -34,12 +34,12 @@ class DatasetTypeRow:
 class DatasetTypeStore:
     """Dataset types by name."""
 
-    def __init__(self, tables: StaticTables, universe: DimensionUniverse) -> None:
+    def __init__(self, tables: StaticTables, tags: TagTables, universe: DimensionUniverse) -> None:
         self._types = tables.dataset_type
         self._groups = tables.required_dimensions
         self._intents = tables.put_intent
         self._universe = universe
-        self._tags = TagTables(tables)
+        self._tags = tags
 
     def insert(self, connection: Connection, dataset_type: DatasetType) -> bool:
         """Insert a dataset type unless there is one of that name; return whether it is new.
