@@ -85,14 +85,7 @@ def prune_datasets(
     The datasets are those that a search of COLLECTIONS finds.
     """
     tags = names(disassociate)
-    if purge is not None and tags:
-        raise click.UsageError("--purge takes datasets out of all collections: leave --disassociate out.")
-    if not collections:
-        raise click.UsageError("Name the collections to search.")
-    if quiet and dry_run:
-        raise click.UsageError("--quiet prints nothing, and --dry-run does nothing but print: leave one out.")
-    if purge is None and not tags and not unstore:
-        raise click.UsageError("Nothing is to be done: give --purge RUN, --unstore or --disassociate TAGS.")
+    _check_pruning(collections, tags, purge, unstore=unstore, silent_dry_run=quiet and dry_run)
     with Butler(repository, writeable=True) as butler:
         if purge is not None and butler.registry.getCollectionType(purge) is not CollectionType.RUN:
             raise click.UsageError(f"--purge: {purge!r} is no RUN.")
@@ -123,6 +116,20 @@ def prune_datasets(
             work(False, lambda phase, done, total: None)
         else:
             _carry_out(work, "Remove these?", dry_run=dry_run, confirm=confirm, output=output)
+
+
+def _check_pruning(
+    collections: tuple[str, ...], tags: list[str], purge: str | None, *, unstore: bool, silent_dry_run: bool
+) -> None:
+    """Refuse options that contradict each other, or leave nothing to be done."""
+    if purge is not None and tags:
+        raise click.UsageError("--purge takes datasets out of all collections: leave --disassociate out.")
+    if not collections:
+        raise click.UsageError("Name the collections to search.")
+    if silent_dry_run:
+        raise click.UsageError("--quiet prints nothing, and --dry-run does nothing but print: leave one out.")
+    if purge is None and not tags and not unstore:
+        raise click.UsageError("Nothing is to be done: give --purge RUN, --unstore or --disassociate TAGS.")
 
 
 @click.command()

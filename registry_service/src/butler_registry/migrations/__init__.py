@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Migrations of the static tables, by Alembic, in the database schema of one repository.
-
-Alembic is imported when it is needed: to open a repository would take an eighth longer for nothing.
-"""
+"""Migrations of the static tables, by Alembic, in the database schema of one repository."""
 
 from __future__ import annotations
 
