@@ -243,12 +243,11 @@ class RepositoryRegistry(_Services):
             database, self.definitions, repeats, stores.attributes, stores.stored_bytes, self.shared.quotas
         )
 
-        def seen_by(viewer: Viewer) -> RepositoryRegistry:
-            return RepositoryRegistry(
+        self.views = Views(
+            lambda viewer: RepositoryRegistry(
                 stores, database, room, administrators, viewer=viewer, shared=self.shared
             )
-
-        self.views = Views(seen_by)
+        )
         claims = IntentClaims(stores.static)
         self.ledger = LedgerService(
             database,
