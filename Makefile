@@ -64,7 +64,7 @@ demo: $(READY) ## Put a sky survey in and take it out, embedded and through the 
 	@$(PY) -m examples.demo --keep $(KEPT) $(if $(EXPORT),--export "$(EXPORT)")
 
 test: $(READY) ## Run the tests, on real components (TESTS=path for some of them)
-	@$(PY) -m pytest -n 2 $(TESTS)
+	@$(PY) -m pytest -n 2 --dist=worksteal $(TESTS)
 
 robustness: $(READY) ## Kill, cut and break everything for ten minutes, and look whether anything is lost (SEED=number)
 	@BUTLER_ROBUSTNESS=ci $(ROBUSTNESS)

@@ -204,6 +204,8 @@ class Database:
         if self.is_postgresql:
             engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with catalogued(), engine.connect() as connection:
+            # Not only with the first statement that SQLAlchemy executes: there may be prepared ones before it.
+            connection.begin()
             if cancellation is None:
                 yield connection
                 return
