@@ -129,7 +129,7 @@ def _help(command: click.Command, path: str) -> str:
 
 
 def _described() -> Sequence[FileDescriptorProto]:
-    names = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
+    names = sorted(str(path.relative_to(PROTOS)) for path in (PROTOS / "butler_api").rglob("*.proto"))
     with tempfile.TemporaryDirectory() as folder:
         described = Path(folder) / "described"
         options = (f"-I{PROTOS}", "--include_source_info", f"--descriptor_set_out={described}")

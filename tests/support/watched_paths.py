@@ -65,7 +65,7 @@ _WAYS = (
         "{0}/",
         "{datasetType:/}/../",
         "%s/",
-        "/proc/self/root/",
+        "/proc/1/cwd/",
         "/dev/fd/",
     ),
     *("/dev/", "/proc/self/", "butler.yaml/../../", "main/main/../../../"),

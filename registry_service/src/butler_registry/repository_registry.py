@@ -202,12 +202,11 @@ class RepositoryRegistry(_Services):
             database, self.definitions, repeats, tables.attributes, tables.stored_bytes, self.shared.quotas
         )
 
-        def seen_by(viewer: Viewer) -> RepositoryRegistry:
-            return RepositoryRegistry(
+        self.views = Views(
+            lambda viewer: RepositoryRegistry(
                 stores, database, room, administrators, viewer=viewer, shared=self.shared
             )
-
-        self.views = Views(seen_by)
+        )
         self.ledger = LedgerService(
             database, schema, tables.purges, tables.claims, tables.known_artifacts, tables.aging
         )
