@@ -132,7 +132,11 @@ class SourceFiles:
 
     def _locate(self, path: str) -> tuple[DirectoryTree, tuple[str, ...]]:
         """Return one of the directories, and the way from there to where a path leads."""
-        real = os.path.realpath(path) if path.startswith("/") and "\0" not in path else ""
+        try:
+            real = os.path.realpath(path) if path.startswith("/") and "\0" not in path else ""
+        except OSError as error:
+            # A link that this process may not read.
+            _refuse(path, error)
         if real and "/" in self.roots:
             # Nothing that a link could lead out of.
             return DirectoryTree(os.path.dirname(real)), tuple(filter(None, [os.path.basename(real)]))
