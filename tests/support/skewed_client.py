@@ -65,7 +65,7 @@ def _given_up(repository: Butler) -> list[int]:
             repository.put(b"a blob", "blob", instrument="Cam1", detector=2)
             raise KeyError("a reason of its own")
     except KeyError:
-        return sorted(ref.dataId["detector"] for ref in repository.registry.queryDatasets("blob"))
+        return sorted(int(ref.dataId["detector"]) for ref in repository.registry.queryDatasets("blob"))
 
 
 def look(address: str) -> Mapping[str, Any]:

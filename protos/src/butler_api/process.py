@@ -64,7 +64,9 @@ class ServiceSettings(BaseSettings):
         File of the keys that sign grants and receipts: one of at least 64 hexadecimal digits per line. The first
         signs, all verify. Registry and datastore service have the same file.
     workers
-        Number of calls that are answered at the same time.
+        Number of calls that are answered at the same time, by each process.
+    processes
+        Number of processes that answer calls at the address; see `butler_api.processes`. One uses about one processor.
     grace_seconds
         How long calls under way may take to finish when the service is asked to stop.
     log_format
@@ -97,6 +99,7 @@ class ServiceSettings(BaseSettings):
     address: str
     signing_keys: Path
     workers: int = Field(DEFAULT_WORKERS, ge=1, le=1000)
+    processes: int = Field(1, ge=1, le=64)
     grace_seconds: float = Field(20.0, ge=0)
     log_format: Literal["text", "json"] = "text"
     log_calls: bool = False
@@ -115,7 +118,7 @@ class ServiceSettings(BaseSettings):
     def transport(self) -> Transport:
         """How the server talks."""
         files = self.tls.files if self.tls else None
-        return Transport(files, self.machine_address, self.allow_plaintext)
+        return Transport(files, self.machine_address, self.allow_plaintext, self.processes > 1)
 
     def authenticating(
         self, api_tokens: TokenCheck | None = None, allow: CallCheck | None = None
