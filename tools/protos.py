@@ -89,12 +89,12 @@ def published() -> dict[str, str]:
     except LookupError as error:
         print(f"the contract is not compared with that of the last release: {error}", file=sys.stderr)
     for branch in ("origin/main", "main"):
-        commit = subprocess.run(
-            ["git", "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}"],
-            cwd=ROOT, capture_output=True, text=True, check=False,
-        ).stdout.strip()  # fmt: skip
-        if commit:
-            commits[branch] = commit
+        # Where this branch began: what came to main since then is not missing here.
+        begun = subprocess.run(
+            ["git", "merge-base", "HEAD", branch], cwd=ROOT, capture_output=True, text=True, check=False
+        ).stdout.strip()
+        if begun:
+            commits[branch] = begun
             break
     return commits
 
