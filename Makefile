@@ -64,7 +64,7 @@ demo: $(READY) ## Put a sky survey in and take it out, embedded and through the 
 	@$(PY) -m examples.demo --keep $(KEPT) $(if $(EXPORT),--export "$(EXPORT)")
 
 test: $(READY) ## Run the tests, on real components (TESTS=path for some of them)
-	@$(PY) -m pytest -n 2 $(TESTS)
+	@$(PY) -m pytest -n 2 --dist=worksteal $(TESTS)
 
 robustness: $(READY) ## Kill, cut and break everything for ten minutes, and look whether anything is lost (SEED=number)
 	@BUTLER_ROBUSTNESS=ci $(ROBUSTNESS)
@@ -101,11 +101,11 @@ docs: $(READY) ## Build the documentation, warnings as errors, into docs/_build/
 	@$(VENV)/bin/sphinx-build -b html -q -W --keep-going -j auto docs docs/_build/html
 
 CASES ?= 5000
-N ?= 100000
+N ?= 125000
 fuzz-queries: $(READY) ## Compare random queries with plain evaluation; CASES=5000 for each database
 	@BUTLER_FUZZ_QUERIES=$(CASES) $(PY) -m pytest -q -n 2 --timeout 0 tests/integration/test_query_oracle.py
 
-fuzz-wire: $(READY) ## Send random bytes to both services; N=100000 to each (BUTLER_FUZZ_SEED=number)
+fuzz-wire: $(READY) ## Send random bytes to both services; N=125000 to each (BUTLER_FUZZ_SEED=number)
 	@BUTLER_FUZZ_WIRE=$(N) $(PY) -m pytest -q --log-cli-level=INFO tests/integration/test_wire_fuzz.py
 
 attacks: $(READY) ## Attack both services, and look whether who behaves is answered

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.data import shared_data_folder
+from tests.support.memory import work_in_memory
 from tests.support.postgres import postgres_server_for_tests
 from tests.support.s3 import S3Server, s3_server_for_tests
 from tools.servers.postgres import PostgresServer
@@ -26,6 +27,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A machine that is busy with something else is no reason for a property to fail.
 settings.register_profile("butler", deadline=None)
 settings.load_profile("butler")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Work in memory, but for the tests of robustness: what they break is to be as slow as it is."""
+    if not any("robustness" in each for each in config.args):
+        work_in_memory()
 
 
 def pytest_collection_finish() -> None:

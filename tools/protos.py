@@ -20,16 +20,23 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "protos"
 TARGET = SOURCE / "src"
 PACKAGE = Path("butler_api") / "v1"
+RULES = Path("buf") / "validate"
+"""The language of the rules in our protos, which others wrote."""
 BINARIES = Path(sys.executable).parent
-LICENCE = "# SPDX-License-Identifier: BSD-3-Clause\n"
+LICENCES = {PACKAGE: "BSD-3-Clause", RULES: "Apache-2.0"}
+"""The folders of protos, and under which licence each is."""
 SERVICE = re.compile(r"^service ", re.MULTILINE)
 GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
 
 
 def generated_files(target: Path) -> dict[str, bytes]:
-    """Return the contents of all generated files below ``target``, by name."""
-    folder = target / PACKAGE
-    return {path.name: path.read_bytes() for pattern in GENERATED for path in sorted(folder.glob(pattern))}
+    """Return the contents of all generated files below ``target``, by their paths there."""
+    return {
+        path.relative_to(target).as_posix(): path.read_bytes()
+        for package in LICENCES
+        for pattern in GENERATED
+        for path in sorted((target / package).glob(pattern))
+    }
 
 
 def compile_protos(protos: Sequence[Path], outputs: Sequence[str]) -> None:
@@ -55,17 +62,18 @@ def generate(target: Path) -> None:
     SystemExit
         If there are no protos, or one does not compile.
     """
-    protos = sorted((SOURCE / PACKAGE).glob("*.proto"))
+    protos = [path for package in LICENCES for path in sorted((SOURCE / package).glob("*.proto"))]
     if not protos:
-        sys.exit(f"no .proto files in {SOURCE / PACKAGE}")
+        sys.exit(f"no .proto files in {SOURCE}")
     for name in generated_files(target):
-        (target / PACKAGE / name).unlink()
+        (target / name).unlink()
     compile_protos(protos, [f"--python_out={target}", f"--mypy_out=quiet:{target}"])
     # The services and the client are synchronous, so the types need not allow for coroutines.
     stubs = [f"--grpc_python_out={target}", f"--mypy_grpc_out=quiet,only_sync:{target}"]
     compile_protos([path for path in protos if SERVICE.search(path.read_text())], stubs)
     for name, content in generated_files(target).items():
-        (target / PACKAGE / name).write_bytes(LICENCE.encode() + content)
+        licence = LICENCES[Path(name).parent]
+        (target / name).write_bytes(f"# SPDX-License-Identifier: {licence}\n".encode() + content)
 
 
 def drift() -> list[str]:
@@ -112,7 +120,7 @@ def check() -> int:
     """Report drift, style and breaking changes; return how many of these there are."""
     differences = drift()
     for line in differences:
-        print(f"protos/src/{PACKAGE.as_posix()}/{line}", file=sys.stderr)
+        print(f"protos/src/{line}", file=sys.stderr)
     if differences:
         print("generated code is not current: run `make protos` and commit the result", file=sys.stderr)
     failures = int(bool(differences))

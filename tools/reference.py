@@ -21,7 +21,7 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorSet,
 )
 
-from butler.cli.exit_codes import exit_code_of
+from butler.cli.exit_codes import ExitCode, exit_code_of
 from butler.cli.main import program
 from butler_model.errors import CATALOGUE, ButlerError
 
@@ -60,17 +60,30 @@ def errors_page() -> str:
         "# Errors\n",
         _ABOUT_ERRORS,
     ]
+    lines += _exit_codes()
     for reason, error in sorted(CATALOGUE.items(), key=lambda item: item[1].__name__):
         built_in = ", ".join(f"`{each.__name__}`" for each in error.__bases__ if each is not ButlerError)
+        also = f"; also a {built_in}" if built_in else ""
+        code = int(exit_code_of(error("…")))
         lines += [
             f"## {error.__name__}\n",
             f"{inspect.getdoc(error) or ''}\n",
-            f"Reason `{reason}`, code {error.status.name}, exit code {int(exit_code_of(error('…')))}; also a "
-            f"{built_in}.\n"
-            if built_in
-            else f"Reason `{reason}`, code {error.status.name}.\n",
+            f"Reason `{reason}`, code {error.status.name}, exit code {code}{also}.\n",
         ]
     return "\n".join(lines)
+
+
+def _exit_codes() -> Iterator[str]:
+    """Yield a table of what ``butler`` ends with, and because of which errors."""
+    yield from ("## Exit codes\n", "| code | what it says | errors |", "|---|---|---|")
+    for code in ExitCode:
+        errors = (
+            f"[{error.__name__}](#{error.__name__.lower()})"
+            for error in sorted(CATALOGUE.values(), key=lambda error: error.__name__)
+            if exit_code_of(error("…")) is code
+        )
+        yield f"| {int(code)} | {code.meaning} | {', '.join(errors)} |"
+    yield ""
 
 
 def protocol_page() -> str:
@@ -116,7 +129,7 @@ def _help(command: click.Command, path: str) -> str:
 
 
 def _described() -> Sequence[FileDescriptorProto]:
-    names = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
+    names = sorted(str(path.relative_to(PROTOS)) for path in (PROTOS / "butler_api").rglob("*.proto"))
     with tempfile.TemporaryDirectory() as folder:
         described = Path(folder) / "described"
         options = (f"-I{PROTOS}", "--include_source_info", f"--descriptor_set_out={described}")

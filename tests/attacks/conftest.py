@@ -13,6 +13,7 @@ from butler import Butler
 from butler.remote import RemoteRepositories
 from butler_model.grants import TokenSigner
 from tests.support.attacked import Target
+from tests.support.behaved import Behaved
 from tests.support.registries import RegistrySetup
 from tests.support.survey import insert_survey, register_types
 from tools.servers.services import own_services
@@ -29,13 +30,21 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         butler = stack.enter_context(_opened(address))
         insert_survey(butler)
         register_types(butler)
+        butler.registry.registerRun("behaved")
         repositories = RemoteRepositories(registry)
         stack.callback(repositories.close)
         opened = repositories.open("main")
         setup = RegistrySetup(opened, "main", TokenSigner([b"no key of these services, only of tests"]))
-        target = Target(registry, opened.info.datastore_endpoint, butler, setup)
-        target.quiet = target.times()
+        butler.put({"a": 1}, "note", instrument="Cam1", detector=1, run="behaved")
+        behaved = stack.enter_context(Behaved.running(address, "behaved"))
+        target = Target(registry, opened.info.datastore_endpoint, butler, setup, behaved)
         yield target
+
+
+@pytest.fixture(autouse=True)
+def _quiet(target: Target) -> None:
+    """Measure anew before each attack: a machine is not the same all the time."""
+    target.quiet = target.times()
 
 
 @contextmanager

@@ -51,6 +51,19 @@ def test_what_makerepo_returns_opens_the_repository(place: Deployment) -> None:
             assert butler.get("note") == {"a": 1}
 
 
+def test_a_butler_is_made_by_either_name_and_knows_the_storage_classes(place: Deployment) -> None:
+    make(place)
+    with Butler.from_config(place.root, run="r") as butler:
+        round_trip(butler)
+        assert (type(butler), butler.run) == (Butler, "r")
+        assert butler.storageClasses.getStorageClass("StructuredDataDict").pytype == "dict"
+        # What others registered is there already.
+        with Butler(place.root, writeable=True) as other:
+            other.registry.registerRun("s")
+            butler.registry.refresh()
+            assert "s" in butler.registry.queryCollections()
+
+
 def test_the_configuration_may_be_kept_elsewhere(place: Deployment, tmp_path: Path) -> None:
     file = tmp_path / "configs" / "mine.yaml"
     config = make(place, outfile=file)

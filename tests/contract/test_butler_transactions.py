@@ -198,6 +198,16 @@ def test_a_conflict_that_is_caught_leaves_the_rest_of_the_transaction_whole(
     assert repository.rows()["put_intent"] == 0
 
 
+def test_the_registry_begins_the_same_transactions(butler: Butler) -> None:
+    with butler.registry.transaction():
+        put(butler, 1)
+        with pytest.raises(Mistake), butler.registry.transaction(savepoint=True):  # noqa: PT012
+            put(butler, 2)
+            raise Mistake
+        assert butler.registry.getDatasetType("note").name == "note"
+    assert (find(butler, 1) is None, find(butler, 2)) == (False, None)
+
+
 @on_posix_and_s3
 def test_a_nested_transaction_can_fail_by_itself(repository: Repository, butler: Butler) -> None:
     # D27

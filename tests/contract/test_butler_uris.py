@@ -62,6 +62,23 @@ def test_what_could_not_be_put_is_not_predicted(repository: Repository) -> None:
     assert nowhere.getURI("note", detector=1, predict=True, run="run1").endswith("#predicted")
 
 
+@on_posix_and_s3
+def test_places_of_many_datasets_are_those_of_each(repository: Repository) -> None:
+    butler = repository.surveyed("run1")
+    refs = [butler.put({"a": d}, "note", CAM, detector=d) for d in (1, 2, 3)]
+    places = butler.get_many_uris([*refs, refs[0]])
+    assert places == {ref: butler.getURIs(ref) for ref in refs}
+    assert len({uri for uri, _ in places.values()}) == 3
+    assert butler.get_many_uris([]) == {}
+    butler.pruneDatasets(refs[:1], disassociate=False, unstore=True)
+    with pytest.raises(errors.ArtifactNotFoundError):
+        butler.get_many_uris(refs)
+    assert list(butler.get_many_uris(refs, allow_missing=True)) == refs[1:]
+    butler.pruneDatasets(refs[:1], purge=True, unstore=True)
+    with pytest.raises(errors.DatasetNotFoundError):
+        butler.get_many_uris(refs, allow_missing=True)
+
+
 @pytest.fixture
 def templated(tmp_path: Path) -> Iterator[Butler]:
     """Give a butler of a repository that names files by records, in a store for each kind."""

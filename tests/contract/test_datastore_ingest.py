@@ -174,7 +174,7 @@ def test_what_is_missing_below_a_root_is_missing_and_elsewhere_nothing_is_told(s
 
 
 def test_a_socket_is_no_file(setup: DatastoreSetup) -> None:
-    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # the path of a socket is short
+    folder = Path(tempfile.mkdtemp())  # the path of a socket is short
     try:
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(str(folder / "s"))

@@ -17,12 +17,14 @@ import pytest
 import urllib3
 
 from butler.remote import RemoteDatastore, http_transfers
+from butler.remote.shared_files import SharedFiles
 from butler_api.server import build_server
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.config import MemoryStoreConfig, PosixStoreConfig, StoreConfig
 from butler_datastore.servicers import datastore_services
 from butler_datastore.store_tables import store_config
-from butler_model.artifact import ArtifactUrl, sha256
+from butler_model.artifact import ArtifactLayout, ArtifactRecord, ArtifactUrl, sha256
+from butler_model.dataset import new_dataset_id
 from butler_model.errors import (
     ArtifactExistsError,
     ArtifactIntegrityError,
@@ -129,6 +131,12 @@ def closed(tmp_path: Path) -> Iterator[Direct]:
         yield serve(stack, stores, tmp_path)
 
 
+def record_of(key: str, content: bytes) -> ArtifactRecord:
+    """Return what the registry would know of an artifact."""
+    layout = ArtifactLayout("json", ".json", "StructuredDataDict")
+    return ArtifactRecord(new_dataset_id(), "main", key, layout, len(content), sha256([content]))
+
+
 def read(direct: Direct, grant: bytes, offset: int = 0, limit: int | None = None) -> bytes:
     return b"".join(direct.setup.datastore.read(grant, offset, limit))
 
@@ -186,6 +194,7 @@ def test_a_url_expires_no_later_than_its_grant(s3: Direct) -> None:
 def test_a_path_that_is_shared_is_a_file_url_to_read_only(shared: Direct) -> None:
     url = shared.url(shared.put("run/type/a+b=c@d,e"))
     assert (url.url, url.method) == (shared.setup.file("run/type/a+b=c@d,e").as_uri(), "")
+    assert url.url == f"{url.root}/run/type/a%2Bb%3Dc%40d%2Ce"
     assert shared.url(shared.setup.write_grant("run/type/b"), 5).url == ""
 
 
@@ -251,6 +260,36 @@ def test_a_file_that_is_shared_is_read_where_it_is(shared: Direct) -> None:
     assert read(shared, grant) == CONTENT
     assert read(shared, grant, 1_000_000, 3_000_000) == CONTENT[1_000_000:4_000_000]
     assert shared.passed() < 20_000
+
+
+def test_small_files_that_are_shared_are_read_where_they_are_by_their_records(shared: Direct) -> None:
+    datastore = shared.setup.datastore
+    contents = {f"run/type/{name}": name.encode() * 2_000 for name in ("a+b", "c=d")}
+    grants = [shared.put(key, content) for key, content in contents.items()]
+    records = [record_of(key, content) for key, content in contents.items()]
+    assert datastore.read_batch(grants, records) == list(contents.values())
+    before = shared.passed()
+    assert datastore.read_batch(grants[::-1], records[::-1]) == list(contents.values())[::-1]
+    assert datastore.exists(grants, records) == [True, True]
+    assert shared.passed() == before
+
+
+def test_of_small_files_the_service_tells_what_is_gone_damaged_or_not_shared(
+    shared: Direct, closed: Direct
+) -> None:
+    for run, direct in (("shared", shared), ("closed", closed)):
+        keys = [f"{run}/type/{name}" for name in ("whole", "gone", "damaged")]
+        grants = [direct.put(key, b"content") for key in keys]
+        records = [record_of(key, b"content") for key in keys]
+        direct.setup.file(keys[1]).unlink()
+        direct.setup.file(keys[2]).write_bytes(b"CONTENT")
+        datastore = direct.setup.datastore
+        assert datastore.read_batch(grants[:1], records[:1]) == [b"content"]
+        assert datastore.exists(grants, records) == [True, False, True]
+        for at, failure in ((1, ArtifactNotFoundError), (2, ArtifactIntegrityError)):
+            with pytest.raises(failure, match=keys[at]) as caught:
+                datastore.read_batch([grants[0], grants[at]], [records[0], records[at]])
+            assert "dataset_id" in caught.value.metadata
 
 
 def test_bytes_pass_through_the_service_where_there_is_no_other_way(closed: Direct) -> None:
@@ -372,6 +411,22 @@ def test_a_path_that_is_not_mounted_here_is_remembered(
         lambda *arguments: [replace(url, url="file:///nowhere/at/all") for url in signed(*arguments)],
     )
     assert [read(shared, grant) for _ in range(2)] == [CONTENT] * 2
+    assert len([record for record in caplog.records if "cannot be reached" in record.message]) == 1
+    http_transfers._process.unreachable.clear()
+
+
+def test_a_directory_that_is_not_mounted_here_is_remembered(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[bytes] = []
+
+    def sign(grant: bytes) -> ArtifactUrl:
+        asked.append(grant)
+        return ArtifactUrl(f"file:///nowhere/at/all/{KEY}", "", {}, 0, 7, "", root="file:///nowhere/at/all")
+
+    files, records = SharedFiles(sign), [record_of(KEY, b"content")] * 2
+    for _ in range(2):
+        assert files.contents([b"a grant", b"another"], records) == [None, None]
+        assert files.present([b"a grant", b"another"], records) == [False, False]
+    assert asked == [b"a grant"]
     assert len([record for record in caplog.records if "cannot be reached" in record.message]) == 1
     http_transfers._process.unreachable.clear()
 

@@ -60,6 +60,7 @@ CHANGES: dict[type, dict[str, Change]] = {
         "syncDimensionData": lambda butler, ref, file: butler.registry.syncDimensionData(
             "detector", DETECTOR
         ),
+        "transaction": lambda butler, ref, file: butler.registry.transaction().__enter__(),
     },
     ButlerCollections: {
         "extend_chain": lambda butler, ref, file: butler.collections.extend_chain("chain", "tag"),
@@ -79,16 +80,17 @@ CHANGES: dict[type, dict[str, Change]] = {
 
 READS: dict[type, set[str]] = {
     Butler: {
-        *("clone", "close", "get_known_repos", "get_repo_uri", "isWriteable", "makeRepo"),
+        *("clone", "close", "from_config", "get_known_repos", "get_repo_uri", "isWriteable", "makeRepo"),
         *("datasetExists", "datasetExistsDirect", "exists", "exists_many", "stored", "stored_many"),
         *("find_dataset", "get_dataset", "get_dataset_type", "get_many_datasets"),
         *("get", "getDeferred", "getDirect", "getDirectDeferred", "getURI", "getURIs", "get_many"),
+        *("getManyURIs", "get_many_uris"),
         *("export", "plot_sky", "validateConfiguration"),
         *("query", "query_all_datasets", "query_data_ids", "query_datasets", "query_dimension_records"),
         *("plan_retrieval", "retrieveArtifacts", "retrieve_artifacts"),
     },
     ButlerRegistry: {
-        *("expandDataId", "findDataset", "isWriteable", "watch"),
+        *("expandDataId", "findDataset", "getDataset", "isWriteable", "refresh", "watch"),
         *("getCollectionChain", "getCollectionDocumentation", "getCollectionParentChains"),
         *("getCollectionSummary", "getCollectionType", "getDatasetLocations", "getDatasetType"),
         *("queryCollections", "queryDataIds", "queryDatasetAssociations", "queryDatasetTypes"),

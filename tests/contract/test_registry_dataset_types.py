@@ -18,6 +18,7 @@ from butler_model.errors import (
 )
 from tests.support.registries import (  # noqa: F401 - fixtures
     TYPES,
+    RegistryHome,
     RegistrySetup,
     at_once,
     registry_home_of_module,
@@ -34,6 +35,30 @@ def make(
 
 def register(setup: RegistrySetup, dataset_type: DatasetType) -> bool:
     return setup.registry.dataset_types.register(dataset_type, request_id=uuid.uuid4())
+
+
+def test_repositories_that_come_to_the_same_dimensions_in_another_order_keep_apart(
+    home: RegistryHome,
+) -> None:
+    places = {
+        "note": {"instrument": "Cam1", "detector": 2},
+        "log": {},
+        "night": {"instrument": "Cam1", "visit": 1},
+    }
+    kinds = {"note": ("instrument", "detector"), "log": (), "night": ("instrument", "visit")}
+    orders = (("note", "log", "night"), ("night", "note", "log"))
+    setups = [home.fresh() for _ in orders]
+    put: list[dict[str, uuid.UUID]] = []
+    for setup, order in zip(setups, orders, strict=True):
+        for name in order:
+            setup.register_type(name, kinds[name])
+        setup.register_run("run1")
+        put.append({name: setup.put(name, "run1", place)[0] for name, place in places.items()})
+    for setup, ids in zip(setups, put, strict=True):
+        for name, place in places.items():
+            found = setup.find(name, place, "run1")
+            assert found is not None
+            assert found.ref.id == ids[name]
 
 
 @pytest.mark.parametrize(

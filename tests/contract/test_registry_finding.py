@@ -277,6 +277,28 @@ def test_datasets_are_found_by_id_in_the_order_asked(filled: RegistrySetup) -> N
     assert filled.registry.datasets.get([]) == []
 
 
+@pytest.mark.parametrize("expected", ["note", "log", "nope", ""])
+def test_datasets_are_found_by_id_whatever_their_type_is_expected_to_be(
+    filled: RegistrySetup, expected: str
+) -> None:
+    lookup = DatasetLookup("note", [{**CAM, "detector": d} for d in (1, 2)], ("r1",), want_artifacts=True)
+    notes = [each for each in filled.registry.datasets.find(lookup) if each]
+    log = filled.find("log", {}, "r2")
+    assert log is not None
+    ids = [*(note.ref.getCheckedId() for note in notes), new_dataset_id(), log.ref.getCheckedId()]
+    get = filled.registry.datasets.get
+    assert [each and each.ref for each in get(ids, expected_type=expected)] == [
+        *(note.ref for note in notes),
+        None,
+        log.ref,
+    ]
+    for note in notes:
+        (alone,) = get([note.ref.getCheckedId()], want_artifacts=True, expected_type=expected)
+        assert alone is not None
+        assert [each.record for each in alone.artifacts] == [each.record for each in note.artifacts]
+    assert get([new_dataset_id()], expected_type=expected) == [None]
+
+
 def test_more_than_the_limit_is_split_or_refused(filled: RegistrySetup) -> None:
     n = LIMITS.batch_items + 1
     lookup = DatasetLookup("note", [{**CAM, "detector": 1}] * n, ("r1",))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,29 @@ def test_columns_have_names_and_types(filled: RegistrySetup) -> None:
     assert types(record_query("skymap"))["hash"] is ResultType.BYTES
     assert types(record_query("exposure"))["has_simulated"] is ResultType.BOOL
     assert types(dataset_query("note", "empty")) == types(dataset_query("note", "r1"))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 50])
+@pytest.mark.parametrize("name", [*QUERIES, "gaps", "bytes", "flags", "dataset fields"])
+def test_a_stream_gives_the_rows_of_all_pages_in_their_order(
+    filled: RegistrySetup, name: str, rows: int
+) -> None:
+    others = {
+        "gaps": record_query("exposure"),
+        "bytes": record_query("skymap"),
+        "flags": record_query("detector"),
+        "dataset fields": replace(
+            dataset_query("calexp", "r1", "r2"), dataset_fields=("collection", "ingest_date")
+        ),
+    }
+    spec = {**QUERIES, **others}[name]
+    for limited in (spec, replace(spec, limit=2)):
+        pages = list(filled.registry.queries.stream(limited, rows))
+        columns = [[column.values for column in page.columns] for page in pages]
+        streamed = [row for each in columns for row in zip(*each, strict=True)]
+        if not pages[0].columns:
+            streamed = [()] * sum(page.rows for page in pages)
+        assert streamed == filled.rows(limited)
 
 
 def test_bands_come_from_physical_filters_each_once(filled: RegistrySetup) -> None:

@@ -136,6 +136,19 @@ def test_a_hidden_collection_is_answered_for_as_one_that_is_not_there(deployment
     assert alice.registry.datasets.get([dataset_id])[0] is not None
 
 
+def test_who_misspells_a_name_is_told_the_nearest_of_those_that_one_sees(deployment: Deployment) -> None:
+    owner, alice, bob = deployment.owner, deployment.as_(ALICE), deployment.as_(BOB)
+    hidden = alice.register_run("u/alice/misspelt")
+    for asker, said in ((alice, f"the nearest known one is '{hidden}'"), (owner, hidden), (bob, "")):
+        with pytest.raises(MissingCollectionError) as caught:
+            asker.registry.collections.get("u/alice/mispelt")
+        assert said in caught.value.message
+        assert asker is not bob or hidden not in caught.value.message
+    seen = owner.register_run("shared/misspelt")
+    with pytest.raises(MissingCollectionError, match=f"the nearest known one is '{seen}'"):
+        bob.registry.collections.get("shared/mispelt")
+
+
 def test_a_hidden_dataset_is_not_found_by_its_id(deployment: Deployment) -> None:
     alice, bob = deployment.as_(ALICE), deployment.as_(BOB)
     hidden = note(alice, run_of(alice, "alice"))

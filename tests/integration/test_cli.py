@@ -182,7 +182,10 @@ REFUSALS = {
     "unknown dataset type": (("put-file", "REPO", "FILE", "blub", *DATA_ID, *IMPORTED), 3, "blub"),
     "unknown dataset type to list": (("query-datasets", "REPO", "blub"), 3, "the nearest known one is 'blob'"),
     "unknown dataset type to export": (("export", "REPO", "--directory", "out", "-d", "nite"), 3, "'note'"),
-    "unknown collection to remove": (("remove-collections", "REPO", "nothere"), 3, "see queryCollections"),
+    "unknown collection to remove": (("remove-collections", "REPO", "nothere"), 3, "butler query-collections"),
+    "misspelt collection": (("remove-collections", "REPO", "importd"), 3, "the nearest known one is 'imported'"),
+    "misspelt type to put": (("put-file", "REPO", "FILE", "bob", *DATA_ID, *IMPORTED), 3, "one is 'blob'"),
+    "misspelt key": ((*NOTE, "detectr=3", "--collections", "imported", "-o", "-"), 5, "one is 'detector'"),
     "unknown run": (("put-file", "REPO", "FILE", "blob", *DATA_ID, "--run", "nothere"), 3, "nothere"),
     "unknown value": (("put-file", "REPO", "FILE", "blob", "instrument=Cam", "detector=99999", *IMPORTED), 3, "99999"),
     "no dataset": ((*NOTE, "detector=4", "--collections", "imported", "-o", "-"), 3, "detector: 4"),
@@ -308,14 +311,8 @@ def test_a_pipe_gets_no_colours_and_a_terminal_gets_a_table_that_fits(repository
 def test_a_terminal_shows_how_far_an_import_is(repository: str, tmp_path: Path) -> None:
     (tmp_path / "export.yaml").write_text(export_text())
     (tmp_path / "note.json").write_text('{"a": 1}')
-    program = (
-        "import sys, butler.cli.output as output\n"
-        "from butler.cli.main import main\n"
-        "output._PATIENCE_SECONDS = 0.0  # it is over before anybody would wonder\n"
-        "main(sys.argv[1:])\n"
-    )
     arguments = ("import", repository, str(tmp_path / "export.yaml"))
-    shown = on_terminal(100, sys.executable, "-c", program, *arguments)
+    shown = on_terminal(100, *COMMAND, "--progress", *arguments)
     assert f"{DETECTORS + 1}/{DETECTORS + 1}" in shown
     assert "bytes) were taken." in shown
 

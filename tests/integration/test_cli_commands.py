@@ -177,7 +177,11 @@ CASES = {
 TABLES = [name for name, case in CASES.items() if case.is_table]
 OF_SECURED_SERVICES = {
     f"{name} {part}"
-    for name, parts in (("access", ("list", "grant", "revoke")), ("token", ("list", "create", "revoke")))
+    for name, parts in (
+        ("access", ("list", "grant", "revoke")),
+        ("quota", ("list", "set", "remove")),
+        ("token", ("list", "create", "revoke")),
+    )
     for part in parts
 }
 """Only services that know their callers have them; another module tests them."""

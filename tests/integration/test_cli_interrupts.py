@@ -69,6 +69,9 @@ WORK = {
     "transfer-datasets": Work(
         "transfer-datasets REPO EMPTY -d blob -t copy", "taken over", point="put.upload_0"
     ),
+    "put-file": Work(
+        "put-file REPO DIR/1.json blob instrument=Cam1 detector=1 --run run2", "blob", point="put.upload_0"
+    ),
     "retrieve-artifacts": Work(
         "retrieve-artifacts REPO DIR/files -d blob", "files", begun=has_files("files")
     ),

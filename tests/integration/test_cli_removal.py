@@ -109,6 +109,50 @@ def test_runs_and_collections_are_removed(repository: str) -> None:
     assert told("collections", "list", repository) == []
 
 
+def test_globs_stand_for_the_collections_that_they_match(repository: str) -> None:
+    (planned,) = told("remove-runs", repository, "run*", "--unlink", "--dry-run")
+    assert planned["by_type"] == {"note": 4}
+    # A RUN is never meant by a glob where datasets are to stay.
+    assert [each["name"] for each in told("remove-collections", repository, "*", "--dry-run")] == [
+        "chain",
+        "tag",
+    ]
+    for command in ("remove-runs", "remove-collections"):
+        missing = run(command, repository, "rux*", "--no-confirm")
+        assert (missing.returncode, "'rux*'" in missing.stderr) == (3, True)
+    (done,) = told("remove-runs", repository, "run*", "--unlink", "--no-confirm")
+    assert (done["datasets"], done["deleted"]) == (4, 4)
+
+
+def test_who_does_not_say_yes_changes_nothing(repository: str) -> None:
+    for command in (
+        ("remove-runs", repository, "run1"),
+        ("remove-collections", repository, "chain"),
+        ("prune-collection", repository, "run1", "--purge", "--unstore"),
+    ):
+        declined = run(*command, answer="n\n")
+        assert (declined.returncode, declined.stdout) == (130, "")
+        assert declined.stderr.endswith("Nothing was changed.\n")
+        silent = run(*command)
+        assert (silent.returncode, silent.stdout) == (130, "")
+        assert "--no-confirm" in silent.stderr
+    assert (notes(repository, "run1"), notes(repository, "chain")) == (3, 2)
+
+
+def test_dataset_types_are_shown_before_they_are_removed(repository: str) -> None:
+    assert told("remove-dataset-type", repository, "fra*", "--dry-run") == [{"name": "frame"}]
+    assert told("remove-dataset-type", repository, "fra*") == [{"removed": "frame"}]
+    refused = run("remove-dataset-type", repository, "n*")
+    assert (refused.returncode, "'note'" in refused.stderr) == (5, True)
+
+
+def test_pruning_can_be_quiet(repository: str) -> None:
+    done = run("prune-datasets", repository, "run1", "--purge", "run1", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert notes(repository, "run1") == 0
+    assert "--quiet" in usage("prune-datasets", repository, "run1", "--unstore", "--quiet", "--dry-run")
+
+
 def test_the_trash_is_emptied_on_request(repository: str) -> None:
     told("remove-runs", repository, "run1", "--purge-after", "1", "--no-confirm")
     (entry, *_) = told("trash", "list", repository, "--state", "trashed", "--limit", "1")

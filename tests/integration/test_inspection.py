@@ -81,7 +81,7 @@ def test_the_table_fits_people(repository: Repository) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "lost" in done.stdout
-    assert "1 findings" in done.stderr
+    assert "1 finding." in done.stderr
 
 
 def test_the_worker_of_a_service_empties_the_trash(tmp_path: Path) -> None:

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import Connection, MetaData, create_engine, inspect, text
 
+from butler_model.universe import DimensionUniverse
 from butler_registry.migrations import alembic_config, upgrade
 from butler_registry.migrations.check import differences, newest_revision
+from butler_registry.storage.repository_tables import create_tables
 from butler_registry.storage.schema import SCHEMA_REVISION, StaticTables
 
+UNIVERSE = DimensionUniverse()
 SCHEMAS = [("sqlite", None), ("postgresql", None), ("postgresql", "butler_main")]
 
 
@@ -39,6 +43,63 @@ def declared(schema: str | None) -> set[str]:
 def test_the_migrations_lead_to_the_declared_tables(place: tuple[Connection, str | None]) -> None:
     assert differences(*place) == []
     assert tables(*place) == declared(place[1]) | {"schema_version"}
+
+
+def described(connection: Connection, schema: str | None) -> dict[str, Any]:
+    """Return all that the database says of the tables that migrations make, but the order of their columns."""
+    inspector = inspect(connection)
+    described = {}
+    for table in declared(schema) | {"schema_version"}:
+        described[table] = {
+            "columns": {
+                column["name"]: {
+                    **column,
+                    "type": column["type"].compile(dialect=connection.dialect),
+                    "default": str(column["default"]).replace(f"{schema}.", ""),
+                }
+                for column in inspector.get_columns(table, schema)
+            },
+            "primary key": inspector.get_pk_constraint(table, schema),
+            "foreign keys": {
+                key["name"]: {**key, "referred_schema": key["referred_schema"] == schema}
+                for key in inspector.get_foreign_keys(table, schema)
+            },
+            "unique": {each["name"]: each for each in inspector.get_unique_constraints(table, schema)},
+            "checks": inspector.get_check_constraints(table, schema),
+            "indexes": {
+                each["name"]: {**each, "dialect_options": options_of(each)}
+                for each in inspector.get_indexes(table, schema)
+            },
+            "options": inspector.get_table_options(table, schema),
+        }
+    return described
+
+
+def options_of(index: Mapping[str, Any]) -> dict[str, str]:
+    # On SQLite the condition of an index is no text.
+    return {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+
+
+def test_a_new_repository_has_the_tables_that_the_migrations_lead_to(
+    place: tuple[Connection, str | None],
+) -> None:
+    connection, schema = place
+    create_tables(connection, schema, UNIVERSE)
+    made = described(connection, schema)
+    everything = MetaData(schema=schema)
+    everything.reflect(connection)
+    assert "dimension_visit" in {table.name for table in everything.sorted_tables}
+    everything.drop_all(connection)
+    upgrade(connection, schema)
+    assert made == described(connection, schema)
+
+
+def test_the_next_migration_goes_on_from_a_new_repository(place: tuple[Connection, str | None]) -> None:
+    create_tables(*place, UNIVERSE)
+    upgrade(*place)
+    prefix = f"{place[1]}." if place[1] else ""
+    versions = place[0].execute(text(f"SELECT version_num FROM {prefix}schema_version")).scalars().all()
+    assert versions == [SCHEMA_REVISION]
 
 
 def test_the_software_works_with_the_newest_revision(place: tuple[Connection, str | None]) -> None:

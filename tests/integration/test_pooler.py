@@ -56,11 +56,15 @@ def make_repository(address: str) -> None:
 
 @contextmanager
 def most_connections(database: str, condition: str) -> Iterator[Callable[[], int]]:
-    """Count connections to a database all the time; give what tells the most that there were at once."""
+    """Count clients' connections to a database all the time; give what tells the most that there were at once.
+
+    The database's own workers, such as those of autovacuum, are in the same table.
+    """
     seen = [0]
     stopping = threading.Event()
     url = database.replace("postgresql+psycopg", "postgresql")
-    query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {condition}"
+    query = f"""SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend' AND {condition}"""
 
     def count() -> None:
         with psycopg.connect(url, autocommit=True, application_name="counter") as connection:

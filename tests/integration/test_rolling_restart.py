@@ -44,7 +44,9 @@ class Replica:
         """Start it, and wait until it says that it is ready."""
         prefix = f"{self.module.upper()}_"
         own = {"ADDRESS": f"127.0.0.1:{self.port}", "SIGNING_KEYS": str(self.folder / "keys")}
-        own |= {"DRAIN_SECONDS": "1", "GRACE_SECONDS": "8", "CONNECTION_AGE_SECONDS": "5"}
+        # A balancer may keep a connection without calls to the end of the grace, which is to be before the server is
+        # killed, ten seconds after the signal.
+        own |= {"DRAIN_SECONDS": "1", "GRACE_SECONDS": "5", "CONNECTION_AGE_SECONDS": "5"}
         environment = {prefix + name: value for name, value in {**own, **self.settings}.items()}
         log = self.folder / f"{self.module}-{self.port}-{uuid4().hex[:4]}.log"
         command = [sys.executable, "-m", self.module, "serve"]

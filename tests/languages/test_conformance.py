@@ -133,7 +133,7 @@ def test_a_person_asks_without_any_client(deployment: Deployment, monkeypatch: p
     )
     assert done.returncode == 0, done.stdout + done.stderr
     if deployment.environment:
-        assert '"datastoreEndpoint"' in done.stdout
+        assert '"datastore_endpoint"' in done.stdout
     else:
         assert "butler_api.v1.RepositoryService" in done.stdout
         assert "rpc QueryDataIds ( .butler_api.v1.QueryDataIdsRequest )" in done.stdout

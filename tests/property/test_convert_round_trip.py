@@ -394,7 +394,7 @@ def test_chunks_keep_every_byte_and_are_no_longer_than_they_may_be(pieces: list[
 
 @given(st.text(), st.dictionaries(st.text(), st.text()), st.integers(0, 2**62))
 def test_urls_keep_everything(text: str, headers: dict[str, str], number: int) -> None:
-    url = ArtifactUrl(text, "GET", headers, number, number, "sha256:0")
+    url = ArtifactUrl(text, "GET", headers, number, number, "sha256:0", text)
     assert url_from_proto(sent(url_to_proto(url))) == url
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 __all__ = ["Target"]
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,9 +15,10 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from butler import Butler
+from tests.support.behaved import Behaved
 from tests.support.registries import RegistrySetup
 
-CALLS = 40
+CALLS = 300
 _SECONDS = 60.0
 _LOGGER = logging.getLogger(__name__)
 
@@ -32,13 +32,14 @@ class Target:
     registry, datastore
         Their addresses, ``host:port``.
     quiet
-        Milliseconds that calls of the client that behaves take while nobody attacks.
+        Milliseconds that each get of the client that behaves took right before, while nobody attacked.
     """
 
     registry: str
     datastore: str
     butler: Butler
     setup: RegistrySetup
+    behaved: Behaved
     quiet: list[float] = field(default_factory=list)
 
     @contextmanager
@@ -49,12 +50,7 @@ class Target:
 
     def times(self) -> list[float]:
         """Return how many milliseconds calls take that all have to be answered."""
-        found = []
-        for _ in range(CALLS):
-            begun = time.perf_counter()
-            assert self.butler.registry.getCollectionType("run1")
-            found.append((time.perf_counter() - begun) * 1000)
-        return found
+        return self.behaved.times(CALLS)
 
     def check(self, attack: str) -> None:
         """See that the client is answered during an attack, and that both services say they serve."""
@@ -64,9 +60,15 @@ class Target:
                 stub = health_pb2_grpc.HealthStub(channel)
                 answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=_SECONDS, wait_for_ready=True)
                 assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        _LOGGER.info("%s: %s ms; quiet: %s ms", attack, _figures(found), _figures(self.quiet))
+        slower = _percentile(found, 99) / _percentile(self.quiet, 99)
+        _LOGGER.info(
+            "%s: %s ms; quiet: %s ms; p99 x %.1f", attack, _figures(found), _figures(self.quiet), slower
+        )
 
 
 def _figures(times: list[float]) -> str:
-    cuts = quantiles(times, n=100)
-    return f"p50 {cuts[49]:.1f}, p99 {cuts[98]:.1f}"
+    return f"p50 {_percentile(times, 50):.1f}, p99 {_percentile(times, 99):.1f}"
+
+
+def _percentile(times: list[float], percent: int) -> float:
+    return quantiles(times, n=100)[percent - 1]

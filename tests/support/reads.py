@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from butler import Butler
+from butler_model.artifact import ArtifactRecord
 from butler_model.ports import Datastore
 
 
@@ -30,10 +31,10 @@ class CountedReads:
         self._before()
         return self._datastore.read(grant, offset, limit, continued=continued)
 
-    def read_batch(self, grants: Sequence[bytes]) -> list[bytes]:
+    def read_batch(self, grants: Sequence[bytes], records: Sequence[ArtifactRecord] = ()) -> list[bytes]:
         self.artifacts += len(grants)
         self._before()
-        return self._datastore.read_batch(grants)
+        return self._datastore.read_batch(grants, records)
 
 
 def count_reads(butler: Butler, before: Callable[[], None] = lambda: None) -> CountedReads:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,21 +42,8 @@ class S3Server:
     region: str = "us-east-1"
 
     def client(self) -> S3Client:
-        """Return a new client, which addresses buckets by path and goes through no proxy."""
-        return boto3.client(
-            "s3",
-            endpoint_url=self.endpoint,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            region_name=self.region,
-            config=Config(
-                connect_timeout=5,
-                read_timeout=30,
-                retries={"total_max_attempts": 1},
-                s3={"addressing_style": "path"},
-                proxies={},
-            ),
-        )
+        """Return a client, which addresses buckets by path and goes through no proxy."""
+        return _client(self)
 
     def create_bucket(self) -> str:
         """Make an empty bucket and return its name."""
@@ -73,6 +61,24 @@ class S3Server:
             if entries:
                 client.delete_objects(Bucket=name, Delete={"Objects": entries, "Quiet": True})
         client.delete_bucket(Bucket=name)
+
+
+@cache  # to make one takes as long as a hundred requests
+def _client(server: S3Server) -> S3Client:
+    return boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=server.access_key,
+        aws_secret_access_key=server.secret_key,
+        region_name=server.region,
+        config=Config(
+            connect_timeout=5,
+            read_timeout=30,
+            retries={"total_max_attempts": 1},
+            s3={"addressing_style": "path"},
+            proxies={},
+        ),
+    )
 
 
 @contextmanager

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Random requests to every method of a service: such as might be meant, and such as are no messages at all."""
+"""Random requests to every method of a service: such as might be meant, and such as are no messages at all.
+
+Whole messages are made once and then damaged, spliced and sent again in ever new ways: to make one takes longer than a
+service takes to refuse it.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +52,13 @@ NUMBERS: Sequence[int] = (
 FRACTIONS: Sequence[float] = (0.0, -0.0, 1.5, float("nan"), float("inf"), -float("inf"), 1e308, 5e-324)
 _MOST_VALUES = 4
 _DEPTH = 5
-_THREADS = 16
+_THREADS = 8
 _CHANNELS = 4
 _SECONDS = 60.0
-_ENDLESS_SECONDS = 0.3
+_ENDLESS_SECONDS = 0.2
+_FRESH = 0.1
+_DAMAGED = 0.7
+_MOST_KEPT = 400
 _ENDLESS = ("WatchDatasets", "Transact")
 _FAULTS = (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
 
@@ -85,6 +92,7 @@ class Fuzzer:
         self._methods = methods
         self._known = [*known, b"", bytes(16), b"\xff" * 16, uuid.UUID(int=seed).bytes * 2, b"x" * 1000]
         self._seed = seed
+        self._made: dict[str, list[bytes]] = {}
 
     def run(self, address: str, number: int, progress: Callable[[int], None] = lambda _: None) -> Findings:
         """Send a number of requests."""
@@ -112,9 +120,20 @@ class Fuzzer:
         return findings
 
     def request(self, kind: Descriptor, random_: random.Random) -> bytes:
-        """Return the bytes of a request, two in five of them damaged."""
-        raw = self._message(kind, random_, _DEPTH).SerializeToString()
-        return _damaged(raw, random_) if random_.random() < 0.4 else raw
+        """Return the bytes of a request, seven in ten of them damaged."""
+        made = self._made.setdefault(kind.full_name, [])
+        if not made or random_.random() < _FRESH:
+            raw = self._message(kind, random_, _DEPTH).SerializeToString()
+            # Threads may overwrite each other's; nothing depends on it.
+            if len(made) < _MOST_KEPT:
+                made.append(raw)
+            else:
+                made[random_.randrange(_MOST_KEPT)] = raw
+        else:
+            raw = random_.choice(made)
+        if random_.random() >= _DAMAGED:
+            return raw
+        return _damaged(raw, random_.choice(made), random_)
 
     def _drawn(self, random_: random.Random) -> MethodDescriptor:
         method = random_.choice(self._methods)
@@ -183,12 +202,12 @@ _BOUNDS = {
 }
 
 
-def _damaged(raw: bytes, random_: random.Random) -> bytes:
-    """Return what was a message."""
+def _damaged(raw: bytes, other: bytes, random_: random.Random) -> bytes:
+    """Return what was a message, perhaps with a part of another one."""
     damaged = bytearray(raw)
     for _ in range(random_.choice((1, 1, 2, 8))):
         place = random_.randrange(len(damaged) + 1)
-        match random_.randrange(6):
+        match random_.randrange(7):
             case 0:
                 damaged[place : place + 1] = random_.randbytes(1)
             case 1:
@@ -200,6 +219,9 @@ def _damaged(raw: bytes, random_: random.Random) -> bytes:
             case 4:
                 # A length that is not true.
                 damaged[place:place] = b"\xff\xff\xff\xff\x0f"
+            case 5:
+                begin = random_.randrange(len(other) + 1)
+                damaged[place:place] = other[begin : begin + random_.randrange(1, 200)]
             case _:
                 del damaged[place : place + random_.randrange(1, 9)]
     return bytes(damaged)
@@ -208,13 +230,15 @@ def _damaged(raw: bytes, random_: random.Random) -> bytes:
 def _call(
     channel: grpc.Channel, method: MethodDescriptor, request: bytes, random_: random.Random
 ) -> tuple[grpc.StatusCode, str]:
-    service = method.containing_service.full_name
-    make = channel.stream_stream if method.server_streaming else channel.stream_unary
-    call: Any = make(f"/{service}/{method.name}")
-    requests = [request] * random_.choice((1, 1, 1, 0, 2, 3))
+    number = random_.choice((1, 1, 1, 1, 1, 1, 1, 0, 2, 3))
     seconds = _ENDLESS_SECONDS if method.name in _ENDLESS else _SECONDS
+    # On the wire one request is the same, whatever the method; a stream of them costs this process a thread.
+    sends = "unary" if number == 1 else "stream"
+    gives = "stream" if method.server_streaming else "unary"
+    make: Any = getattr(channel, f"{sends}_{gives}")
+    call: Any = make(f"/{method.containing_service.full_name}/{method.name}")
     try:
-        answer = call(iter(requests), timeout=seconds)
+        answer = call(request if number == 1 else iter([request] * number), timeout=seconds)
         if method.server_streaming:
             for _ in answer:
                 pass

@@ -6,8 +6,10 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -21,8 +23,9 @@ from lsst.sphgeom import Angle, Circle, LonLat, Region, UnitVector3d
 
 from butler.cli.arguments import typed_data_id
 from butler.cli.exit_codes import ExitCode, exit_code_of
-from butler.cli.main import COMMANDS
+from butler.cli.main import COMMANDS, program
 from butler.cli.output import Output
+from butler.cli.preferences import Preferences
 from butler.cli.rendering import json_value, text_value
 from butler_model.collection import CollectionType
 from butler_model.errors import CATALOGUE, ButlerError, DimensionValueError
@@ -237,3 +240,18 @@ def test_values_of_a_data_id_have_the_types_that_the_universe_gives_their_keys()
 def test_what_is_no_integer_is_refused_where_the_key_takes_one(text: str) -> None:
     with pytest.raises(DimensionValueError, match="detector takes values of type int"):
         typed_data_id(UNIVERSE, [("detector", text)])
+
+
+def test_progress_is_told_with_how_many_there_are_in_all_and_how_fast_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with (
+        click.Context(program, obj=Preferences(progress=True)),
+        Output(as_json=False).progress() as report,
+    ):
+        for done in (0, 40, 80):
+            report("Copying", done, 80)
+            time.sleep(0.01)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert re.search(r"Copying .*80/80 .*\d/s .*0:00:00", shown.err)

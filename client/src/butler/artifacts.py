@@ -66,7 +66,7 @@ class ArtifactReader:
     def _fetch(self, batch: Sequence[Artifact]) -> list[bytes]:
         if batch[0].record.size > self._limits.inline_bytes:
             return [self._source.content(batch[0])]
-        return self._datastore.read_batch([artifact.grant for artifact in batch])
+        return self._datastore.read_batch([each.grant for each in batch], [each.record for each in batch])
 
 
 class _RangeFile(io.RawIOBase):

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from butler_model.collection import CollectionType
 from butler_model.errors import CollectionTypeError, DataIdValueError, MissingCollectionError, ReadOnlyError
+from butler_model.storage_class import StorageClassFactory
 from butler_model.universe import DimensionUniverse
 
 from .collections import ButlerCollections
@@ -34,6 +35,7 @@ from .repositories import RepositoryKeeping
 from .repository_moves import RepositoryMoving
 from .retrieving import ArtifactRetrieving
 from .sky_plotting import SkyPlotting
+from .storage_classes import default_storage_classes
 from .trash import ButlerTrash
 from .validation import ConfigurationValidating
 
@@ -121,6 +123,13 @@ class Butler(
         else:
             raise TypeError("Butler() takes butler=, or config, searchPaths and writeable, not both.")
         self._open(connection, collections, run, writeable, inferDefaults, kwargs)
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[Any, Any] | str | os.PathLike[str] | None = None, **arguments: Any
+    ) -> Self:
+        """Return a butler, as ``Butler(config, …)`` does."""
+        return cls(config, **arguments)
 
     def _open(
         self,
@@ -236,6 +245,11 @@ class Butler(
     def dimensions(self) -> DimensionUniverse:
         """All dimensions of the repository."""
         return self._connection.info.universe
+
+    @property
+    def storageClasses(self) -> StorageClassFactory:
+        """The storage classes that this process knows."""
+        return default_storage_classes()
 
     def isWriteable(self) -> bool:
         """Return whether anything may be changed through this butler."""

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from enum import Flag, auto
 from typing import Any
 
+from butler_model.artifact import Artifact
 from butler_model.data_id import DataId
 from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import MissingDatasetTypeError
 from butler_model.ports import FoundDataset
 
 from .datasets import DatasetReading
+from .lookup import only_type
 
 _Named = DatasetRef | DatasetType | str
 
@@ -69,7 +71,7 @@ class DatasetExisting(DatasetReading):
             type is none of these: there are no datasets of it.
         """
         if isinstance(dataset_ref_or_type, DatasetRef) and dataset_ref_or_type.is_resolved:
-            found = self._finder.by_id([dataset_ref_or_type.getCheckedId()], want_artifacts=True)[0]
+            found = self._by_refs([dataset_ref_or_type])[0]
         else:
             try:
                 wanted = self._finder.wanted(dataset_ref_or_type, data_id, kwargs)
@@ -84,7 +86,7 @@ class DatasetExisting(DatasetReading):
     ) -> dict[DatasetRef, DatasetExistence]:
         """Return what is known of the existence of each of many resolved refs, with few calls."""
         wanted = list(dict.fromkeys(refs))
-        found = self._finder.by_id([ref.getCheckedId() for ref in wanted], want_artifacts=True)
+        found = self._by_refs(wanted)
         return dict(zip(wanted, self._existence(found, full_check=full_check), strict=True))
 
     def stored(self, ref: DatasetRef) -> bool:
@@ -111,25 +113,30 @@ class DatasetExisting(DatasetReading):
         """Return whether all artifacts of the dataset of a resolved ref are there, in whatever collection it is."""
         return self.stored(ref)
 
+    def _by_refs(self, refs: Sequence[DatasetRef]) -> list[FoundDataset | None]:
+        ids = [ref.getCheckedId() for ref in refs]
+        return self._finder.by_id(ids, want_artifacts=True, expected_type=only_type(refs))
+
     def _existence(self, found: Sequence[FoundDataset | None], *, full_check: bool) -> list[DatasetExistence]:
-        grants = [[artifact.grant for artifact in one.artifacts] if one else [] for one in found]
-        present = self._present([grant for each in grants for grant in each] if full_check else [])
+        artifacts = [one.artifacts if one else () for one in found]
+        present = self._present([artifact for each in artifacts for artifact in each] if full_check else [])
         existences = []
-        for one, each in zip(found, grants, strict=True):
+        for one, each in zip(found, artifacts, strict=True):
             existence = DatasetExistence.UNRECOGNIZED if one is None else DatasetExistence.RECORDED
             if each and not full_check:
                 existence |= DatasetExistence.DATASTORE | DatasetExistence.ASSUMED
             elif each:
                 existence |= DatasetExistence.DATASTORE
-                if all(present[grant] for grant in each):
+                if all(present[artifact.grant] for artifact in each):
                     existence |= DatasetExistence.ARTIFACT
             existences.append(existence)
         return existences
 
-    def _present(self, grants: Sequence[bytes]) -> dict[bytes, bool]:
+    def _present(self, artifacts: Sequence[Artifact]) -> dict[bytes, bool]:
         size = self._connection.info.limits.batch_items
         present: dict[bytes, bool] = {}
-        for start in range(0, len(grants), size):
-            batch = grants[start : start + size]
-            present.update(zip(batch, self._connection.datastore.exists(batch), strict=True))
+        for start in range(0, len(artifacts), size):
+            batch = artifacts[start : start + size]
+            grants, records = [each.grant for each in batch], [each.record for each in batch]
+            present.update(zip(grants, self._connection.datastore.exists(grants, records), strict=True))
         return present

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 __all__ = ["DatasetLocating"]
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from butler_model.artifact import ArtifactRecord
 from butler_model.data_id import DataId
 from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import DatasetNotFoundError, UnsupportedOperationError
+from butler_model.ports import FoundDataset
 
 from .datasets import DatasetReading
 from .predictions import predict as predict_put
@@ -97,6 +98,43 @@ class DatasetLocating(DatasetReading):
             if not predict:
                 raise
             return self._predicted(datasetRefOrType, dataId, kwargs, self._defaults.run_for(run))
+        return self._uris(found, component)
+
+    def get_many_uris(
+        self, refs: Iterable[DatasetRef], *, allow_missing: bool = False
+    ) -> dict[DatasetRef, tuple[str | None, dict[str, str]]]:
+        """Return where the artifacts of many datasets are, with few calls.
+
+        Parameters
+        ----------
+        refs
+            Resolved refs of whole datasets, not of components.
+        allow_missing
+            Whether datasets of which nothing is stored are left out, and not an error.
+
+        Returns
+        -------
+        uris
+            For each ref what `getURIs` returns.
+
+        Raises
+        ------
+        AmbiguousDatasetError, DatasetNotFoundError
+            Raised if a ref is not resolved, or there is no dataset with its id.
+        ArtifactNotFoundError
+            Raised if nothing is stored of a dataset, unless ``allow_missing``.
+        """
+        wanted = list(dict.fromkeys(refs))
+        found = self._finder.by_refs(wanted)
+        return {
+            ref: self._uris(one)
+            for ref, one in zip(wanted, found, strict=True)
+            if one.artifacts or not allow_missing
+        }
+
+    getManyURIs = get_many_uris
+
+    def _uris(self, found: FoundDataset, component: str | None = None) -> tuple[str | None, dict[str, str]]:
         if component is not None or not is_in_parts(found):
             return self._connection.locate(artifact_for(found, component).record), {}
         records = [artifact.record for artifact in found.artifacts]

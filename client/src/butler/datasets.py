@@ -19,7 +19,7 @@ from butler_model.storage_class import StorageClass
 
 from .artifacts import ArtifactReader
 from .composites import component_class
-from .lookup import DatasetAccess, registered
+from .lookup import DatasetAccess, only_type, registered
 from .readings import reading_of
 from .storage_classes import coerce, default_storage_classes
 
@@ -149,7 +149,9 @@ class DatasetReading(DatasetAccess):
         by_id = [i for i, one in enumerate(wanted) if one.id is not None]
         by_data_id = [i for i, one in enumerate(wanted) if one.id is None]
         ids = [cast(UUID, wanted[i].id) for i in by_id]
-        for i, one in zip(by_id, self._finder.by_id(ids, want_artifacts=True), strict=True):
+        expected = only_type(one for one in named if isinstance(one, DatasetRef))
+        by_ids = self._finder.by_id(ids, want_artifacts=True, expected_type=expected)
+        for i, one in zip(by_id, by_ids, strict=True):
             found[i] = registered(one, cast(UUID, wanted[i].id))
         if by_data_id:
             search = self._defaults.search_path(collections)

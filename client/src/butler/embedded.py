@@ -18,7 +18,7 @@ from butler_model.composites import Composites
 from butler_model.errors import ConfigurationError
 from butler_model.grants import TokenSigner
 from butler_model.ports import Datastore, Registry
-from butler_model.repository import Store
+from butler_model.repository import Limits, Store
 from butler_model.universe import DimensionUniverse
 from butler_registry.application import RegistryApplication
 
@@ -45,7 +45,10 @@ class EmbeddedRepository:
         signer = TokenSigner([secrets.token_bytes(32)])
         self._repository = configuration.repository
         self._stores = store_configs(configuration.stores)
-        self._repositories = RegistryApplication(configuration.database, signer)
+        # Nobody else waits for what somebody does in a process of their own.
+        self._repositories = RegistryApplication(
+            configuration.database, signer, limits=Limits(query_seconds=0)
+        )
         try:
             self.registry = self._repositories.open(configuration.repository)
             limits = self.registry.info.limits

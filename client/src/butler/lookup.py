@@ -3,7 +3,15 @@
 
 from __future__ import annotations
 
-__all__ = ["DatasetAccess", "DatasetFinder", "KnownDatasetTypes", "Wanted", "check_writeable", "registered"]
+__all__ = [
+    "DatasetAccess",
+    "DatasetFinder",
+    "KnownDatasetTypes",
+    "Wanted",
+    "check_writeable",
+    "only_type",
+    "registered",
+]
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -224,13 +232,18 @@ class DatasetFinder:
                 found.update(zip(batch, self._port.datasets.find(lookup), strict=True))
         return [_existing(found[i], one, collections) for i, one in enumerate(wanted)]
 
-    def by_id(self, ids: Sequence[UUID], *, want_artifacts: bool = False) -> list[FoundDataset | None]:
-        """Return datasets by id, `None` where there is none."""
+    def by_id(
+        self, ids: Sequence[UUID], *, want_artifacts: bool = False, expected_type: str = ""
+    ) -> list[FoundDataset | None]:
+        """Return datasets by id, `None` where there is none; faster if most are of the type that is expected."""
         size = self._info.limits.batch_items
+        get = self._port.datasets.get
         return [
             found
             for start in range(0, len(ids), size)
-            for found in self._port.datasets.get(ids[start : start + size], want_artifacts=want_artifacts)
+            for found in get(
+                ids[start : start + size], want_artifacts=want_artifacts, expected_type=expected_type
+            )
         ]
 
     def by_refs(self, refs: Sequence[DatasetRef]) -> list[FoundDataset]:
@@ -244,8 +257,10 @@ class DatasetFinder:
             Raised if the dataset is of another type than the ref.
         """
         ids = [ref.getCheckedId() for ref in refs]
-        found = map(registered, self.by_id(ids, want_artifacts=True), ids)
-        return [_of_ref(one, ref) for one, ref in zip(found, refs, strict=True)]
+        found = self.by_id(ids, want_artifacts=True, expected_type=only_type(refs))
+        return [
+            _of_ref(registered(one, ref.getCheckedId()), ref) for one, ref in zip(found, refs, strict=True)
+        ]
 
     def ref_of(self, found: FoundDataset, component: str | None) -> DatasetRef:
         """Return the ref of what was found, or of a component of it."""
@@ -299,6 +314,12 @@ def registered(found: FoundDataset | None, id: UUID) -> FoundDataset:
     if found is None:
         raise DatasetNotFoundError(f"There is no dataset with the id {id}.", dataset_id=str(id))
     return found
+
+
+def only_type(refs: Iterable[DatasetRef]) -> str:
+    """Return the name of the one type, without component, that refs have; empty if there are several."""
+    names = {ref.datasetType.name for ref in refs}
+    return DatasetType.splitDatasetTypeName(names.pop())[0] if len(names) == 1 else ""
 
 
 def _of_ref(found: FoundDataset, ref: DatasetRef) -> FoundDataset:

@@ -204,7 +204,8 @@ class DatasetRemoving(DatasetAccess):
             kind = self._connection.registry.collections.get(name).type
             if kind is not CollectionType.RUN:
                 raise CollectionTypeError(
-                    f"{name!r} is a {kind.name} collection, not a RUN; remove it with butler.collections.remove.",
+                    f"{name!r} is a {kind.name} collection, not a RUN; remove it with butler.collections.remove or "
+                    "'butler remove-collections'.",
                     collection=name,
                 )
         work = self._removal(dry_run, purge_after, progress)

@@ -9,13 +9,19 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from butler_model.errors import ButlerError, DeadlineExceededError, OverloadedError, ServiceUnavailableError
+from butler_model.errors import (
+    ButlerError,
+    DeadlineExceededError,
+    OverloadedError,
+    RateLimitedError,
+    ServiceUnavailableError,
+)
 
 _Answer = TypeVar("_Answer")
 
 _PAUSES = (0.1, 0.5, 2.0, 5.0)
 """Seconds to wait before each repeat."""
-REPEATABLE = (ServiceUnavailableError, DeadlineExceededError, OverloadedError)
+REPEATABLE = (ServiceUnavailableError, DeadlineExceededError, OverloadedError, RateLimitedError)
 """After these nobody knows whether the call had its effect."""
 
 

@@ -74,16 +74,20 @@ class NewRepository:
     stores: Mapping[str, Mapping[str, Any]] | None = None
     composites: Mapping[str, Any] | None = None
 
+    def universe(self) -> DimensionUniverse:
+        """Return the universe that it is to have."""
+        dimensions = self.dimensions
+        if dimensions is None:
+            dimensions = first_found(_DIMENSIONS_FILE, self.search_paths)
+        return load_universe(dimensions)
+
 
 def make_repository(new: NewRepository) -> Config:
     """Create a repository; return its configuration. See `Butler.makeRepo`."""
     given = _given(new)
     composites = given.pop("composites", None) if new.composites is None else new.composites
     disassembled = None if composites is None else Composites(composites)
-    dimensions = new.dimensions
-    if dimensions is None:
-        dimensions = first_found(_DIMENSIONS_FILE, new.search_paths)
-    universe = load_universe(dimensions)
+    universe = new.universe()
     address = RemoteAddress.parse(os.fspath(new.root))
     if address is None:
         return _make_embedded(new, given, universe, disassembled)

@@ -174,7 +174,10 @@ class ArtifactRetrieval:
         if batch[0].size > self._connection.info.limits.inline_bytes:
             self._write_file(batch[0], self._source.pieces(batch[0].artifact))
             return
-        contents = self._connection.datastore.read_batch([target.artifact.grant for target in batch])
+        artifacts = [target.artifact for target in batch]
+        contents = self._connection.datastore.read_batch(
+            [each.grant for each in artifacts], [each.record for each in artifacts]
+        )
         for target, content in zip(batch, contents, strict=True):
             self._write_file(target, checked(target.artifact.record, [content]))
 

@@ -42,7 +42,9 @@ class SourceContents:
             return self._source.pieces(artifact)
         if record not in self._at_hand:
             batch = self._batches[record]
-            contents = self._datastore.read_batch([each.grant for each in batch])
+            contents = self._datastore.read_batch(
+                [each.grant for each in batch], [each.record for each in batch]
+            )
             self._at_hand = {each.record: content for each, content in zip(batch, contents, strict=True)}
         return checked(record, [self._at_hand[record]])
 

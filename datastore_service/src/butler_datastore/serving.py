@@ -11,7 +11,6 @@ from butler_api.process import operation_of, read_signing_keys, serve
 from butler_api.processes import ServingProcess
 from butler_api.server import build_server
 from butler_model.grants import TokenSigner
-from butler_model.repository import Limits
 
 from .application import DatastoreApplication
 from .metrics import HousekeepingCollector
@@ -25,7 +24,7 @@ def serve_datastore(settings: DatastoreSettings, process: ServingProcess) -> Non
     # Where it is asked who calls, a grant is of use to nobody but whom it was made for.
     bearer = (lambda: caller().name) if settings.authentication else None
     signer = TokenSigner(read_signing_keys(settings.signing_keys), bearer=bearer)
-    limits = Limits()
+    limits = settings.limits
     ledgers = None
     if settings.registry:
         ledgers = RemoteLedgers(settings.registry, signer, settings.registry_tls.security)

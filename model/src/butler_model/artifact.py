@@ -194,6 +194,9 @@ class ArtifactUrl:
         READ: the recorded length in bytes; WRITE: the length that was asked for.
     checksum
         READ: the recorded checksum; WRITE: that which was given, if any.
+    root
+        For a file: URL of the directory below which each artifact of its store is, under its key; empty if it is not
+        known.
     """
 
     url: str
@@ -202,6 +205,7 @@ class ArtifactUrl:
     expires: int
     size: int
     checksum: str
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from .collection import MAX_COLLECTION_NAME
 from .composites import NOTHING_DISASSEMBLED, Composites
 from .config_keys import check_keys
 from .config_lookup import flat_entries
+from .dataset import MAX_DATASET_TYPE_NAME
 from .errors import ConfigurationError, InvalidNameError
+from .query.parser import MAX_EXPRESSION_DEPTH
+from .query.tokens import MAX_EXPRESSION_LENGTH
 from .universe import DimensionUniverse
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -164,12 +168,22 @@ class Limits:
         Largest piece of a stream.
     message_bytes
         Largest message.
-    transactions
-        Transactions that are open at once, those of all repositories of a registry together.
+    transactions, caller_transactions
+        Transactions that are open at once, those of all repositories of a registry together, and those of one caller.
     transaction_idle_seconds
         How long one may wait for its next call; not while a put that was begun in it is under way.
     transaction_seconds
         How long one may last.
+    calls, caller_calls
+        Calls that are worked on at once, and those of one caller. Further ones wait.
+    calls_per_second, bytes_per_second
+        Calls of one caller, and bytes of requests and responses; 0 for any number.
+    query_seconds
+        How long one page of a query may take; 0 for any time.
+    expression_characters, expression_levels
+        How long an expression may be, and how deeply nested.
+    name_characters, dataset_type_name_characters
+        How long the name of a collection may be, and that of a dataset type.
     """
 
     batch_items: int = 5_000
@@ -182,6 +196,16 @@ class Limits:
     transactions: int = 4
     transaction_idle_seconds: int = 30
     transaction_seconds: int = 600
+    caller_transactions: int = 3
+    calls: int = 16
+    caller_calls: int = 12
+    calls_per_second: int = 0
+    bytes_per_second: int = 0
+    query_seconds: int = 300
+    expression_characters: int = MAX_EXPRESSION_LENGTH
+    expression_levels: int = MAX_EXPRESSION_DEPTH
+    name_characters: int = MAX_COLLECTION_NAME
+    dataset_type_name_characters: int = MAX_DATASET_TYPE_NAME
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import grpc
 
 from butler_model.errors import InvalidRequestError, OverloadedError
+from butler_model.repository import Limits
 
 from .caller import arriving
+from .rates import CallerRates
 
 _Message = TypeVar("_Message")
 
@@ -34,6 +36,7 @@ TAKE_SECONDS = 600.0
 _RECEIVERS_PER_WORKER = 8
 _PRESSED_SECONDS = 2.0
 _LOOK_SECONDS = 0.5
+_LIMITS = Limits()
 
 
 class Places:
@@ -257,20 +260,30 @@ class Admission:
     identify
         Given a method and a context, says whose call it is; `AuthenticationError`. If `None`, each connection is
         somebody.
+    limits
+        How many calls one caller may have worked on at once, and how much it may ask for in a second.
 
     Attributes
     ----------
     lane
         Where calls are received.
+    rates
+        What each caller asks for.
     """
 
     def __init__(
-        self, workers: int, max_waiting: int, identify: Callable[[str, grpc.ServicerContext], str] | None
+        self,
+        workers: int,
+        max_waiting: int,
+        identify: Callable[[str, grpc.ServicerContext], str] | None,
+        limits: Limits = _LIMITS,
     ) -> None:
         threads = workers * _RECEIVERS_PER_WORKER
         self.lane = Lane("calls", threads, threads * 3 // 4)
         self.watch = StallWatch()
-        self._work = Places("work", workers, workers * 3 // 4)
+        self.rates = CallerRates(limits.calls_per_second, limits.bytes_per_second)
+        self._work = Places("work", workers, min(limits.caller_calls, workers * 3 // 4))
+        self._counts = self.rates.are_limited
         self._max_waiting = max_waiting
         self._identify = identify
 
@@ -285,10 +298,36 @@ class Admission:
         return self.lane.waiting + self._work.waiting
 
     def key_of(self, method: str, context: grpc.ServicerContext) -> str:
-        """Return under what a call is counted, before anything of it is read; `AuthenticationError`."""
+        """Return under what a call is counted, before anything of it is read.
+
+        Raises
+        ------
+        AuthenticationError
+            Raised if nobody knows from whom it is.
+        RateLimitedError
+            Raised if it comes too early.
+        """
         peer = context.peer()
         arriving(peer)
-        return peer if self._identify is None else self._identify(method, context)
+        key = peer if self._identify is None else self._identify(method, context)
+        if self._counts:
+            self.rates.begin(key)
+        return key
+
+    def counted(self, key: str, message: bytes) -> bytes:
+        """Count the request or the response of a call, and return it."""
+        if self._counts:
+            self.rates.moved(key, len(message))
+        return message
+
+    def paced(self, key: str, messages: Iterator[bytes], *, are_calls: bool = False) -> Iterator[bytes]:
+        """Yield the messages of a stream no faster than the caller may send or have them."""
+        if not self._counts:
+            yield from messages
+            return
+        for message in messages:
+            self.rates.pace(key, len(message), calls=int(are_calls))
+            yield message
 
     def working(self, lane: Lane, key: str) -> AbstractContextManager[None]:
         """Hold a worker, once one is free, for a call that was received; those of other lanes need none."""

@@ -20,7 +20,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 import grpc
 
 from butler_model.cancellation import Cancellation
-from butler_model.errors import AuthenticationError
+from butler_model.errors import AuthenticationError, RateLimitedError
 from butler_model.repository import Limits
 
 from .client_security import ClientSecurity
@@ -152,19 +152,19 @@ class Connection:
     ) -> _Response:
         """Make a call, with another deadline if it is given; every failure is an error of the catalogue.
 
-        A service that is at its limit says when to come back. So the call does, a few times, if its deadline is later.
+        A service that is at its limit says when to come back. So the call does, a few times, if its deadline is later;
+        at a limit of calls or bytes in a second, as often as it takes.
         """
-        end = time.monotonic() + (self.call_seconds if seconds is None else seconds)
-        for attempt in range(_ATTEMPTS):
+        returning = _Returning(self.call_seconds if seconds is None else seconds)
+        while True:
             try:
-                return method(request, timeout=max(end - time.monotonic(), 0.0), metadata=self.metadata())
+                return method(request, timeout=returning.seconds_left, metadata=self.metadata())
             except grpc.RpcError as error:
-                # Not all at the same time, and later each time.
-                pause = retry_seconds(error) * (attempt + random.uniform(0.5, 1.5))
-                if not pause or attempt + 1 == _ATTEMPTS or time.monotonic() + pause > end:
-                    raise self._error(error, request) from None
+                failure = self._error(error, request)
+                pause = returning.pause_after(error, failure)
+                if not pause:
+                    raise failure from None
             time.sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
 
     def stream(
         self,
@@ -172,15 +172,29 @@ class Connection:
         request: _Request,
         cancellation: Cancellation | None = None,
     ) -> Iterator[_Response]:
-        """Yield the responses of a call; one that is not read to its end is cancelled."""
-        responses: Any = method(request, timeout=self.stream_seconds, metadata=self.metadata())
-        try:
-            with (cancellation or Cancellation()).stopping(responses.cancel):
-                yield from responses
-        except grpc.RpcError as error:
-            raise self._error(error, request) from None
-        finally:
-            responses.cancel()
+        """Yield the responses of a call; one that is not read to its end is cancelled.
+
+        One that comes too early for the rate that the caller may have comes again, as `call` does.
+        """
+        returning = _Returning(self.stream_seconds)
+        while True:
+            responses: Any = method(request, timeout=returning.seconds_left, metadata=self.metadata())
+            begun = False
+            try:
+                with (cancellation or Cancellation()).stopping(responses.cancel):
+                    for response in responses:
+                        begun = True
+                        yield response
+                return
+            except grpc.RpcError as error:
+                failure = self._error(error, request)
+                is_early = isinstance(failure, RateLimitedError) and not begun
+                pause = returning.pause_after(error, failure) if is_early else 0.0
+                if not pause:
+                    raise failure from None
+            finally:
+                responses.cancel()
+            time.sleep(pause)
 
     def send(
         self, method: grpc.StreamUnaryMultiCallable[_Request, _Response], requests: Iterator[_Request]
@@ -226,6 +240,37 @@ class Connection:
                 address=self.address,
             )
         return found
+
+
+class _Returning:
+    """When a call that was refused comes again.
+
+    Parameters
+    ----------
+    seconds
+        How long it may take in all.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self._refusals = 0
+
+    @property
+    def seconds_left(self) -> float:
+        """How long it may still take."""
+        return max(self._end - time.monotonic(), 0.0)
+
+    def pause_after(self, error: grpc.RpcError, failure: Exception) -> float:
+        """Return how many seconds to wait after a refusal; 0 if that is of no use."""
+        self._refusals += 1
+        if isinstance(failure, RateLimitedError):
+            pause = retry_seconds(error) * random.uniform(1.0, 1.5)
+        elif self._refusals < _ATTEMPTS:
+            # Not all at the same time, and later each time.
+            pause = retry_seconds(error) * (self._refusals + random.uniform(-0.5, 0.5))
+        else:
+            return 0.0
+        return pause if pause < self.seconds_left else 0.0
 
 
 class _Outgoing(Iterator[Any]):

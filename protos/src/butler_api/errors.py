@@ -39,6 +39,7 @@ from butler_model.errors import (
     InvalidRequestError,
     LimitExceededError,
     OverloadedError,
+    RateLimitedError,
     ServiceUnavailableError,
     Status,
 )
@@ -54,7 +55,7 @@ _MAX_METADATA_BYTES = 200
 _MAX_METADATA_ITEMS = 6
 _RETRY_SECONDS = 1
 _MOST_RETRY_SECONDS = 30.0
-_RETRYABLE = (OverloadedError, ServiceUnavailableError)
+_RETRYABLE = (OverloadedError, RateLimitedError, ServiceUnavailableError)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -77,7 +78,9 @@ def status_from_error(error: ButlerError) -> status_pb2.Status:
             error_details_pb2.ResourceInfo(resource_type=subject, resource_name=metadata[subject])
         )
     elif isinstance(error, _RETRYABLE):
-        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=_RETRY_SECONDS)))
+        delay = Duration()
+        delay.FromMilliseconds(round(float(metadata.get("retry_seconds", _RETRY_SECONDS)) * 1000))
+        status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
     return status
 
 
@@ -222,22 +225,23 @@ def _wrapped(handler: Any, method: str, admission: Admission) -> grpc.RpcMethodH
     pool = getattr(behaviour, POOL, None)
     lane = pool if isinstance(pool, Lane) else admission.lane
 
-    def received(messages: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+    def received(messages: Iterator[bytes], context: grpc.ServicerContext, key: str) -> Any:
         if not incoming:
-            return decoded(handler, admission.only_message(messages, context, lane, method), method)
+            only = admission.only_message(messages, context, lane, method)
+            return decoded(handler, admission.counted(key, only), method)
         # A transaction has times of its own.
         timed = admission.watch.each(
             messages, context, lane, pause_seconds=inf if outgoing else UPLOAD_SECONDS
         )
-        return (decoded(handler, raw, method) for raw in timed)
+        return (decoded(handler, raw, method) for raw in admission.paced(key, timed, are_calls=outgoing))
 
     def answer(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         try:
             key = admission.key_of(method, context)
             with lane.places.held(key):
-                request = received(messages, context)
+                request = received(messages, context, key)
                 with admission.working(lane, key):
-                    return cast(bytes, serialize(behaviour(request, context)))
+                    return admission.counted(key, serialize(behaviour(request, context)))
         except Exception as error:  # noqa: BLE001 - nothing may leave a service unconverted
             _abort(error, context, method)
 
@@ -245,9 +249,9 @@ def _wrapped(handler: Any, method: str, admission: Admission) -> grpc.RpcMethodH
         try:
             key = admission.key_of(method, context)
             with lane.places.held(key):
-                request = received(messages, context)
+                request = received(messages, context, key)
                 with admission.working(lane, key), closing(behaviour(request, context)) as responses:
-                    yield from admission.taken(map(serialize, responses), context)
+                    yield from admission.taken(admission.paced(key, map(serialize, responses)), context)
         except Exception as error:  # noqa: BLE001 - as above
             _abort(error, context, method)
 

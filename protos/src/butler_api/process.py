@@ -36,6 +36,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from butler_model.api_token import API_TOKEN_START
 from butler_model.errors import ButlerError, ConfigurationError
+from butler_model.repository import Limits
 
 from .authentication import AuthenticationInterceptor, Authenticator, CallCheck, TokenCheck
 from .calls import CallLog, CallNotes, call_fields
@@ -51,6 +52,9 @@ _Parameters = ParamSpec("_Parameters")
 
 _COLLECT_AFTER = 20_000
 """New objects after which garbage cycles are searched for; by default 700, which is a third of a page of results."""
+_SWITCH_SECONDS = 0.0005
+"""How long a thread may compute while others want to. By default 5 ms, for which a short call waits several times over
+while another caller keeps a dozen threads busy."""
 
 
 class ServiceSettings(BaseSettings):
@@ -67,6 +71,11 @@ class ServiceSettings(BaseSettings):
         Number of calls that are answered at the same time, by each process.
     processes
         Number of processes that answer calls at the address; see `butler_api.processes`. One uses about one processor.
+    caller_calls
+        Those of one caller; three quarters of ``workers`` if not given, and never more.
+    calls_per_second, bytes_per_second
+        How many calls one caller may make on average, and how many bytes of requests and responses it may move; 0 for
+        any number. A caller is who was recognised, else a connection. Each process counts by itself.
     grace_seconds
         How long calls under way may take to finish when the service is asked to stop.
     log_format
@@ -100,6 +109,9 @@ class ServiceSettings(BaseSettings):
     signing_keys: Path
     workers: int = Field(DEFAULT_WORKERS, ge=1, le=1000)
     processes: int = Field(1, ge=1, le=64)
+    caller_calls: int | None = Field(None, ge=1, le=1000)
+    calls_per_second: int = Field(0, ge=0, le=1_000_000)
+    bytes_per_second: int = Field(0, ge=0)
     grace_seconds: float = Field(20.0, ge=0)
     log_format: Literal["text", "json"] = "text"
     log_calls: bool = False
@@ -113,6 +125,17 @@ class ServiceSettings(BaseSettings):
     machine_address: str = ""
     allow_plaintext: bool = False
     authentication: AuthenticationSettings | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What is published of it."""
+        share = max(self.workers * 3 // 4, 1)
+        return Limits(
+            calls=self.workers,
+            caller_calls=min(self.caller_calls or share, share),
+            calls_per_second=self.calls_per_second,
+            bytes_per_second=self.bytes_per_second,
+        )
 
     @property
     def transport(self) -> Transport:
@@ -303,6 +326,7 @@ def serve(
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         server.start()

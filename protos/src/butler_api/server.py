@@ -26,6 +26,7 @@ from .operation import Operation
 from .readiness import Readiness
 from .shared_ports import port_in_use, split_address
 from .tls import ServerCertificates, is_loopback, server_credentials
+from .validation import ValidationInterceptor
 
 Services: TypeAlias = Mapping[str, Callable[[grpc.Server], None]]
 """Full name of each service, and what adds its servicer to a server."""
@@ -153,6 +154,8 @@ def build_server(
     max_waiting
         Calls that may wait for a worker; further ones are refused with `OverloadedError`. So is what one caller
         has open beyond a share of three quarters; see `butler_api.admission`.
+    limits
+        What is published of it. How much one caller may have is a part of it.
     transport
         How it talks.
     authentication
@@ -166,7 +169,7 @@ def build_server(
         Raised if the address cannot be bound, for example because the port is in use, if a certificate cannot be read,
         or if others could reach a plaintext port.
     """
-    admission = Admission(workers, max_waiting, authentication.arrival if authentication else None)
+    admission = Admission(workers, max_waiting, authentication.arrival if authentication else None, limits)
     # Health checks and refusals are answered while all workers are busy.
     health_lane = Lane("health", _HEALTH_THREADS, _HEALTH_THREADS // 2)
     looking = Lane("looking", _LOOKING_THREADS, _LOOKING_THREADS // 2)
@@ -180,6 +183,7 @@ def build_server(
             ErrorInterceptor(admission, refusing),
             *([] if authentication is None else [authentication]),
             *operation.inner,
+            ValidationInterceptor(),
         ],
         options=[*_sharing(transport), *_options(limits), *operation.options],
     )

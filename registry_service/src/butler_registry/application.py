@@ -8,7 +8,7 @@ __all__ = ["RegistryApplication"]
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 from uuid import UUID
 
 from butler_model.access import check_subject
@@ -24,6 +24,7 @@ from .services.ledger import LedgerService
 from .services.ledger_access import LedgerAccess
 from .services.repository_creation import create_repository, read_attributes
 from .services.repository_migration import Migration, check_schema, migrate_repository
+from .services.transaction_room import TransactionRoom
 from .storage.backlog import Backlog
 from .storage.database import PoolUse
 from .storage.repositories import open_databases
@@ -71,7 +72,7 @@ class RegistryApplication:
         self._stores = stores
         self._composites = composites
         self._limits = limits
-        self._room = BoundedSemaphore(limits.transactions)
+        self._room = TransactionRoom(limits)
         self._datastore_endpoint = datastore_endpoint
         self._administrators = tuple(map(check_subject, administrators))
         self._open: dict[str, RepositoryRegistry] = {}

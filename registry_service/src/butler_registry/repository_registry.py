@@ -7,7 +7,6 @@ __all__ = ["RegistryStores", "RepositoryRegistry"]
 
 from collections.abc import Sequence
 from dataclasses import replace
-from threading import BoundedSemaphore
 
 from butler_model.grants import TokenSigner
 from butler_model.placement import Placement
@@ -28,40 +27,21 @@ from .services.ledger import LedgerService
 from .services.page_tokens import PageTokens
 from .services.puts import PutService
 from .services.queries import QueryService
+from .services.quota_guard import QuotaGuard
+from .services.quotas import QuotaService
 from .services.removals import RemovalService
 from .services.repeats import Repeats
 from .services.statistics import StatisticsService
+from .services.transaction_room import TransactionRoom
 from .services.transactions import TransactionService
 from .services.trash import TrashService
 from .services.trash_guard import TrashGuard
 from .services.views import Viewer, Views
-from .storage.access_store import AccessStore
-from .storage.aging import Aging
-from .storage.association_store import AssociationStore
-from .storage.attribute_store import AttributeStore
-from .storage.backlog import BacklogStore
-from .storage.calibration_search import CalibrationSearch
-from .storage.collection_store import CollectionStore
 from .storage.database import Database
-from .storage.dataset_counts import DatasetCounts
-from .storage.dataset_removal import DatasetRemoval
-from .storage.dataset_store import DatasetStore
-from .storage.dataset_type_store import DatasetTypeStore
-from .storage.dimension_store import DimensionStore
-from .storage.dimension_tables import DimensionTables
-from .storage.intent_claims import IntentClaims
-from .storage.intent_store import IntentStore
-from .storage.known_artifacts import KnownArtifactStore
-from .storage.outbox_store import OutboxStore
 from .storage.pinned_database import PinnedDatabase
-from .storage.purge_store import PurgeStore
-from .storage.request_store import RequestStore
-from .storage.schema import StaticTables
-from .storage.single_begin import SingleBegin
-from .storage.single_commit import SingleCommit
 from .storage.statistics import Statistics
 from .storage.summary_store import SummaryStore
-from .storage.trash_store import TrashStore
+from .storage.table_stores import table_stores
 
 
 class RegistryStores:
@@ -73,25 +53,7 @@ class RegistryStores:
     def __init__(self, info: RepositoryInfo, schema: str | None, signer: TokenSigner) -> None:
         self.info = info
         self.schema = schema
-        self.static = static = StaticTables.declare(schema)
-        self.dimension_tables = DimensionTables(static.metadata, info.universe)
-        self.attributes = AttributeStore(static)
-        self.collections = CollectionStore(static)
-        self.dataset_types = DatasetTypeStore(static, info.universe)
-        self.dimensions = DimensionStore(self.dimension_tables)
-        self.datasets = DatasetStore(static)
-        self.associations = AssociationStore(static)
-        self.calibrations = CalibrationSearch(self.datasets)
-        self.intents = IntentStore(static)
-        self.single_begin = SingleBegin(static)
-        self.single_commit = SingleCommit(static)
-        self.outbox = OutboxStore(static)
-        self.requests = RequestStore(static)
-        self.removal = DatasetRemoval(static, self.outbox)
-        self.trash = TrashStore(static)
-        self.purges = PurgeStore(static)
-        self.dataset_counts = DatasetCounts(static)
-        self.access = AccessStore(static)
+        self.of_tables = table_stores(schema, info.universe)
         self.grants = GrantOffice(signer, info.name)
         self.placement = Placement(info.stores, info.universe)
         self.tokens = PageTokens(signer)
@@ -101,15 +63,17 @@ class _Shared:
     """What services over one database share, whoever calls them: caches, and how much was written."""
 
     def __init__(self, stores: RegistryStores, database: Database) -> None:
+        tables = stores.of_tables
         self.definitions = Definitions(
             stores.info.universe,
-            stores.attributes,
-            stores.collections,
-            stores.dataset_types,
-            stores.dimensions,
-            SummaryStore(stores.static),
+            tables.attributes,
+            tables.collections,
+            tables.dataset_types,
+            tables.dimensions,
+            SummaryStore(tables.static),
         )
         self.statistics = Statistics(database)
+        self.quotas = QuotaGuard(tables.attributes, tables.stored_bytes)
 
 
 class _Services:
@@ -137,56 +101,57 @@ class _Services:
         viewer: Viewer | None = None,
         shared: _Shared | None = None,
     ) -> None:
-        limits = stores.info.limits
+        limits, tables = stores.info.limits, stores.of_tables
         self.shared = shared = shared or _Shared(stores, database)
         definitions, statistics, grants = shared.definitions, shared.statistics, stores.grants
         if viewer is not None:
             definitions = SeenDefinitions(definitions, viewer.access, viewer.name)
             grants = grants.for_principal(viewer.name)
         self.definitions: Definitions = definitions
-        repeats = Repeats(stores.requests, definitions)
+        repeats = Repeats(tables.requests, definitions)
         self.dimension_records = DimensionRecordService(database, definitions, repeats, statistics, limits)
-        self.collections = CollectionService(database, definitions, repeats, stores.removal)
+        self.collections = CollectionService(database, definitions, repeats, tables.removal)
         self.associations = AssociationService(
-            database, definitions, stores.datasets, stores.associations, repeats, limits
+            database, definitions, tables.datasets, tables.associations, repeats, limits
         )
         self.dataset_types = DatasetTypeService(database, definitions, repeats)
         self.datasets = DatasetService(
-            database, definitions, stores.datasets, stores.calibrations, grants, limits
+            database, definitions, tables.datasets, tables.calibrations, grants, limits
         )
         self.puts = PutService(
             database,
             intents_database,
             begun,
             definitions,
-            stores.datasets,
-            stores.intents,
-            stores.single_begin,
-            stores.single_commit,
-            stores.outbox,
+            tables.datasets,
+            tables.intents,
+            tables.single_begin,
+            tables.single_commit,
+            tables.outbox,
             statistics,
             grants,
-            TrashGuard(stores.purges, stores.schema),
+            TrashGuard(tables.purges, stores.schema),
+            shared.quotas,
             stores.placement,
             limits,
         )
         self.queries = QueryService(
-            database, definitions, stores.static, stores.dimension_tables, stores.tokens, limits
+            database, definitions, tables.static, tables.dimension_tables, stores.tokens, limits
         )
-        self.statistics = StatisticsService(database, definitions, stores.dataset_counts)
+        self.statistics = StatisticsService(database, definitions, tables.dataset_counts)
         self._add_removal(stores, database, repeats, statistics)
 
     def _add_removal(
         self, stores: RegistryStores, database: Database, repeats: Repeats, statistics: Statistics
     ) -> None:
         """Make the services that remove and restore."""
-        limits = stores.info.limits
+        limits, tables = stores.info.limits, stores.of_tables
         self.removals = RemovalService(
             database,
             self.definitions,
-            stores.removal,
-            stores.trash,
-            stores.associations,
+            tables.removal,
+            tables.trash,
+            tables.associations,
             repeats,
             statistics,
             limits,
@@ -195,10 +160,10 @@ class _Services:
             database,
             stores.schema,
             self.definitions,
-            stores.trash,
-            stores.datasets,
-            stores.removal,
-            stores.outbox,
+            tables.trash,
+            tables.datasets,
+            tables.removal,
+            tables.outbox,
             repeats,
             stores.tokens,
             limits,
@@ -220,34 +185,30 @@ class RepositoryRegistry(_Services):
         self,
         stores: RegistryStores,
         database: Database,
-        room: BoundedSemaphore,
+        room: TransactionRoom,
         administrators: Sequence[str] = (),
         *,
         viewer: Viewer | None = None,
         shared: _Shared | None = None,
     ) -> None:
         super().__init__(stores, database, database, viewer=viewer, shared=shared)
-        self._info, schema = stores.info, stores.schema
+        self._info, schema, tables = stores.info, stores.schema, stores.of_tables
         self._database = database
-        self.events = EventService(database, stores.outbox, stores.tokens, self.definitions.access)
-        self.backlog = BacklogService(database, BacklogStore(stores.static))
-        repeats = Repeats(stores.requests, self.definitions)
-        self.access = AccessService(database, repeats, stores.access, stores.info.name, administrators)
+        self.events = EventService(database, tables.outbox, stores.tokens, self.definitions.access)
+        self.backlog = BacklogService(database, tables.backlog)
+        repeats = Repeats(tables.requests, self.definitions)
+        self.access = AccessService(database, repeats, tables.access, stores.info.name, administrators)
+        self.quotas = QuotaService(
+            database, self.definitions, repeats, tables.attributes, tables.stored_bytes, self.shared.quotas
+        )
 
-        def seen_by(viewer: Viewer) -> RepositoryRegistry:
-            return RepositoryRegistry(
+        self.views = Views(
+            lambda viewer: RepositoryRegistry(
                 stores, database, room, administrators, viewer=viewer, shared=self.shared
             )
-
-        self.views = Views(seen_by)
-        claims = IntentClaims(stores.static)
+        )
         self.ledger = LedgerService(
-            database,
-            schema,
-            stores.purges,
-            claims,
-            KnownArtifactStore(stores.static, claims),
-            Aging(stores.static),
+            database, schema, tables.purges, tables.claims, tables.known_artifacts, tables.aging
         )
 
         def within(pinned: PinnedDatabase, begun: BegunPuts) -> _Services:
@@ -256,7 +217,13 @@ class RepositoryRegistry(_Services):
             return _Services(stores, pinned, intents_database, begun, viewer=viewer)
 
         self.transactions = TransactionService(
-            database, stores.requests, self.events, stores.info, room, within
+            database,
+            tables.requests,
+            self.events,
+            stores.info,
+            room,
+            viewer.name if viewer else "",
+            within,
         )
 
     @property

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["access", "token"]
+__all__ = ["access", "access_of", "token"]
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ def access() -> None:
 @json_option
 def list_access(repository: str, output: Output) -> None:
     """List who may do what."""
-    with _access_of(repository) as remote:
+    with access_of(repository) as remote:
         output.records(map(_shown_entry, remote.entries()), of_what="grants")
 
 
@@ -52,7 +52,7 @@ def grant_access(repository: str, subject: str, prefix: str, verbs: tuple[str, .
     it, or ** for all; {user} and {group} in it stand for the caller's.
     """
     entry = AccessEntry(subject, prefix, frozenset(map(Verb, verbs)))
-    with _access_of(repository) as remote:
+    with access_of(repository) as remote:
         remote.grant(entry)
     output.record({"granted": True, **_shown_entry(entry)})
 
@@ -66,7 +66,7 @@ def grant_access(repository: str, subject: str, prefix: str, verbs: tuple[str, .
 def revoke_access(repository: str, subject: str, prefix: str, verbs: tuple[str, ...], output: Output) -> None:
     """Take VERBS below a PREFIX away from a SUBJECT, or all that it has there."""
     entry = AccessEntry(subject, prefix, frozenset(map(Verb, verbs)))
-    with _access_of(repository) as remote:
+    with access_of(repository) as remote:
         remote.revoke(entry)
     output.record({"revoked": True, **_shown_entry(entry)})
 
@@ -108,7 +108,7 @@ def create_token(
 ) -> None:
     """Make a token and print it; it cannot be shown again."""
     new = NewApiToken(uuid4(), principal, groups, scopes, days * _DAY_SECONDS, note)
-    with _access_of(repository) as remote:
+    with access_of(repository) as remote:
         secret = remote.create_token(new)
     if output.as_json:
         output.record({"id": new.id, "token": secret})
@@ -122,7 +122,7 @@ def create_token(
 @json_option
 def list_tokens(repository: str, output: Output) -> None:
     """List your tokens, or all if you administer the repository."""
-    with _access_of(repository) as remote:
+    with access_of(repository) as remote:
         output.records(map(_shown_token, remote.tokens()), of_what="tokens")
 
 
@@ -132,13 +132,14 @@ def list_tokens(repository: str, output: Output) -> None:
 @json_option
 def revoke_token(repository: str, token_id: UUID, output: Output) -> None:
     """Make the token with this ID worthless."""
-    with _access_of(repository) as remote:
+    with access_of(repository) as remote:
         remote.revoke_token(token_id)
     output.record({"revoked": True, "id": token_id})
 
 
 @contextmanager
-def _access_of(repository: str) -> Iterator[RemoteAccess]:
+def access_of(repository: str) -> Iterator[RemoteAccess]:
+    """Give what administers a repository; `UnsupportedOperationError` for one in a directory."""
     place = located(repository)
     address = RemoteAddress.parse(place)
     if address is None:

@@ -83,8 +83,9 @@ def query_dataset_types(repository: str, patterns: tuple[str, ...], components: 
 @click.command("remove-dataset-type")
 @repository_argument
 @click.argument("patterns", metavar="NAME...", nargs=-1, required=True)
+@click.option("--dry-run", is_flag=True, help="Only show which they are.")
 @json_option
-def remove(repository: str, patterns: tuple[str, ...], output: Output) -> None:
+def remove(repository: str, patterns: tuple[str, ...], dry_run: bool, output: Output) -> None:
     """Remove dataset types of which there are no datasets.
 
     NAME may be a glob. If there are datasets of one of them, none is removed.
@@ -92,5 +93,7 @@ def remove(repository: str, patterns: tuple[str, ...], output: Output) -> None:
     with Butler(repository, writeable=True) as butler:
         check_dataset_types(butler, patterns)
         found = butler.registry.queryDatasetTypes(patterns)
-        butler.registry.removeDatasetType(patterns)
-    output.records(({"removed": each.name} for each in found), of_what="dataset types")
+        if not dry_run:
+            butler.registry.removeDatasetType(patterns)
+    field = "name" if dry_run else "removed"
+    output.records(({field: each.name} for each in found), of_what="dataset types")

@@ -7,6 +7,7 @@ __all__ = ["ExitCode", "exit_code_of"]
 
 import errno
 from enum import IntEnum
+from typing import Self
 
 from butler_model.errors import (
     ButlerError,
@@ -20,31 +21,43 @@ from butler_model.errors import (
 
 
 class ExitCode(IntEnum):
-    """Why the program ended; scripts may rely on the numbers."""
+    """Why the program ended; scripts may rely on the numbers.
 
-    SUCCESS = 0
-    FOUND = 1
-    """All went well, and what was inspected is not as it should be."""
-    USAGE = 2
-    """The command line is malformed."""
-    NOT_FOUND = 3
-    """A repository, collection, dataset type, dataset, record or file that was named does not exist."""
-    CONFLICT = 4
-    """Something of that name or data ID exists already, or somebody else was first."""
-    INVALID_INPUT = 5
-    """A value, name, file or operation is not acceptable."""
-    UNAVAILABLE = 6
-    """A service or store cannot do it now: not reached in time, overloaded, full. Try again later."""
-    DATA_LOSS = 7
-    """Bytes are not those that were stored or sent."""
-    FORBIDDEN = 8
-    """Not allowed: read-only, no permission, or the service does not know who asks."""
-    INTERNAL = 70
-    """An error of the program; please report it."""
-    INTERRUPTED = 130
-    """Ended by Ctrl-C."""
-    BROKEN_PIPE = 141
-    """Nobody reads the output any more."""
+    Attributes
+    ----------
+    meaning
+        What the number says, for people.
+    """
+
+    meaning: str
+
+    def __new__(cls, number: int, meaning: str) -> Self:
+        code = int.__new__(cls, number)
+        code._value_ = number
+        code.meaning = meaning
+        return code
+
+    SUCCESS = (
+        0,
+        "All went well. A service ends so by SIGTERM and by Ctrl-C: it answered until it was told to stop.",
+    )
+    FOUND = 1, "All went well, and what was inspected is not as it should be."
+    USAGE = 2, "The command line is malformed."
+    NOT_FOUND = (
+        3,
+        "A repository, collection, dataset type, dataset, record or file that was named does not exist.",
+    )
+    CONFLICT = 4, "Something of that name or data ID exists already, or somebody else was first."
+    INVALID_INPUT = 5, "A value, name, file or operation is not acceptable."
+    UNAVAILABLE = (
+        6,
+        "A service or store cannot do it now: not reached in time, overloaded, full. Try again later.",
+    )
+    DATA_LOSS = 7, "Bytes are not those that were stored or sent."
+    FORBIDDEN = 8, "Not allowed: read-only, no permission, or the service does not know who asks."
+    INTERNAL = 70, "An error of the program; please report it."
+    INTERRUPTED = 130, "Ended by Ctrl-C, or a question was not answered with yes."
+    BROKEN_PIPE = 141, "Nobody reads the output any more."
 
 
 _BY_STATUS = {

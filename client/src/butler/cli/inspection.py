@@ -17,6 +17,7 @@ from butler_model.ports import Finding, InspectionProgress
 from .arguments import json_option, repository_argument
 from .exit_codes import ExitCode
 from .output import Output
+from .rendering import amount
 
 
 @click.command()
@@ -59,8 +60,10 @@ def _inspect(repository: str, output: Output, *, checksums: bool, repair: bool) 
 
     with closing(connect(repository)) as connection, output.progress() as report:
         name = connection.registry.info.name
-        output.records(findings(), of_what="findings")
-    output.notice(f"{last.inspected:,} artifacts inspected, {last.size:,} bytes read, {found:,} findings.")
+        output.records(findings(), of_what="")
+    output.notice(
+        f"{amount(last.inspected, 'artifact')} inspected, {amount(last.size, 'byte')} read, {amount(found, 'finding')}."
+    )
     if found:
         click.get_current_context().exit(ExitCode.FOUND)
 

@@ -24,6 +24,9 @@ from butler_model.config_keys import nearest_known
 from butler_model.errors import ButlerError
 
 from .exit_codes import ExitCode, exit_code_of
+from .logs import log_level_option, write_logs
+from .options_file import with_options_file
+from .preferences import Preferences
 
 _PLUGINS = "butler.commands"
 
@@ -102,6 +105,7 @@ COMMANDS = {
     "verify": CommandSummary("inspection:verify", "Read every artifact, and compare it with its record."),
     "cache": CommandSummary("cache:cache", "Look at and empty the cache of artifacts on this machine."),
     "access": CommandSummary("access:access", "Say who may do what in a repository."),
+    "quota": CommandSummary("quota:quota", "Say how much may be stored below a prefix."),
     "token": CommandSummary("access:token", "Make, list and revoke tokens for programs."),
     "serve": CommandSummary("serve:serve", "Run both services in one process, for development."),
     "ping": CommandSummary("repository:ping", "Measure how fast a repository answers."),
@@ -132,7 +136,7 @@ class _CommandList(click.Group):
             if plugin is None:
                 return None
             command = _loaded(plugin)
-        return command if isinstance(command, click.Command) else None
+        return with_options_file(command) if isinstance(command, click.Command) else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -223,14 +227,28 @@ def _usage_line(error: click.ClickException) -> str:
     "grpc://HOST:PORT/REPOSITORY (grpcs:// to encrypt). "
     "With --json a command prints one JSON object per line; times are TAI. Exit codes: 1 something found, 2 malformed "
     "command line, 3 not found, 4 conflict, 5 invalid input, 6 unavailable, 7 damaged data, 8 forbidden, 70 error of "
-    "the program.",
+    "the program, 130 interrupted.",
 )
 @click.option(
     "--debug", is_flag=True, envvar="BUTLER_DEBUG", help="Show where an error came from.", show_envvar=True
 )
+@log_level_option
+@click.option(
+    "--progress/--no-progress",
+    default=None,
+    help="Show how far something is: at once, or never; on a terminal after two seconds if neither is given.",
+)
 @click.pass_context
-def program(context: click.Context, debug: bool) -> None:
+def program(
+    context: click.Context,
+    debug: bool,
+    log_levels: tuple[tuple[str, str], ...],
+    long_log: bool,
+    progress: bool | None,
+) -> None:
     """Put and get scientific datasets by meaning."""
+    write_logs(log_levels, long=long_log)
+    context.obj = Preferences(progress)
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -243,6 +261,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments
         Those of the process if absent.
     """
+    # What gRPC's core writes by itself stands beside our one line, and says the same in its own words.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     _trace_if_asked()
     try:
         code = program.main(arguments, prog_name="butler", standalone_mode=False)

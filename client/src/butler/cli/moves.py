@@ -18,6 +18,7 @@ from butler.dataset_transfers import TransferSummary
 from .arguments import json_option, names, repository_argument
 from .dataset_selection import DatasetSelection, dataset_options
 from .output import Output
+from .rendering import amount, was
 
 
 @click.command()
@@ -92,8 +93,8 @@ def export(
         ),
         of_what="things to export",
     )
-    did = "would be" if dry_run else "were"
-    output.notice(f"{len(refs):,} datasets {did} exported to {Path(directory) / filename}.")
+    did = "would be" if dry_run else was(len(refs))
+    output.notice(f"{amount(len(refs), 'dataset')} {did} exported to {Path(directory) / filename}.")
 
 
 def _elements(butler: Butler, wanted: Iterable[str]) -> Iterator[str]:
@@ -159,8 +160,8 @@ def transfer_datasets(
         summary = work.transfer(refs, progress)
     _print_summary(summary, output)
     output.notice(
-        f"{len(summary.refs):,} datasets with {summary.artifacts:,} files ({summary.artifact_bytes:,} bytes) "
-        f"{'would be' if dry_run else 'were'} taken over."
+        f"{amount(len(summary.refs), 'dataset')} with {amount(summary.artifacts, 'file')} "
+        f"({amount(summary.artifact_bytes, 'byte')}) {'would be' if dry_run else was(len(summary.refs))} taken over."
     )
 
 

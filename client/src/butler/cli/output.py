@@ -9,13 +9,15 @@ import itertools
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .exit_codes import ExitCode
+from .preferences import Preferences
 from .rendering import flattened, json_value, text_value
 from .tables import print_fields, print_tables
 
@@ -42,7 +44,12 @@ class Output:
             sys.stdout.reconfigure(encoding="utf-8")  # JSON is, whatever the locale says
 
     def records(
-        self, records: Iterable[Mapping[str, Any]], *, of_what: str, limit: int | None = None
+        self,
+        records: Iterable[Mapping[str, Any]],
+        *,
+        of_what: str,
+        limit: int | None = None,
+        why_none: Callable[[], Sequence[str]] | None = None,
     ) -> None:
         """Print many records.
 
@@ -51,9 +58,11 @@ class Output:
         records
             Fields by name; one that is a mapping itself takes several columns of a table.
         of_what
-            What notices call them, in the plural.
+            What notices call them, in the plural; empty if nothing is to be said of there being none.
         limit
             Print that many at most, and a notice if there are more.
+        why_none
+            Tells reasons, should there be no record.
         """
         rest = iter(records)
         shown = 0
@@ -70,9 +79,9 @@ class Output:
         else:
             print_tables(counted())
         sys.stdout.flush()
-        if not shown:
-            self.notice(f"There are no such {of_what}.")
-        elif shown == limit and next(rest, None) is not None:
+        if not shown and of_what:
+            self.notice(" ".join([f"There are no such {of_what}.", *(why_none() if why_none else ())]))
+        elif limit is not None and shown == limit and next(rest, None) is not None:
             self.notice(f"Only the first {limit:,} {of_what} are shown; raise --limit to see more.")
 
     def record(self, record: Mapping[str, Any]) -> None:
@@ -88,13 +97,26 @@ class Output:
         """Print a remark that is no result."""
         click.echo(text, err=True)
 
+    def confirm(self, question: str) -> None:
+        """Go on only if the question is answered with yes; else end the command as Ctrl-C does."""
+        try:
+            if click.confirm(question, err=True):
+                return
+            self.notice("Nothing was changed.")
+        except click.Abort as error:
+            if not isinstance(error.__context__, EOFError):
+                raise
+            self.notice("\nNobody answers, so nothing was changed; --no-confirm asks nothing.")
+        click.get_current_context().exit(ExitCode.INTERRUPTED)
+
     @contextmanager
     def progress(self) -> Iterator[Callable[[str, int, int | None], None]]:
         """Give a function to report progress to: phase, things done, things in all or `None` if that is not known.
 
-        A terminal shows a bar for each phase, once two seconds have gone by.
+        A terminal shows a bar for each phase, once two seconds have gone by; ``--progress`` at once and anywhere.
         """
-        if not sys.stderr.isatty():
+        wanted = Preferences.current().progress
+        if wanted is False or (wanted is None and not sys.stderr.isatty()):
             yield _ignore
             return
         from rich.console import Console
@@ -104,6 +126,7 @@ class Output:
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}", markup=False),
             TimeRemainingColumn(elapsed_when_finished=True),
         )
         bars = Progress(*columns, console=Console(stderr=True))
@@ -111,10 +134,13 @@ class Output:
 
         def report(phase: str, done: int, total: int | None) -> None:
             if phase not in tasks:
-                tasks[phase] = bars.add_task(phase, total=total)
+                tasks[phase] = bars.add_task(phase, total=total, rate="")
             bars.update(tasks[phase], completed=done, total=total)
+            speed = bars.tasks[tasks[phase]].speed
+            if speed:
+                bars.update(tasks[phase], rate=f"{speed:,.0f}/s")
 
-        patience = threading.Timer(_PATIENCE_SECONDS, bars.start)
+        patience = threading.Timer(0.0 if wanted else _PATIENCE_SECONDS, bars.start)
         patience.daemon = True
         patience.start()
         try:

@@ -5,31 +5,40 @@ from __future__ import annotations
 
 __all__ = ["query_data_ids", "query_datasets", "query_dimension_records"]
 
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
 import click
 
-from butler import Butler
+from butler import Butler, DatasetRef
+from butler.registry.patterns import is_glob
 
 from .arguments import (
     check_dataset_types,
     data_id_argument,
     data_id_option,
     json_option,
-    limit_option,
     names,
     repository_argument,
-    typed_data_id,
 )
 from .output import Output
+from .query_options import RowSelection, datasets_options, row_options
+
+_Held = Callable[[Butler], dict[str, Any]]
+_LOCATED = 1_000
+"""Datasets whose places are asked for in one call."""
 
 
 @click.command()
 @repository_argument
 @click.argument("element")
 @data_id_argument
-@limit_option
+@datasets_options
+@row_options
 @json_option
 def query_dimension_records(
-    repository: str, element: str, data_id: tuple[tuple[str, str], ...], limit: int | None, output: Output
+    repository: str, element: str, held: _Held, rows: RowSelection, output: Output
 ) -> None:
     """List dimension records.
 
@@ -37,37 +46,32 @@ def query_dimension_records(
     given.
     """
     with Butler(repository) as butler:
-        results = butler.registry.queryDimensionRecords(
-            element, dataId=typed_data_id(butler.dimensions, data_id)
-        )
-        output.records((record.toDict() for record in results), of_what="dimension records", limit=limit)
+        results = butler.registry.queryDimensionRecords(element, **rows.arguments(butler), **held(butler))
+        rows.show(output, results, lambda record: record.toDict(), of_what="dimension records")
 
 
 @click.command()
 @repository_argument
 @click.argument("dimensions", nargs=-1, required=True)
 @data_id_option
-@limit_option
+@datasets_options
+@row_options
 @json_option
 def query_data_ids(
-    repository: str,
-    dimensions: tuple[str, ...],
-    data_id: tuple[tuple[str, str], ...],
-    limit: int | None,
-    output: Output,
+    repository: str, dimensions: tuple[str, ...], held: _Held, rows: RowSelection, output: Output
 ) -> None:
     """List data IDs.
 
     They are the combinations of values of DIMENSIONS that the dimension records allow.
     """
     with Butler(repository) as butler:
-        results = butler.registry.queryDataIds(dimensions, dataId=typed_data_id(butler.dimensions, data_id))
-        output.records((found.mapping for found in results), of_what="data IDs", limit=limit)
+        results = butler.registry.queryDataIds(names(dimensions), **rows.arguments(butler), **held(butler))
+        rows.show(output, results, lambda found: found.mapping, of_what="data IDs")
 
 
 @click.command()
 @repository_argument
-@click.argument("dataset_type")
+@click.argument("dataset_types", metavar="[GLOB]...", nargs=-1)
 @click.option(
     "--collections",
     multiple=True,
@@ -79,42 +83,68 @@ def query_data_ids(
     is_flag=True,
     help="Of datasets with the same data ID, only the one in the first of the collections. Needs their names.",
 )
+@click.option("--show-uri", is_flag=True, help="Show where each artifact is; nothing if none is stored.")
 @data_id_option
-@limit_option
+@row_options
 @json_option
 def query_datasets(
     repository: str,
-    dataset_type: str,
+    dataset_types: tuple[str, ...],
     collections: tuple[str, ...],
     find_first: bool,
-    data_id: tuple[tuple[str, str], ...],
-    limit: int | None,
+    show_uri: bool,
+    rows: RowSelection,
     output: Output,
 ) -> None:
     """List datasets.
 
-    DATASET_TYPE is the name of a dataset type, or a glob.
+    A GLOB is the name of a dataset type, or matches several; all if absent. Those of one type come together, in the
+    order asked for.
     """
     if find_first and not collections:
         raise click.UsageError("--find-first needs --collections: the order of the search.")
     with Butler(repository) as butler:
-        check_dataset_types(butler, [dataset_type])
+        check_dataset_types(butler, dataset_types)
+        searched = names(collections) or ["*"]
+        types = _types(butler, names(dataset_types) or ["*"], searched)
         results = butler.registry.queryDatasets(
-            dataset_type,
-            collections=names(collections) or "*",
-            dataId=typed_data_id(butler.dimensions, data_id),
+            types,
+            collections=searched,
             findFirst=find_first,
+            **rows.arguments(butler),
         )
-        output.records(
-            (
-                {
-                    "type": ref.datasetType.name,
-                    "run": ref.run,
-                    "id": ref.id,
-                    "data_id": ref.dataId.mapping,
-                }
-                for ref in results
-            ),
-            of_what="datasets",
-            limit=limit,
+        found: Iterable[DatasetRef] = rows.ordered(results)
+        shown = _located(butler, found) if show_uri else map(_record, found)
+        why_none = (
+            results.explain_no_results if types else lambda: [f"There are none in {', '.join(searched)}."]
         )
+        output.records(shown, of_what="datasets", limit=rows.limit, why_none=why_none)
+
+
+def _types(butler: Butler, wanted: list[str], collections: list[str]) -> list[str]:
+    """Return names of dataset types; of those that globs match, the ones of which the collections may have datasets."""
+    if not any(map(is_glob, wanted)):
+        return wanted
+    searched = butler.collections.query_info(collections, include_summary=True)
+    held = {name for each in searched if each.summary is not None for name in each.summary.dataset_types}
+    found = butler.registry.queryDatasetTypes(wanted)
+    return [each.name for each in found if each.name in wanted or each.nameAndComponent()[0] in held]
+
+
+def _record(ref: DatasetRef) -> dict[str, Any]:
+    return {
+        "type": ref.datasetType.name,
+        "run": ref.run,
+        "id": ref.id,
+        "data_id": ref.dataId.mapping,
+    }
+
+
+def _located(butler: Butler, refs: Iterable[DatasetRef]) -> Iterator[Mapping[str, Any]]:
+    """Yield the record of each dataset with its URI, or those of its components."""
+    rest = iter(refs)
+    while batch := list(itertools.islice(rest, _LOCATED)):
+        places = butler.get_many_uris(batch, allow_missing=True)
+        for ref in batch:
+            whole, parts = places.get(ref, (None, {}))
+            yield {**_record(ref), "uri": sorted(parts.values()) if parts else whole}

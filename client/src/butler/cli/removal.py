@@ -12,10 +12,13 @@ import click
 
 from butler import Butler, CollectionType
 from butler.ingest_files import Progress
+from butler.registry.patterns import is_glob
 from butler.removal_work import RemovalReport
+from butler_model.errors import MissingCollectionError
 
 from .arguments import check_dataset_types, json_option, names, repository_argument
 from .output import Output
+from .rendering import amount
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Work = Callable[[bool, Progress], RemovalReport]
@@ -59,6 +62,7 @@ def _purge_after_option(command: _Command) -> _Command:
 @click.option("--disassociate", multiple=True, metavar="TAGS", help="TAGGED collections to take them out of.")
 @click.option("--purge", metavar="RUN", help="Remove those of this RUN for good, with their artifacts.")
 @click.option("--unstore", is_flag=True, help="Remove only their artifacts.")
+@click.option("--quiet", is_flag=True, help="Ask nothing, and print nothing.")
 @_purge_after_option
 @_removal_options
 def prune_datasets(
@@ -70,6 +74,7 @@ def prune_datasets(
     disassociate: tuple[str, ...],
     purge: str | None,
     unstore: bool,
+    quiet: bool,
     purge_after: int,
     dry_run: bool,
     confirm: bool,
@@ -80,12 +85,7 @@ def prune_datasets(
     The datasets are those that a search of COLLECTIONS finds.
     """
     tags = names(disassociate)
-    if purge is not None and tags:
-        raise click.UsageError("--purge takes datasets out of all collections: leave --disassociate out.")
-    if not collections:
-        raise click.UsageError("Name the collections to search.")
-    if purge is None and not tags and not unstore:
-        raise click.UsageError("Nothing is to be done: give --purge RUN, --unstore or --disassociate TAGS.")
+    _check_pruning(collections, tags, purge, unstore=unstore, silent_dry_run=quiet and dry_run)
     with Butler(repository, writeable=True) as butler:
         if purge is not None and butler.registry.getCollectionType(purge) is not CollectionType.RUN:
             raise click.UsageError(f"--purge: {purge!r} is no RUN.")
@@ -112,7 +112,24 @@ def prune_datasets(
                 progress=progress,
             )
 
-        _carry_out(work, "Remove these?", dry_run=dry_run, confirm=confirm, output=output)
+        if quiet:
+            work(False, lambda phase, done, total: None)
+        else:
+            _carry_out(work, "Remove these?", dry_run=dry_run, confirm=confirm, output=output)
+
+
+def _check_pruning(
+    collections: tuple[str, ...], tags: list[str], purge: str | None, *, unstore: bool, silent_dry_run: bool
+) -> None:
+    """Refuse options that contradict each other, or leave nothing to be done."""
+    if purge is not None and tags:
+        raise click.UsageError("--purge takes datasets out of all collections: leave --disassociate out.")
+    if not collections:
+        raise click.UsageError("Name the collections to search.")
+    if silent_dry_run:
+        raise click.UsageError("--quiet prints nothing, and --dry-run does nothing but print: leave one out.")
+    if purge is None and not tags and not unstore:
+        raise click.UsageError("Nothing is to be done: give --purge RUN, --unstore or --disassociate TAGS.")
 
 
 @click.command()
@@ -177,12 +194,16 @@ def remove_runs(
     confirm: bool,
     output: Output,
 ) -> None:
-    """Remove RUN collections with all their datasets."""
+    """Remove RUN collections with all their datasets.
+
+    RUNS are names, or globs that match some.
+    """
     with Butler(repository, writeable=True) as butler:
+        removed = _matching(butler, runs, "RUN", {CollectionType.RUN})
 
         def work(dry_run: bool, progress: Progress) -> RemovalReport:
             return butler.removeRuns(
-                names(runs),
+                removed,
                 not keep_files,
                 unlink_from_chains=unlink,
                 dry_run=dry_run,
@@ -190,7 +211,7 @@ def remove_runs(
                 progress=progress,
             )
 
-        question = f"Remove {', '.join(names(runs))} with these datasets?"
+        question = f"Remove {', '.join(removed)} with these datasets?"
         _carry_out(work, question, dry_run=dry_run, confirm=confirm, output=output)
 
 
@@ -209,15 +230,16 @@ def remove_collections(
 ) -> None:
     """Remove collections; datasets stay in their runs.
 
-    A RUN is removed with its datasets, of which none may be stored; see remove-runs.
+    COLLECTIONS are names, or globs, which match all but RUN collections. A RUN is removed with its datasets, of which
+    none may be stored; see remove-runs.
     """
-    removed = names(collections)
     with Butler(repository, writeable=True) as butler:
+        removed = _matching(butler, collections, "collection", set(CollectionType) - {CollectionType.RUN})
         butler.collections.remove(removed, unlink_from_chains=unlink, dry_run=True)
         infos = [butler.collections.get_info(name, include_parents=True) for name in removed]
         if not dry_run:
             if confirm:
-                click.confirm(f"Remove {', '.join(removed)}?", abort=True, err=True)
+                output.confirm(f"Remove {', '.join(removed)}?")
             butler.collections.remove(removed, unlink_from_chains=unlink)
         output.records(
             (
@@ -226,6 +248,20 @@ def remove_collections(
             ),
             of_what="collections",
         )
+
+
+def _matching(butler: Butler, texts: tuple[str, ...], what: str, types: set[CollectionType]) -> list[str]:
+    """Return names as they are, and in the place of each glob the collections of some types that it matches."""
+    found: dict[str, None] = {}
+    for name in names(texts):
+        matching = butler.collections.query(name, collection_types=types) if is_glob(name) else [name]
+        if not matching:
+            raise MissingCollectionError(
+                f"No {what} matches {name!r}; 'butler query-collections' lists those there are.",
+                collection=name,
+            )
+        found.update(dict.fromkeys(matching))
+    return list(found)
 
 
 def _carry_out(work: _Work, question: str, *, dry_run: bool, confirm: bool, output: Output) -> None:
@@ -237,9 +273,10 @@ def _carry_out(work: _Work, question: str, *, dry_run: bool, confirm: bool, outp
             return
         counts = ", ".join(f"{number:,} {name}" for name, number in planned.datasets.items())
         output.notice(
-            f"Datasets: {counts or 'none'}; artifacts: {planned.artifacts:,} with {planned.size:,} bytes."
+            f"Datasets: {counts or 'none'}; {amount(planned.artifacts, 'artifact')} with "
+            f"{amount(planned.size, 'byte')}."
         )
-        click.confirm(question, abort=True, err=True)
+        output.confirm(question)
     with output.progress() as progress:
         report = work(False, progress)
     _show(report, output)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["flattened", "json_value", "text_value"]
+__all__ = ["amount", "flattened", "json_value", "text_value", "was"]
 
 import math
 from collections.abc import Mapping
@@ -18,6 +18,16 @@ from butler_model.timespan import MAX_NSEC, MIN_NSEC, Timespan
 
 _NSEC_PER_SECOND = 10**9
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - TAI, which datetime has no name for
+
+
+def amount(number: int, noun: str) -> str:
+    """Return a number with what is counted, in the plural unless it is one."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def was(number: int) -> str:
+    """Return the verb that goes with a number of things."""
+    return "was" if number == 1 else "were"
 
 
 def flattened(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,14 +15,16 @@ from pathlib import Path
 
 import click
 
-from butler import Butler, Config
+from butler import Config
 from butler.connect import connect
 from butler.loading import ImportCount, ImportSummary, import_export
+from butler.repository_making import NewRepository, make_repository
 from butler_model.errors import GrantError
 from butler_model.ports import Datastore
 
 from .arguments import json_option, names, repository_argument
 from .output import Output
+from .rendering import amount, was
 
 _DISTRIBUTIONS = ("butler-grpc-client", "butler-api", "butler-model", "butler-registry", "butler-datastore")
 _PINGS = 10
@@ -91,20 +93,21 @@ def create(
 
     REPO is a directory, or grpc://HOST:PORT/REPOSITORY to have a service create it.
     """
-    config = Butler.makeRepo(
+    new = NewRepository(
         repository,
         seed_config,
         dimension_config,
         standalone=standalone,
-        forceConfigRoot=not override,
+        force_root=not override,
         outfile=outfile,
         overwrite=overwrite,
         database=database,
         stores=None if stores is None else Config(stores).toDict(),
         composites=None if composites is None else Config(composites).toDict(),
     )
-    with closing(connect(config)) as connection:
-        universe = connection.info.universe
+    make_repository(new)
+    # It is not opened for that: to open one takes a while.
+    universe = new.universe()
     output.record({"repository": repository, "universe": f"{universe.namespace} {universe.version}"})
 
 
@@ -168,8 +171,8 @@ def import_file(
         of_what="things to import",
     )
     output.notice(
-        f"Imported in {time.monotonic() - began:.1f} s; {summary.artifacts:,} files ({summary.artifact_bytes:,} bytes) "
-        "were taken."
+        f"Imported in {time.monotonic() - began:.1f} s; {amount(summary.artifacts, 'file')} "
+        f"({amount(summary.artifact_bytes, 'byte')}) {was(summary.artifacts)} taken."
     )
 
 

@@ -16,6 +16,7 @@ from butler.retrieval import RetrievalTarget
 from .arguments import json_option, repository_argument
 from .dataset_selection import DatasetSelection, dataset_options
 from .output import Output
+from .rendering import amount, was
 
 
 @click.command()
@@ -74,7 +75,8 @@ def _print_files(targets: Sequence[RetrievalTarget], output: Output) -> None:
     )
     written = [target.size for target in targets if not target.is_present]
     output.notice(
-        f"{len(written):,} files ({sum(written):,} bytes) were written; {len(targets) - len(written):,} were there."
+        f"{amount(len(written), 'file')} ({amount(sum(written), 'byte')}) {was(len(written))} written; "
+        f"{len(targets) - len(written):,} {was(len(targets) - len(written))} there."
     )
 
 
@@ -93,4 +95,4 @@ def _print_counts(targets: Sequence[RetrievalTarget], output: Output) -> None:
         ),
         of_what="datasets",
     )
-    output.notice(f"{files.total():,} files ({sizes.total():,} bytes) would be written.")
+    output.notice(f"{amount(files.total(), 'file')} ({amount(sizes.total(), 'byte')}) would be written.")

@@ -84,9 +84,9 @@ def serve(
 ) -> None:
     """Run both services in one process, for development.
 
-    Prints the address of the repository as soon as it can be used, and answers until Ctrl-C or SIGTERM. There is
-    neither encryption nor any check of who calls. The services proper are 'python -m butler_registry serve' and
-    'python -m butler_datastore serve'.
+    Prints the address of the repository as soon as it can be used, and answers until Ctrl-C or SIGTERM; it then ends
+    what was begun, and with exit code 0. There is neither encryption nor any check of who calls. The services proper
+    are 'python -m butler_registry serve' and 'python -m butler_datastore serve'.
     """
     configuration = _configuration(data_root.absolute(), database, name)
     configure_logs("text")

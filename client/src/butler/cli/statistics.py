@@ -15,6 +15,7 @@ from butler_model.ports import DatasetStatistics, StatisticsKey
 
 from .arguments import json_option, names, repository_argument
 from .output import Output
+from .rendering import amount
 
 _KEYS = {"type": StatisticsKey.DATASET_TYPE, "run": StatisticsKey.RUN, "store": StatisticsKey.STORE}
 
@@ -60,7 +61,9 @@ def stats(
         )
     output.records(map(_record, rows[:-1]), of_what="datasets")
     for row in rows[-1:]:
-        output.notice(f"{row.datasets:,} datasets, {row.artifacts:,} files, {_readable(row.size)}.")
+        output.notice(
+            f"{amount(row.datasets, 'dataset')}, {amount(row.artifacts, 'file')}, {_readable(row.size)}."
+        )
 
 
 def _record(row: DatasetStatistics) -> dict[str, Any]:
@@ -76,6 +79,6 @@ def _record(row: DatasetStatistics) -> dict[str, Any]:
 def _readable(size: float) -> str:
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
         if size < 1000:
-            return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+            return amount(int(size), "byte") if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:,.1f} PB"

@@ -17,6 +17,7 @@ from butler_model.trash import TrashState
 
 from .arguments import json_option, limit_option, names, repository_argument
 from .output import Output
+from .rendering import amount
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -143,7 +144,7 @@ def empty_trash(
             if not due:
                 _say_nothing_is_due(butler, output)
                 return
-            click.confirm(f"Delete {due:,} artifacts for good?", abort=True, err=True)
+            output.confirm(f"Delete {amount(due, 'artifact')} for good?")
         with output.progress() as progress:
             done = empty(progress)
         if not (done.deleted or done.kept or done.failed):

@@ -134,8 +134,8 @@ def _read(place: str | os.PathLike[str]) -> Config:
         if os.path.exists(file):
             raise  # it is there, what it includes is not
         raise RepositoryNotFoundError(
-            f"There is no repository at {text!r} (no file {file!r}); make one with Butler.makeRepo, or "
-            f"{_SERVICE_HINT}.",
+            f"There is no repository at {text!r} (no file {file!r}); make one with 'butler create' or "
+            f"Butler.makeRepo, or {_SERVICE_HINT}.",
             path=file,
         ) from error
     except ConfigurationError as error:

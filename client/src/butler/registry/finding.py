@@ -6,9 +6,12 @@ from __future__ import annotations
 __all__ = ["RegistryQueries"]
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
+from uuid import UUID
 
 from butler.defaults import plain_data_id
+from butler.lookup import check_writeable
 from butler.predicates import Predicate
 from butler.query import Query
 from butler.results import DataIdResults, DatasetResults, DimensionRecordResults
@@ -84,6 +87,19 @@ class RegistryQueries(RegistryAssociations):
             raise AmbiguousDatasetError(f"{ref} has no id; find the dataset first.")
         (found,) = self._port.datasets.get([ref.id], want_artifacts=True)
         return sorted({artifact.record.store for artifact in found.artifacts}) if found else []
+
+    def getDataset(self, id: UUID) -> DatasetRef | None:
+        """Return the ref of a dataset by its id; `None` if there is none."""
+        (found,) = self._finder.by_id([id])
+        return None if found is None else found.ref
+
+    def transaction(self, *, savepoint: bool = False) -> AbstractContextManager[None]:
+        """Return the same as `Butler.transaction`, in which each inner one is a savepoint, whatever is asked for."""
+        check_writeable(self._writeable, "change it in a transaction")
+        return self._port.transaction()
+
+    def refresh(self) -> None:
+        """Do nothing: what other clients registered is seen at once."""
 
     def queryDatasets(
         self,

@@ -13,11 +13,13 @@ from butler_api.convert.access import (
     entry_from_proto,
     entry_to_proto,
     new_token_to_proto,
+    quota_use_from_proto,
 )
 from butler_api.v1 import access_service_pb2 as pb
 from butler_api.v1.access_service_pb2_grpc import AccessServiceStub
 from butler_model.access import AccessEntry
 from butler_model.api_token import ApiToken, NewApiToken
+from butler_model.quota import Quota, QuotaUse
 
 
 class RemoteAccess:
@@ -53,6 +55,23 @@ class RemoteAccess:
             repository=self._repository, request_id=uuid4().bytes, entry=entry_to_proto(entry)
         )
         self._connection.call(self._stub.RevokeAccess, request)
+
+    def quotas(self) -> list[QuotaUse]:
+        """Return each quota with what is stored at its places."""
+        request = pb.ListQuotasRequest(repository=self._repository)
+        return list(map(quota_use_from_proto, self._connection.call(self._stub.ListQuotas, request).uses))
+
+    def set_quota(self, quota: Quota) -> None:
+        """Say how much may be stored below a prefix."""
+        request = pb.SetQuotaRequest(
+            repository=self._repository, request_id=uuid4().bytes, prefix=quota.prefix, bytes=quota.size
+        )
+        self._connection.call(self._stub.SetQuota, request)
+
+    def remove_quota(self, prefix: str) -> None:
+        """Let as much be stored below a prefix as anybody likes."""
+        request = pb.SetQuotaRequest(repository=self._repository, request_id=uuid4().bytes, prefix=prefix)
+        self._connection.call(self._stub.SetQuota, request)
 
     def create_token(self, token: NewApiToken) -> str:
         """Make a token and return it; it cannot be had again."""

@@ -47,14 +47,21 @@ class RemoteDatasets:
             types[name] = self._session.keep_type(response.dataset_type, response.revision)
         return [found_from_proto(each, types) for each in response.datasets]
 
-    def get(self, dataset_ids: Sequence[UUID], *, want_artifacts: bool = False) -> list[FoundDataset | None]:
-        return self._session.in_batches(dataset_ids, lambda batch: self._get(batch, want_artifacts))
+    def get(
+        self, dataset_ids: Sequence[UUID], *, want_artifacts: bool = False, expected_type: str = ""
+    ) -> list[FoundDataset | None]:
+        return self._session.in_batches(
+            dataset_ids, lambda batch: self._get(batch, want_artifacts, expected_type)
+        )
 
-    def _get(self, dataset_ids: Sequence[UUID], want_artifacts: bool) -> list[FoundDataset | None]:
+    def _get(
+        self, dataset_ids: Sequence[UUID], want_artifacts: bool, expected_type: str
+    ) -> list[FoundDataset | None]:
         request = dataset_service_pb2.GetDatasetsRequest(
             repository=self._session.repository,
             ids=[dataset_id.bytes for dataset_id in dataset_ids],
             want_artifacts=want_artifacts,
+            expected_type=expected_type,
         )
         connection = self._session.connection
         response = connection.call(connection.stub(DatasetServiceStub).GetDatasets, request)

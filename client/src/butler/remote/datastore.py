@@ -13,8 +13,13 @@ from butler_api.convert.artifacts import file_to_ingest_to_proto, receipt_from_p
 from butler_api.convert.chunks import bytes_from_chunk, chunk_to_proto
 from butler_api.v1 import datastore_service_pb2 as pb
 from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceStub
-from butler_model.artifact import FileToIngest, SignedReceipt
-from butler_model.errors import InvalidRequestError, OverloadedError, ServiceUnavailableError
+from butler_model.artifact import ArtifactRecord, FileToIngest, SignedReceipt
+from butler_model.errors import (
+    InvalidRequestError,
+    OverloadedError,
+    RateLimitedError,
+    ServiceUnavailableError,
+)
 from butler_model.repository import Limits
 
 from .direct_access import RemoteDirectAccess
@@ -88,8 +93,8 @@ class RemoteDatastore:
                     content = bytes_from_chunk(response.chunk, f"at offset {request.offset}")
                     request.offset += len(content)
                     yield content
-            except (OverloadedError, ServiceUnavailableError):
-                if not patience.wait(request.offset):
+            except (OverloadedError, RateLimitedError, ServiceUnavailableError) as error:
+                if not patience.wait(request.offset, error):
                     raise
             else:
                 return
@@ -100,19 +105,25 @@ class RemoteDatastore:
             else:
                 request.limit = offset + limit - request.offset
 
-    def read_batch(self, grants: Sequence[bytes]) -> list[bytes]:
-        return [
+    def read_batch(self, grants: Sequence[bytes], records: Sequence[ArtifactRecord] = ()) -> list[bytes]:
+        here = self._direct.files.contents(grants, records) if records else [None] * len(grants)
+        others = iter(
             bytes_from_chunk(chunk, "of an artifact in a batch")
-            for batch in _batches(grants)
+            for batch in _batches(
+                [grant for grant, content in zip(grants, here, strict=True) if content is None]
+            )
             for chunk in self._connection.call(self._stub.ReadBatch, pb.ReadBatchRequest(grants=batch)).chunks
-        ]
+        )
+        return [next(others) if content is None else content for content in here]
 
-    def exists(self, grants: Sequence[bytes]) -> list[bool]:
-        return [
+    def exists(self, grants: Sequence[bytes], records: Sequence[ArtifactRecord] = ()) -> list[bool]:
+        here = self._direct.files.present(grants, records) if records else [False] * len(grants)
+        others = iter(
             exists
-            for batch in _batches(grants)
+            for batch in _batches([grant for grant, present in zip(grants, here, strict=True) if not present])
             for exists in self._connection.call(self._stub.Exists, pb.ExistsRequest(grants=batch)).exists
-        ]
+        )
+        return [present or next(others) for present in here]
 
     def discard(self, grants: Sequence[bytes]) -> None:
         for batch in _batches(grants):

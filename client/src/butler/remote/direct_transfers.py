@@ -25,6 +25,7 @@ from butler_model.errors import (
 from .direct_access import RemoteDirectAccess
 from .http_transfers import NoWayError, get_range, give_up, put, reachable
 from .patience import Patience
+from .shared_files import SharedFiles
 
 _PIECE_BYTES = 1024 * 1024
 _MARGIN_SECONDS = 10
@@ -35,6 +36,11 @@ _MOST_PUT_BYTES = 5 * 2**30
 
 class DirectTransfers:
     """Moves the bytes of artifacts by URL. Safe to share between threads, to pickle, and to use after a fork.
+
+    Attributes
+    ----------
+    files
+        Small artifacts of which the records are known.
 
     Parameters
     ----------
@@ -47,6 +53,7 @@ class DirectTransfers:
         self._access = RemoteDirectAccess(connection)
         self._urls: dict[bytes, ArtifactUrl] = {}
         self._signs = True
+        self.files = SharedFiles(lambda grant: self._sign(grant)[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return DirectTransfers, (self._connection,)

@@ -7,7 +7,10 @@ __all__ = ["Patience"]
 
 import time
 
+from butler_model.errors import ButlerError
+
 _PAUSES = (0.1, 0.5, 2.0, 5.0)
+_MOST_SECONDS = 30.0
 
 
 class Patience:
@@ -17,12 +20,16 @@ class Patience:
         self._failures = 0
         self._reached = -1
 
-    def wait(self, position: int) -> bool:
-        """Pause after a failure at a position, in bytes; return False at once if it is time to give up."""
+    def wait(self, position: int, error: ButlerError | None = None) -> bool:
+        """Pause after a failure at a position, in bytes; return False at once if it is time to give up.
+
+        The pause is no shorter than what the service asks for.
+        """
         if position > self._reached:
             self._failures, self._reached = 0, position
         if self._failures == len(_PAUSES):
             return False
-        time.sleep(_PAUSES[self._failures])
+        told = float(error.metadata.get("retry_seconds", 0.0)) if error else 0.0
+        time.sleep(max(_PAUSES[self._failures], min(told, _MOST_SECONDS)))
         self._failures += 1
         return True

@@ -17,6 +17,7 @@ from butler_model.artifact import SignedReceipt
 from butler_model.errors import (
     ArtifactIntegrityError,
     OverloadedError,
+    RateLimitedError,
     ServiceUnavailableError,
     UploadConflictError,
 )
@@ -25,6 +26,7 @@ from butler_model.repository import Limits
 from .patience import Patience
 
 _LIMITS = Limits()
+_PASSING = (OverloadedError, RateLimitedError, ServiceUnavailableError)
 
 
 def upload(connection: Connection, grant: bytes, content: Iterable[bytes], offset: int) -> SignedReceipt:
@@ -34,7 +36,7 @@ def upload(connection: Connection, grant: bytes, content: Iterable[bytes], offse
     ------
     ArtifactIntegrityError
         Raised if it was continued, and what is stored differs from what was sent.
-    OverloadedError, ServiceUnavailableError, UploadConflictError
+    OverloadedError, RateLimitedError, ServiceUnavailableError, UploadConflictError
         Raised if several attempts in a row got no further; and every error of the service.
     """
     stub = connection.stub(DatastoreServiceStub)
@@ -44,8 +46,8 @@ def upload(connection: Connection, grant: bytes, content: Iterable[bytes], offse
         part = _Part(grant, content, offset, start)
         try:
             signed = receipt_from_proto(connection.send(stub.Write, part.requests()).receipt)
-        except (OverloadedError, ServiceUnavailableError, UploadConflictError) as error:
-            if isinstance(content, Iterator) or not patience.wait(start):
+        except (*_PASSING, UploadConflictError) as error:
+            if isinstance(content, Iterator) or not patience.wait(start, error):
                 raise
             conflicts += isinstance(error, UploadConflictError)
             # The end of the old stream may never come; one from the beginning does not need it.
@@ -59,7 +61,7 @@ def _kept(connection: Connection, grant: bytes) -> int:
     query = pb.QueryWriteRequest(grant=grant)
     try:
         return connection.call(connection.stub(DatastoreServiceStub).QueryWrite, query).persisted_size
-    except (OverloadedError, ServiceUnavailableError):
+    except _PASSING:
         return 0
 
 

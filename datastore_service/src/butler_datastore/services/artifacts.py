@@ -14,7 +14,15 @@ from typing import TypeVar
 from butler_datastore.stores.source_files import SourceFiles
 from butler_datastore.stores.store import Store, Stored, end_of_range, resumes
 from butler_datastore.stores.threads import side_by_side
-from butler_model.artifact import FileToIngest, Grant, Operation, Receipt, SignedReceipt, sha256
+from butler_model.artifact import (
+    ArtifactRecord,
+    FileToIngest,
+    Grant,
+    Operation,
+    Receipt,
+    SignedReceipt,
+    sha256,
+)
 from butler_model.checksum import Checksum
 from butler_model.errors import (
     ArtifactIntegrityError,
@@ -183,13 +191,13 @@ class ArtifactService:
             chunks = self._store(allowed).read(allowed.key, begin, limit, size=allowed.size)
             yield from _after(_verified(chunks, allowed), offset) if whole else chunks
 
-    def read_batch(self, grants: Sequence[bytes]) -> list[bytes]:
+    def read_batch(self, grants: Sequence[bytes], records: Sequence[ArtifactRecord] = ()) -> list[bytes]:
         """Return the whole contents of small artifacts, in order; raises as `read` does."""
         opened = [self._signer.open_grant(grant, Operation.READ) for grant in grants]
         self._check_batch([grant.size for grant in opened])
         return self._each(self._content, opened)
 
-    def exists(self, grants: Sequence[bytes]) -> list[bool]:
+    def exists(self, grants: Sequence[bytes], records: Sequence[ArtifactRecord] = ()) -> list[bool]:
         """Return, for each READ grant, whether the artifact is there with its recorded size."""
         self._check_items(len(grants))
         opened = [self._signer.open_grant(grant, Operation.READ) for grant in grants]

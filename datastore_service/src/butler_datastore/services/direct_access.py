@@ -112,20 +112,12 @@ class DirectAccessService:
             raise _bad_length(grant, length)
         now = int(time.time())
         expires = min(grant.expires, now + _MOST_SECONDS)
-        signed, method = self._signed(grant, length, checksum, expires - now)
-        return ArtifactUrl(signed.url, method, signed.headers, expires, length, checksum)
-
-    def _signed(self, grant: Grant, length: int, checksum: str, seconds: int) -> tuple[SignedUrl, str]:
-        """Return the URL, empty if there is none, and the method to use it with."""
         store = self._store_of(grant)
-        # A grant may be in its last second; a URL of no seconds is none.
-        if signs_urls(store) and seconds > 0:
-            if grant.operation is Operation.READ:
-                return store.sign_read(grant.key, seconds), "GET"
-            return store.sign_write(grant.key, seconds, length, checksum), "PUT"
-        if has_paths(store) and grant.operation is Operation.READ:
-            return SignedUrl(Path(store.path(grant.key)).as_uri(), {}), ""
-        return SignedUrl("", {}), ""
+        if has_paths(store) and reading:
+            url, root = (Path(path).as_uri() for path in (store.path(grant.key), store.root))
+            return ArtifactUrl(url, "", {}, expires, length, checksum, root)
+        signed, method = _signed(store, grant, length, checksum, expires - now)
+        return ArtifactUrl(signed.url, method, signed.headers, expires, length, checksum)
 
     def _measured(self, grant: Grant) -> Stored:
         store = self._store_of(grant)
@@ -153,6 +145,16 @@ class DirectAccessService:
                 f"A batch has batch_items = {count}; at most {self._limits.batch_items} are accepted.",
                 limit="batch_items",
             )
+
+
+def _signed(store: Store, grant: Grant, length: int, checksum: str, seconds: int) -> tuple[SignedUrl, str]:
+    """Return the URL, empty if there is none, and the method to use it with."""
+    # A grant may be in its last second; a URL of no seconds is none.
+    if signs_urls(store) and seconds > 0:
+        if grant.operation is Operation.READ:
+            return store.sign_read(grant.key, seconds), "GET"
+        return store.sign_write(grant.key, seconds, length, checksum), "PUT"
+    return SignedUrl("", {}), ""
 
 
 def _bad_length(grant: Grant, length: int) -> LimitExceededError:

@@ -97,7 +97,7 @@ class TrashPurging:
                 )
             progress = _after(progress, chunk, len(failed))
             yield progress
-            if chunk.stopped:
+            if chunk.stopped or _is_last(claim.tasks, progress):
                 return
 
     def _reachable(self, selection: TrashSelection) -> TrashSelection | None:
@@ -150,6 +150,15 @@ class TrashPurging:
                 chunk.done.append(task)
             else:
                 chunk.failed.append(PurgeFailure(task, f"{error}"[:_MOST_ERROR_CHARACTERS]))
+
+
+def _is_last(tasks: Sequence[PurgeTask], progress: PurgeProgress) -> bool:
+    """Return whether there is nothing more to claim.
+
+    So it is if the claim was not full, or had the last of those that were due in the beginning; but what another owner
+    kept may have none any more.
+    """
+    return all(task.deletes for task in tasks) and (len(tasks) < _CHUNK or not progress.remaining)
 
 
 def _delete(store: Store, keys: Sequence[str]) -> dict[str, Exception]:

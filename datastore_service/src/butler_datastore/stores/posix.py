@@ -41,15 +41,13 @@ from .store import (
     no_gate,
     within_limit,
 )
-from .threads import side_by_side
+from .threads import SYNC_THREADS, side_by_side
 from .uploads import discard_uploads, forget_upload, kept_of_upload, upload_name, uploading
 
 # No key begins with a dot, so nothing in here can be taken for an artifact.
 _STAGING = (".tmp",)
 _STALE_SECONDS = 86_400
 _SWEEP_SECONDS = 3_600
-# fsync waits for the disk, and the file system joins those that wait at the same time.
-_SYNC_THREADS = 16
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _STAGE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP}
@@ -99,6 +97,11 @@ class PosixStore:
         return StoreCapabilities(
             persistent=True, nested=True, has_paths=self._shared, resumes=True, links=True
         )
+
+    @property
+    def root(self) -> str:
+        """The absolute path of the directory below which each artifact has its key for its path."""
+        return self._tree.root
 
     def path(self, key: str) -> str:
         """Return the absolute path of an artifact, be it there or not."""
@@ -164,7 +167,7 @@ class PosixStore:
 
         with full_store_reported(), self._staging() as staging:
             try:
-                staged = side_by_side(stage, range(len(items)), _SYNC_THREADS if self._durable else 1)
+                staged = side_by_side(stage, range(len(items)), SYNC_THREADS if self._durable else 1)
                 gate()
                 for group in by_directory(places):
                     files = [(places[number], staged[number]) for number in group]
@@ -220,7 +223,7 @@ class PosixStore:
         """Wait until the disk has these keys, and the files that have them: their writers may not have waited."""
         places = list(map(place_of, keys))
         if self._durable:
-            side_by_side(self._sync, places, _SYNC_THREADS)
+            side_by_side(self._sync, places, SYNC_THREADS)
         self._settle(places)
 
     def _sync(self, place: Place) -> None:
@@ -333,7 +336,7 @@ class PosixStore:
         reach("put.after_rename_before_dirsync")
         if self._durable:
             directories = {place.directory for place in places}
-            side_by_side(self._tree.settle, self._tree.unsettled(directories), _SYNC_THREADS)
+            side_by_side(self._tree.settle, self._tree.unsettled(directories), SYNC_THREADS)
             self._tree.remember_settled(directories)
 
     @contextmanager

@@ -23,6 +23,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
 
 import boto3
@@ -50,6 +52,9 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 _T = TypeVar("_T")
+
+_one_at_a_time = Lock()
+"""A session must not make two clients at the same moment."""
 
 _PAUSE_SECONDS = 0.05
 _PROBE = ".create-only"
@@ -354,33 +359,41 @@ class S3Bucket:
 
 def _client(config: S3StoreConfig, endpoint: str) -> S3Client:
     keys = read_credentials(config.credentials) if config.credentials else None
+    settings = Config(
+        signature_version="s3v4",
+        max_pool_connections=config.connections,
+        connect_timeout=config.connect_seconds,
+        read_timeout=config.read_seconds,
+        retries={"mode": "standard", "total_max_attempts": config.attempts},
+        # Whoever has one host only has no names of buckets in the DNS.
+        s3={"addressing_style": "path" if endpoint else "auto"},
+        # Checksums are given and checked here, where they are of use.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
     try:
-        session = boto3.session.Session(
-            aws_access_key_id=keys.access_key if keys else None,
-            aws_secret_access_key=keys.secret_key if keys else None,
-            aws_session_token=keys.token if keys else None,
-            region_name=config.region or None,
-        )
-        return session.client(
-            "s3",
-            endpoint_url=endpoint or None,
-            config=Config(
-                signature_version="s3v4",
-                max_pool_connections=config.connections,
-                connect_timeout=config.connect_seconds,
-                read_timeout=config.read_seconds,
-                retries={"mode": "standard", "total_max_attempts": config.attempts},
-                # Whoever has one host only has no names of buckets in the DNS.
-                s3={"addressing_style": "path" if endpoint else "auto"},
-                # Checksums are given and checked here, where they are of use.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
+        with _one_at_a_time:
+            # What is not said here is asked of the environment, and it may be another one each time.
+            session = _session() if keys and config.region else boto3.session.Session()
+            return session.client(
+                "s3",
+                endpoint_url=endpoint or None,
+                region_name=config.region or None,
+                aws_access_key_id=keys.access_key if keys else None,
+                aws_secret_access_key=keys.secret_key if keys else None,
+                aws_session_token=keys.token if keys else None,
+                config=settings,
+            )
     except (exceptions.BotoCoreError, ValueError) as error:
         raise ConfigurationError(
             f"The bucket {config.bucket!r} cannot be used as it is configured: {error}", bucket=config.bucket
         ) from error
+
+
+@cache
+def _session() -> boto3.session.Session:
+    """Return the session of all clients that ask it for nothing but the description of S3, which takes long to read."""
+    return boto3.session.Session()
 
 
 def _status(error: exceptions.ClientError) -> int:

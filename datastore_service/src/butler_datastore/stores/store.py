@@ -230,6 +230,11 @@ class Store(Protocol):
 class PathStore(Store, Protocol):
     """A store whose artifacts are files that clients see under the same paths."""
 
+    @property
+    def root(self) -> str:
+        """The absolute path of the directory below which each artifact has its key for its path."""
+        ...
+
     def path(self, key: str) -> str:
         """Return the absolute path of an artifact, be it there or not."""
         ...

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-__all__ = ["side_by_side"]
+__all__ = ["SYNC_THREADS", "side_by_side"]
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+SYNC_THREADS = 16
+"""For fsync, which waits for the disk, and the file system joins those that wait at the same time."""
 
 _K = TypeVar("_K")
 _T = TypeVar("_T")

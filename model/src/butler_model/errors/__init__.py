@@ -58,6 +58,9 @@ __all__ = [
     "NotInsertableError",
     "OrphanedRecordError",
     "OverloadedError",
+    "QueryTimeoutError",
+    "QuotaExceededError",
+    "RateLimitedError",
     "ReadOnlyError",
     "RepositoryExistsError",
     "RepositoryNotFoundError",
@@ -126,6 +129,7 @@ from .queries import (
     InvalidPageTokenError,
     InvalidRequestError,
     LimitExceededError,
+    QueryTimeoutError,
     UnknownNameError,
 )
 from .repositories import (
@@ -137,6 +141,8 @@ from .repositories import (
     InternalError,
     MalformedExportError,
     OverloadedError,
+    QuotaExceededError,
+    RateLimitedError,
     ReadOnlyError,
     RepositoryExistsError,
     RepositoryNotFoundError,

@@ -13,6 +13,7 @@ __all__ = [
     "InvalidPageTokenError",
     "InvalidRequestError",
     "LimitExceededError",
+    "QueryTimeoutError",
     "UnknownNameError",
 ]
 
@@ -87,3 +88,10 @@ class EmptyQueryResultError(ButlerError, LookupError):
 
     reason = "EMPTY_QUERY_RESULT"
     status = Status.NOT_FOUND
+
+
+class QueryTimeoutError(ButlerError, TimeoutError):
+    """The service stopped a query that took longer than it may; a narrower one, or parts of it, take less."""
+
+    reason = "QUERY_TIMEOUT"
+    status = Status.RESOURCE_EXHAUSTED

@@ -12,6 +12,8 @@ __all__ = [
     "InternalError",
     "MalformedExportError",
     "OverloadedError",
+    "QuotaExceededError",
+    "RateLimitedError",
     "ReadOnlyError",
     "RepositoryExistsError",
     "RepositoryNotFoundError",
@@ -98,6 +100,20 @@ class OverloadedError(ButlerError, RuntimeError):
     """The service is at its limit of concurrent work; try again after the time it names."""
 
     reason = "OVERLOADED"
+    status = Status.RESOURCE_EXHAUSTED
+
+
+class QuotaExceededError(ButlerError, OSError):
+    """What is to be stored is more than a quota of the repository allows; waiting does not help."""
+
+    reason = "QUOTA_EXCEEDED"
+    status = Status.RESOURCE_EXHAUSTED
+
+
+class RateLimitedError(ButlerError, RuntimeError):
+    """The caller asks for more in a second than the service grants; ``retry_seconds`` says when to come back."""
+
+    reason = "RATE_LIMITED"
     status = Status.RESOURCE_EXHAUSTED
 
 

@@ -149,8 +149,16 @@ class Datasets(Protocol):
         """
         ...
 
-    def get(self, dataset_ids: Sequence[UUID], *, want_artifacts: bool = False) -> list[FoundDataset | None]:
-        """Return datasets by id, `None` where there is none."""
+    def get(
+        self, dataset_ids: Sequence[UUID], *, want_artifacts: bool = False, expected_type: str = ""
+    ) -> list[FoundDataset | None]:
+        """Return datasets by id, `None` where there is none.
+
+        Parameters
+        ----------
+        expected_type
+            Name of the type that they are expected to have, which makes it faster; those of others are found as well.
+        """
         ...
 
 

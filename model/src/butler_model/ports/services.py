@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from butler_model.artifact import ArtifactUrl, FileToIngest, SignedReceipt
+from butler_model.artifact import ArtifactRecord, ArtifactUrl, FileToIngest, SignedReceipt
 from butler_model.cancellation import Cancellation
 from butler_model.composites import Composites
 from butler_model.repository import RepositoryInfo
@@ -257,11 +257,17 @@ class Datastore(Protocol):
         """
         ...
 
-    def read_batch(self, grants: Sequence[bytes]) -> list[bytes]:
-        """Return the whole contents of small artifacts, in order."""
+    def read_batch(self, grants: Sequence[bytes], records: Sequence[ArtifactRecord] = ()) -> list[bytes]:
+        """Return the whole contents of small artifacts, in order.
+
+        Parameters
+        ----------
+        records
+            Of the artifacts, or none; with them a file that is seen from here is read without a call.
+        """
         ...
 
-    def exists(self, grants: Sequence[bytes]) -> list[bool]:
+    def exists(self, grants: Sequence[bytes], records: Sequence[ArtifactRecord] = ()) -> list[bool]:
         """Return, for each READ grant, whether the artifact is there with its recorded size."""
         ...
 

@@ -31,7 +31,7 @@ from .expression import (
     RangeLiteral,
     TimeLiteral,
 )
-from .tokens import Token, TokenKind, syntax_error, tokenize
+from .tokens import MAX_EXPRESSION_LENGTH, Token, TokenKind, syntax_error, tokenize
 
 MAX_EXPRESSION_DEPTH = 100
 """Levels of an expression: parentheses, signs, NOT, functions, and steps of a chain of arithmetic."""
@@ -58,25 +58,33 @@ _FOREIGN = {
 }
 
 
-def parse(text: str) -> Expression | None:
+def parse(
+    text: str, *, most_characters: int = MAX_EXPRESSION_LENGTH, most_levels: int = MAX_EXPRESSION_DEPTH
+) -> Expression | None:
     """Parse an expression; one of blanks only is none.
+
+    Parameters
+    ----------
+    most_characters, most_levels
+        How long it may be, and how deeply nested.
 
     Raises
     ------
     ExpressionSyntaxError
         Raised for what is no expression; the message shows the place.
     LimitExceededError
-        Raised if the text is too long, or nested deeper than `MAX_EXPRESSION_DEPTH`.
+        Raised if the text is too long, or nested too deeply.
     """
     if not text.strip():
         return None
-    return _Parser(text).parse()
+    return _Parser(text, most_characters, most_levels).parse()
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, most_characters: int, most_levels: int) -> None:
         self._text = text
-        self._tokens = tokenize(text)
+        self._tokens = tokenize(text, most_characters)
+        self._most_levels = most_levels
         self._index = 0
         self._depth = 0
 
@@ -111,11 +119,11 @@ class _Parser:
 
     def _deeper(self) -> None:
         self._depth += 1
-        if self._depth > MAX_EXPRESSION_DEPTH:
+        if self._depth > self._most_levels:
             raise LimitExceededError(
-                f"The expression has more than {MAX_EXPRESSION_DEPTH} levels at character {self._next.position + 1}; "
+                f"The expression has more than {self._most_levels} levels at character {self._next.position + 1}; "
                 "write it flatter.",
-                limit=str(MAX_EXPRESSION_DEPTH),
+                limit=str(self._most_levels),
             )
 
     def _expression(self, strength: int) -> Expression:

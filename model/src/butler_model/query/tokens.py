@@ -83,21 +83,21 @@ def syntax_error(text: str, position: int, what: str) -> ExpressionSyntaxError:
     )
 
 
-def tokenize(text: str) -> list[Token]:
+def tokenize(text: str, most_characters: int = MAX_EXPRESSION_LENGTH) -> list[Token]:
     """Return the tokens of an expression, the last of them its end.
 
     Raises
     ------
     LimitExceededError
-        Raised if the text is longer than `MAX_EXPRESSION_LENGTH`.
+        Raised if the text has more characters than it may.
     ExpressionSyntaxError
         Raised for a character that begins nothing.
     """
-    if len(text) > MAX_EXPRESSION_LENGTH:
+    if len(text) > most_characters:
         raise LimitExceededError(
-            f"An expression of {len(text)} characters is too long; the limit is {MAX_EXPRESSION_LENGTH}. Give long "
+            f"An expression of {len(text)} characters is too long; the limit is {most_characters}. Give long "
             "lists as bound values.",
-            limit=str(MAX_EXPRESSION_LENGTH),
+            limit=str(most_characters),
         )
     tokens = []
     position = 0

@@ -12,6 +12,8 @@ __all__ = [
     "entry_to_proto",
     "new_token_from_proto",
     "new_token_to_proto",
+    "quota_use_from_proto",
+    "quota_use_to_proto",
     "verb_from_proto",
     "verb_to_proto",
 ]
@@ -22,6 +24,7 @@ from butler_model.access import AccessEntry, Verb
 from butler_model.api_token import ApiToken, NewApiToken
 from butler_model.errors import InvalidRequestError
 from butler_model.principal import ANONYMOUS, AuthenticationMethod, Principal
+from butler_model.quota import Quota, QuotaUse
 
 from .values import uuid_from_proto
 
@@ -113,6 +116,16 @@ def api_token_from_proto(message: pb.ApiToken) -> ApiToken:
         message.expires_nsec,
         message.revoked_nsec,
     )
+
+
+def quota_use_to_proto(use: QuotaUse) -> pb.QuotaUse:
+    """Convert a quota with what is stored."""
+    return pb.QuotaUse(prefix=use.quota.prefix, bytes=use.quota.size, place=use.place, used_bytes=use.used)
+
+
+def quota_use_from_proto(message: pb.QuotaUse) -> QuotaUse:
+    """Convert a quota with what is stored."""
+    return QuotaUse(Quota(message.prefix, message.bytes), message.place, message.used_bytes)
 
 
 def caller_to_proto(principal: Principal) -> ledger_service_pb2.Caller:

@@ -144,6 +144,7 @@ def url_to_proto(url: ArtifactUrl) -> datastore_service_pb2.ArtifactUrl:
         expire_time=url.expires,
         size=url.size,
         checksum=url.checksum,
+        root=url.root,
     )
 
 
@@ -156,4 +157,5 @@ def url_from_proto(message: datastore_service_pb2.ArtifactUrl) -> ArtifactUrl:
         message.expire_time,
         message.size,
         message.checksum,
+        message.root,
     )

@@ -12,17 +12,16 @@ __all__ = [
 ]
 
 import itertools
-import struct
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import NoneType
 from typing import Any
-from uuid import UUID, SafeUUID
+from uuid import UUID
 
 from butler_api.v1 import values_pb2 as pb
 from butler_model.errors import InvalidRequestError, LimitExceededError
 from butler_model.paging import ResultColumn, ResultType
 from butler_model.timespan import Timespan
+from butler_model.uuids import UUID_BYTES, Uuids
 
 from .values import (
     plain_value,
@@ -33,11 +32,7 @@ from .values import (
     value_to_proto,
 )
 
-_UUID_BYTES = 16
-_HALVES = struct.Struct(">QQ")
 _GET_NUMBER = UUID.__dict__["int"].__get__
-_SET_NUMBER = UUID.__dict__["int"].__set__
-_SET_SAFETY = UUID.__dict__["is_safe"].__set__
 _NO_UUID = UUID(int=0)
 _NO_TIMESPAN = Timespan.from_nsec(None, None)
 
@@ -59,7 +54,7 @@ def column_to_proto(name: str, kind: ResultType, values: Sequence[Any]) -> pb.Co
     write, placeholder = _WRITERS[kind]
     nulls: list[int] = []
     # By type: the equality of UUIDs and timespans would be asked once for each value.
-    if NoneType in map(type, values):
+    if not isinstance(values, Uuids) and NoneType in map(type, values):
         nulls = [i for i, value in enumerate(values) if value is None]
         values = [placeholder if value is None else value for value in values]
     column = write(values)
@@ -132,6 +127,8 @@ def column_from_proto(message: pb.Column, rows: int) -> ResultColumn:
             f"The column {message.name!r:.80} has {len(values)} values in a table of {rows} rows.",
             column=message.name[:80],
         )
+    if message.null_rows:
+        values = list(values)
     for row in message.null_rows:
         if row >= rows:
             raise InvalidRequestError(
@@ -170,28 +167,20 @@ def _read_strings(message: pb.Column) -> list[str]:
 
 
 def _write_uuids(values: Sequence[UUID]) -> pb.Column:
+    if isinstance(values, Uuids):
+        return pb.Column(uuids=values.raw)
     numbers = map(_GET_NUMBER, values)
-    return pb.Column(uuids=b"".join([number.to_bytes(_UUID_BYTES, "big") for number in numbers]))
+    return pb.Column(uuids=b"".join([number.to_bytes(UUID_BYTES, "big") for number in numbers]))
 
 
-def _read_uuids(message: pb.Column) -> list[UUID]:
+def _read_uuids(message: pb.Column) -> Uuids:
     raw = message.uuids
-    if len(raw) % _UUID_BYTES:
+    if len(raw) % UUID_BYTES:
         raise InvalidRequestError(
-            f"The column {message.name!r:.80} has {len(raw)} bytes of UUIDs, no multiple of {_UUID_BYTES}.",
+            f"The column {message.name!r:.80} has {len(raw)} bytes of UUIDs, no multiple of {UUID_BYTES}.",
             column=message.name[:80],
         )
-    # UUID's own constructor looks for forms of arguments that cannot occur here, in four times the time.
-    values = list(map(object.__new__, itertools.repeat(UUID, len(raw) // _UUID_BYTES)))
-    numbers = (high << 64 | low for high, low in _HALVES.iter_unpack(raw))
-    _each(_SET_NUMBER, values, numbers)
-    _each(_SET_SAFETY, values, itertools.repeat(SafeUUID.unknown))
-    return values
-
-
-def _each(function: Callable[[Any, Any], object], first: Iterable[Any], second: Iterable[Any]) -> None:
-    """Call a function for each pair of values, without a step of Python between."""
-    deque(map(function, first, second), maxlen=0)
+    return Uuids(raw)
 
 
 def _write_timespans(values: Sequence[Timespan]) -> pb.Column:
@@ -232,7 +221,7 @@ _WRITERS: Mapping[ResultType, tuple[Callable[[Any], pb.Column], Any]] = {
 }
 """For each type how a column is made, and what stands in rows without a value."""
 
-_READERS: Mapping[str, tuple[ResultType, Callable[[pb.Column], list[Any]]]] = {
+_READERS: Mapping[str, tuple[ResultType, Callable[[pb.Column], Any]]] = {
     "ints": (ResultType.INT, lambda message: list(message.ints.values)),
     "strings": (ResultType.STRING, _read_strings),
     "floats": (ResultType.FLOAT, lambda message: list(message.floats.values)),

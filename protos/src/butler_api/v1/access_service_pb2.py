@@ -23,56 +23,115 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"butler_api/v1/access_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\"X\n\x0b\x41\x63\x63\x65ssEntry\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12(\n\x05verbs\x18\x03 \x03(\x0e\x32\x19.butler_api.v1.AccessVerb\"\'\n\x11ListAccessRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\"A\n\x12ListAccessResponse\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.butler_api.v1.AccessEntry\"g\n\x12GrantAccessRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12)\n\x05\x65ntry\x18\x03 \x01(\x0b\x32\x1a.butler_api.v1.AccessEntry\"\x15\n\x13GrantAccessResponse\"h\n\x13RevokeAccessRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12)\n\x05\x65ntry\x18\x03 \x01(\x0b\x32\x1a.butler_api.v1.AccessEntry\"\x16\n\x14RevokeAccessResponse\"\xc8\x01\n\x08\x41piToken\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t\x12)\n\x06scopes\x18\x04 \x03(\x0e\x32\x19.butler_api.v1.AccessVerb\x12\x0c\n\x04note\x18\x05 \x01(\t\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12\x14\n\x0c\x63reated_nsec\x18\x07 \x01(\x03\x12\x14\n\x0c\x65xpires_nsec\x18\x08 \x01(\x03\x12\x14\n\x0crevoked_nsec\x18\t \x01(\x03\"\xb2\x01\n\x12\x43reateTokenRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x11\n\tprincipal\x18\x03 \x01(\t\x12\x0e\n\x06groups\x18\x04 \x03(\t\x12)\n\x06scopes\x18\x05 \x03(\x0e\x32\x19.butler_api.v1.AccessVerb\x12\x18\n\x10lifetime_seconds\x18\x06 \x01(\x03\x12\x0c\n\x04note\x18\x07 \x01(\t\"$\n\x13\x43reateTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\"\'\n\x11ListTokensRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\"=\n\x12ListTokensResponse\x12\'\n\x06tokens\x18\x01 \x03(\x0b\x32\x17.butler_api.v1.ApiToken\"N\n\x12RevokeTokenRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x10\n\x08token_id\x18\x03 \x01(\x0c\"\x15\n\x13RevokeTokenResponse2\xcc\x04\n\rAccessService\x12[\n\nListAccess\x12 .butler_api.v1.ListAccessRequest\x1a!.butler_api.v1.ListAccessResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x12^\n\x0bGrantAccess\x12!.butler_api.v1.GrantAccessRequest\x1a\".butler_api.v1.GrantAccessResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x12\x61\n\x0cRevokeAccess\x12\".butler_api.v1.RevokeAccessRequest\x1a#.butler_api.v1.RevokeAccessResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x12^\n\x0b\x43reateToken\x12!.butler_api.v1.CreateTokenRequest\x1a\".butler_api.v1.CreateTokenResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12[\n\nListTokens\x12 .butler_api.v1.ListTokensRequest\x1a!.butler_api.v1.ListTokensResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12^\n\x0bRevokeToken\x12!.butler_api.v1.RevokeTokenRequest\x1a\".butler_api.v1.RevokeTokenResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"butler_api/v1/access_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\"{\n\x0b\x41\x63\x63\x65ssEntry\x12\x19\n\x07subject\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x18\n\x06prefix\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x37\n\x05verbs\x18\x03 \x03(\x0e\x32\x19.butler_api.v1.AccessVerbB\r\xbaH\n\x92\x01\x07\"\x05\x82\x01\x02\x10\x01\"1\n\x11ListAccessRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"A\n\x12ListAccessResponse\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.butler_api.v1.AccessEntry\"}\n\x12GrantAccessRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12)\n\x05\x65ntry\x18\x03 \x01(\x0b\x32\x1a.butler_api.v1.AccessEntry\"\x15\n\x13GrantAccessResponse\"~\n\x13RevokeAccessRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12)\n\x05\x65ntry\x18\x03 \x01(\x0b\x32\x1a.butler_api.v1.AccessEntry\"\x16\n\x14RevokeAccessResponse\"\xc8\x01\n\x08\x41piToken\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t\x12)\n\x06scopes\x18\x04 \x03(\x0e\x32\x19.butler_api.v1.AccessVerb\x12\x0c\n\x04note\x18\x05 \x01(\t\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12\x14\n\x0c\x63reated_nsec\x18\x07 \x01(\x03\x12\x14\n\x0c\x65xpires_nsec\x18\x08 \x01(\x03\x12\x14\n\x0crevoked_nsec\x18\t \x01(\x03\"\xfe\x01\n\x12\x43reateTokenRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x1b\n\tprincipal\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12!\n\x06groups\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x38\n\x06scopes\x18\x05 \x03(\x0e\x32\x19.butler_api.v1.AccessVerbB\r\xbaH\n\x92\x01\x07\"\x05\x82\x01\x02\x10\x01\x12\x18\n\x10lifetime_seconds\x18\x06 \x01(\x03\x12\x16\n\x04note\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"$\n\x13\x43reateTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\"1\n\x11ListTokensRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"=\n\x12ListTokensResponse\x12\'\n\x06tokens\x18\x01 \x03(\x0b\x32\x17.butler_api.v1.ApiToken\"p\n\x12RevokeTokenRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x1c\n\x08token_id\x18\x03 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\"\x15\n\x13RevokeTokenResponse\"L\n\x08QuotaUse\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\r\n\x05place\x18\x03 \x01(\t\x12\x12\n\nused_bytes\x18\x04 \x01(\x03\"1\n\x11ListQuotasRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\";\n\x12ListQuotasResponse\x12%\n\x04uses\x18\x01 \x03(\x0b\x32\x17.butler_api.v1.QuotaUse\"\x87\x01\n\x0fSetQuotaRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x18\n\x06prefix\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x12\n\x05\x62ytes\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_bytes\"\x12\n\x10SetQuotaResponse2\x80\x06\n\rAccessService\x12[\n\nListAccess\x12 .butler_api.v1.ListAccessRequest\x1a!.butler_api.v1.ListAccessResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x12^\n\x0bGrantAccess\x12!.butler_api.v1.GrantAccessRequest\x1a\".butler_api.v1.GrantAccessResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x12\x61\n\x0cRevokeAccess\x12\".butler_api.v1.RevokeAccessRequest\x1a#.butler_api.v1.RevokeAccessResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x12[\n\nListQuotas\x12 .butler_api.v1.ListQuotasRequest\x1a!.butler_api.v1.ListQuotasResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x12U\n\x08SetQuota\x12\x1e.butler_api.v1.SetQuotaRequest\x1a\x1f.butler_api.v1.SetQuotaResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x12^\n\x0b\x43reateToken\x12!.butler_api.v1.CreateTokenRequest\x1a\".butler_api.v1.CreateTokenResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12[\n\nListTokens\x12 .butler_api.v1.ListTokensRequest\x1a!.butler_api.v1.ListTokensResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12^\n\x0bRevokeToken\x12!.butler_api.v1.RevokeTokenRequest\x1a\".butler_api.v1.RevokeTokenResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.access_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ACCESSENTRY'].fields_by_name['subject']._loaded_options = None
+  _globals['_ACCESSENTRY'].fields_by_name['subject']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_ACCESSENTRY'].fields_by_name['prefix']._loaded_options = None
+  _globals['_ACCESSENTRY'].fields_by_name['prefix']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_ACCESSENTRY'].fields_by_name['verbs']._loaded_options = None
+  _globals['_ACCESSENTRY'].fields_by_name['verbs']._serialized_options = b'\272H\n\222\001\007\"\005\202\001\002\020\001'
+  _globals['_LISTACCESSREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_LISTACCESSREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_GRANTACCESSREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_GRANTACCESSREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_GRANTACCESSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_GRANTACCESSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_REVOKEACCESSREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_REVOKEACCESSREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_REVOKEACCESSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REVOKEACCESSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_CREATETOKENREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATETOKENREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['principal']._loaded_options = None
+  _globals['_CREATETOKENREQUEST'].fields_by_name['principal']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['groups']._loaded_options = None
+  _globals['_CREATETOKENREQUEST'].fields_by_name['groups']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['scopes']._loaded_options = None
+  _globals['_CREATETOKENREQUEST'].fields_by_name['scopes']._serialized_options = b'\272H\n\222\001\007\"\005\202\001\002\020\001'
+  _globals['_CREATETOKENREQUEST'].fields_by_name['note']._loaded_options = None
+  _globals['_CREATETOKENREQUEST'].fields_by_name['note']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_LISTTOKENSREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_LISTTOKENSREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['token_id']._loaded_options = None
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['token_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_LISTQUOTASREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_LISTQUOTASREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_SETQUOTAREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_SETQUOTAREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_SETQUOTAREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SETQUOTAREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_SETQUOTAREQUEST'].fields_by_name['prefix']._loaded_options = None
+  _globals['_SETQUOTAREQUEST'].fields_by_name['prefix']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_ACCESSSERVICE'].methods_by_name['ListAccess']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['ListAccess']._serialized_options = b'\212\347\030\004\010\006\020\005'
   _globals['_ACCESSSERVICE'].methods_by_name['GrantAccess']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['GrantAccess']._serialized_options = b'\212\347\030\004\010\006\020\005'
   _globals['_ACCESSSERVICE'].methods_by_name['RevokeAccess']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['RevokeAccess']._serialized_options = b'\212\347\030\004\010\006\020\005'
+  _globals['_ACCESSSERVICE'].methods_by_name['ListQuotas']._loaded_options = None
+  _globals['_ACCESSSERVICE'].methods_by_name['ListQuotas']._serialized_options = b'\212\347\030\004\010\006\020\005'
+  _globals['_ACCESSSERVICE'].methods_by_name['SetQuota']._loaded_options = None
+  _globals['_ACCESSSERVICE'].methods_by_name['SetQuota']._serialized_options = b'\212\347\030\004\010\006\020\005'
   _globals['_ACCESSSERVICE'].methods_by_name['CreateToken']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['CreateToken']._serialized_options = b'\212\347\030\004\010\001\020\002'
   _globals['_ACCESSSERVICE'].methods_by_name['ListTokens']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['ListTokens']._serialized_options = b'\212\347\030\004\010\001\020\002'
   _globals['_ACCESSSERVICE'].methods_by_name['RevokeToken']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['RevokeToken']._serialized_options = b'\212\347\030\004\010\001\020\002'
-  _globals['_ACCESSENTRY']._serialized_start=81
-  _globals['_ACCESSENTRY']._serialized_end=169
-  _globals['_LISTACCESSREQUEST']._serialized_start=171
-  _globals['_LISTACCESSREQUEST']._serialized_end=210
-  _globals['_LISTACCESSRESPONSE']._serialized_start=212
-  _globals['_LISTACCESSRESPONSE']._serialized_end=277
-  _globals['_GRANTACCESSREQUEST']._serialized_start=279
-  _globals['_GRANTACCESSREQUEST']._serialized_end=382
-  _globals['_GRANTACCESSRESPONSE']._serialized_start=384
-  _globals['_GRANTACCESSRESPONSE']._serialized_end=405
-  _globals['_REVOKEACCESSREQUEST']._serialized_start=407
-  _globals['_REVOKEACCESSREQUEST']._serialized_end=511
-  _globals['_REVOKEACCESSRESPONSE']._serialized_start=513
-  _globals['_REVOKEACCESSRESPONSE']._serialized_end=535
-  _globals['_APITOKEN']._serialized_start=538
-  _globals['_APITOKEN']._serialized_end=738
-  _globals['_CREATETOKENREQUEST']._serialized_start=741
-  _globals['_CREATETOKENREQUEST']._serialized_end=919
-  _globals['_CREATETOKENRESPONSE']._serialized_start=921
-  _globals['_CREATETOKENRESPONSE']._serialized_end=957
-  _globals['_LISTTOKENSREQUEST']._serialized_start=959
-  _globals['_LISTTOKENSREQUEST']._serialized_end=998
-  _globals['_LISTTOKENSRESPONSE']._serialized_start=1000
-  _globals['_LISTTOKENSRESPONSE']._serialized_end=1061
-  _globals['_REVOKETOKENREQUEST']._serialized_start=1063
-  _globals['_REVOKETOKENREQUEST']._serialized_end=1141
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=1143
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=1164
-  _globals['_ACCESSSERVICE']._serialized_start=1167
-  _globals['_ACCESSSERVICE']._serialized_end=1755
+  _globals['_ACCESSENTRY']._serialized_start=110
+  _globals['_ACCESSENTRY']._serialized_end=233
+  _globals['_LISTACCESSREQUEST']._serialized_start=235
+  _globals['_LISTACCESSREQUEST']._serialized_end=284
+  _globals['_LISTACCESSRESPONSE']._serialized_start=286
+  _globals['_LISTACCESSRESPONSE']._serialized_end=351
+  _globals['_GRANTACCESSREQUEST']._serialized_start=353
+  _globals['_GRANTACCESSREQUEST']._serialized_end=478
+  _globals['_GRANTACCESSRESPONSE']._serialized_start=480
+  _globals['_GRANTACCESSRESPONSE']._serialized_end=501
+  _globals['_REVOKEACCESSREQUEST']._serialized_start=503
+  _globals['_REVOKEACCESSREQUEST']._serialized_end=629
+  _globals['_REVOKEACCESSRESPONSE']._serialized_start=631
+  _globals['_REVOKEACCESSRESPONSE']._serialized_end=653
+  _globals['_APITOKEN']._serialized_start=656
+  _globals['_APITOKEN']._serialized_end=856
+  _globals['_CREATETOKENREQUEST']._serialized_start=859
+  _globals['_CREATETOKENREQUEST']._serialized_end=1113
+  _globals['_CREATETOKENRESPONSE']._serialized_start=1115
+  _globals['_CREATETOKENRESPONSE']._serialized_end=1151
+  _globals['_LISTTOKENSREQUEST']._serialized_start=1153
+  _globals['_LISTTOKENSREQUEST']._serialized_end=1202
+  _globals['_LISTTOKENSRESPONSE']._serialized_start=1204
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=1265
+  _globals['_REVOKETOKENREQUEST']._serialized_start=1267
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1379
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=1381
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=1402
+  _globals['_QUOTAUSE']._serialized_start=1404
+  _globals['_QUOTAUSE']._serialized_end=1480
+  _globals['_LISTQUOTASREQUEST']._serialized_start=1482
+  _globals['_LISTQUOTASREQUEST']._serialized_end=1531
+  _globals['_LISTQUOTASRESPONSE']._serialized_start=1533
+  _globals['_LISTQUOTASRESPONSE']._serialized_end=1592
+  _globals['_SETQUOTAREQUEST']._serialized_start=1595
+  _globals['_SETQUOTAREQUEST']._serialized_end=1730
+  _globals['_SETQUOTARESPONSE']._serialized_start=1732
+  _globals['_SETQUOTARESPONSE']._serialized_end=1750
+  _globals['_ACCESSSERVICE']._serialized_start=1753
+  _globals['_ACCESSSERVICE']._serialized_end=2521
 # @@protoc_insertion_point(module_scope)

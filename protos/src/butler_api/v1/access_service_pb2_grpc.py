@@ -55,6 +55,16 @@ class AccessServiceStub:
                 request_serializer=butler__api_dot_v1_dot_access__service__pb2.RevokeAccessRequest.SerializeToString,
                 response_deserializer=butler__api_dot_v1_dot_access__service__pb2.RevokeAccessResponse.FromString,
                 _registered_method=True)
+        self.ListQuotas = channel.unary_unary(
+                '/butler_api.v1.AccessService/ListQuotas',
+                request_serializer=butler__api_dot_v1_dot_access__service__pb2.ListQuotasRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_access__service__pb2.ListQuotasResponse.FromString,
+                _registered_method=True)
+        self.SetQuota = channel.unary_unary(
+                '/butler_api.v1.AccessService/SetQuota',
+                request_serializer=butler__api_dot_v1_dot_access__service__pb2.SetQuotaRequest.SerializeToString,
+                response_deserializer=butler__api_dot_v1_dot_access__service__pb2.SetQuotaResponse.FromString,
+                _registered_method=True)
         self.CreateToken = channel.unary_unary(
                 '/butler_api.v1.AccessService/CreateToken',
                 request_serializer=butler__api_dot_v1_dot_access__service__pb2.CreateTokenRequest.SerializeToString,
@@ -101,6 +111,22 @@ class AccessServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQuotas(self, request, context):
+        """Lists how much may be stored below which prefix, and how much is. It sums all artifacts: seconds for millions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetQuota(self, request, context):
+        """Says how much may be stored below a prefix, or that there is no limit. What is stored stays. LIMIT_EXCEEDED for more
+        than 1,000 quotas. A put that a quota has no room for is QUOTA_EXCEEDED, in BeginPut if there is none at all, else in
+        CommitPut; waiting does not help. A quota holds to what other processes commit within some seconds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateToken(self, request, context):
         """Makes a token for the caller, or, if the caller administers the repository, for somebody else. It is shown once.
         Only its digest is kept, so a repeat is refused with ALREADY_EXISTS; make another one then.
@@ -140,6 +166,16 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.RevokeAccess,
                     request_deserializer=butler__api_dot_v1_dot_access__service__pb2.RevokeAccessRequest.FromString,
                     response_serializer=butler__api_dot_v1_dot_access__service__pb2.RevokeAccessResponse.SerializeToString,
+            ),
+            'ListQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuotas,
+                    request_deserializer=butler__api_dot_v1_dot_access__service__pb2.ListQuotasRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_access__service__pb2.ListQuotasResponse.SerializeToString,
+            ),
+            'SetQuota': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetQuota,
+                    request_deserializer=butler__api_dot_v1_dot_access__service__pb2.SetQuotaRequest.FromString,
+                    response_serializer=butler__api_dot_v1_dot_access__service__pb2.SetQuotaResponse.SerializeToString,
             ),
             'CreateToken': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateToken,
@@ -243,6 +279,60 @@ class AccessService:
             '/butler_api.v1.AccessService/RevokeAccess',
             butler__api_dot_v1_dot_access__service__pb2.RevokeAccessRequest.SerializeToString,
             butler__api_dot_v1_dot_access__service__pb2.RevokeAccessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.AccessService/ListQuotas',
+            butler__api_dot_v1_dot_access__service__pb2.ListQuotasRequest.SerializeToString,
+            butler__api_dot_v1_dot_access__service__pb2.ListQuotasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetQuota(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/butler_api.v1.AccessService/SetQuota',
+            butler__api_dot_v1_dot_access__service__pb2.SetQuotaRequest.SerializeToString,
+            butler__api_dot_v1_dot_access__service__pb2.SetQuotaResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,6 +28,13 @@ class AccessServiceStub:
     """Adds verbs to what a subject may do below a prefix. Other processes know of it after a second."""
     RevokeAccess: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RevokeAccessRequest, _access_service_pb2.RevokeAccessResponse]
     """Takes verbs away; without verbs all of them. Other processes know of it after a second."""
+    ListQuotas: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ListQuotasRequest, _access_service_pb2.ListQuotasResponse]
+    """Lists how much may be stored below which prefix, and how much is. It sums all artifacts: seconds for millions."""
+    SetQuota: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.SetQuotaRequest, _access_service_pb2.SetQuotaResponse]
+    """Says how much may be stored below a prefix, or that there is no limit. What is stored stays. LIMIT_EXCEEDED for more
+    than 1,000 quotas. A put that a quota has no room for is QUOTA_EXCEEDED, in BeginPut if there is none at all, else in
+    CommitPut; waiting does not help. A quota holds to what other processes commit within some seconds.
+    """
     CreateToken: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CreateTokenRequest, _access_service_pb2.CreateTokenResponse]
     """Makes a token for the caller, or, if the caller administers the repository, for somebody else. It is shown once.
     Only its digest is kept, so a repeat is refused with ALREADY_EXISTS; make another one then.
@@ -68,6 +75,25 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _grpc.ServicerContext,
     ) -> _access_service_pb2.RevokeAccessResponse:
         """Takes verbs away; without verbs all of them. Other processes know of it after a second."""
+
+    @_abc_1.abstractmethod
+    def ListQuotas(
+        self,
+        request: _access_service_pb2.ListQuotasRequest,
+        context: _grpc.ServicerContext,
+    ) -> _access_service_pb2.ListQuotasResponse:
+        """Lists how much may be stored below which prefix, and how much is. It sums all artifacts: seconds for millions."""
+
+    @_abc_1.abstractmethod
+    def SetQuota(
+        self,
+        request: _access_service_pb2.SetQuotaRequest,
+        context: _grpc.ServicerContext,
+    ) -> _access_service_pb2.SetQuotaResponse:
+        """Says how much may be stored below a prefix, or that there is no limit. What is stored stays. LIMIT_EXCEEDED for more
+        than 1,000 quotas. A put that a quota has no room for is QUOTA_EXCEEDED, in BeginPut if there is none at all, else in
+        CommitPut; waiting does not help. A quota holds to what other processes commit within some seconds.
+        """
 
     @_abc_1.abstractmethod
     def CreateToken(

@@ -23,17 +23,44 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import values_pb2 as butler__api_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'butler_api/v1/association_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/values.proto\"c\n\x10\x41ssociateRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x12\n\ncollection\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x61taset_ids\x18\x04 \x01(\x0c\"%\n\x11\x41ssociateResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"f\n\x13\x44isassociateRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x12\n\ncollection\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x61taset_ids\x18\x04 \x01(\x0c\"(\n\x14\x44isassociateResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\x91\x01\n\x0e\x43\x65rtifyRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x12\n\ncollection\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x61taset_ids\x18\x04 \x01(\x0c\x12.\n\x08timespan\x18\x05 \x01(\x0b\x32\x1c.butler_api.v1.TimespanValue\"#\n\x0f\x43\x65rtifyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\xbc\x01\n\x10\x44\x65\x63\x65rtifyRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x12\n\ncollection\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x61taset_type\x18\x04 \x01(\t\x12.\n\x08timespan\x18\x05 \x01(\x0b\x32\x1c.butler_api.v1.TimespanValue\x12&\n\x08\x64\x61ta_ids\x18\x06 \x01(\x0b\x32\x14.butler_api.v1.Table\"%\n\x11\x44\x65\x63\x65rtifyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xbf\x03\n\x12\x41ssociationService\x12l\n\tAssociate\x12\x1f.butler_api.v1.AssociateRequest\x1a .butler_api.v1.AssociateResponse\"\x1c\x8a\xe7\x18\x10\x08\x03\x10\x03\x1a\ncollection\x8a\xe7\x18\x04\x08\x02\x10\x04\x12m\n\x0c\x44isassociate\x12\".butler_api.v1.DisassociateRequest\x1a#.butler_api.v1.DisassociateResponse\"\x14\x8a\xe7\x18\x10\x08\x03\x10\x03\x1a\ncollection\x12\x66\n\x07\x43\x65rtify\x12\x1d.butler_api.v1.CertifyRequest\x1a\x1e.butler_api.v1.CertifyResponse\"\x1c\x8a\xe7\x18\x10\x08\x05\x10\x03\x1a\ncollection\x8a\xe7\x18\x04\x08\x02\x10\x04\x12\x64\n\tDecertify\x12\x1f.butler_api.v1.DecertifyRequest\x1a .butler_api.v1.DecertifyResponse\"\x14\x8a\xe7\x18\x10\x08\x05\x10\x03\x1a\ncollectionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'butler_api/v1/association_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/values.proto\"\x83\x01\n\x10\x41ssociateRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x1c\n\ncollection\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x13\n\x0b\x64\x61taset_ids\x18\x04 \x01(\x0c\"%\n\x11\x41ssociateResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\x86\x01\n\x13\x44isassociateRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x1c\n\ncollection\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x13\n\x0b\x64\x61taset_ids\x18\x04 \x01(\x0c\"(\n\x14\x44isassociateResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\xb1\x01\n\x0e\x43\x65rtifyRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x1c\n\ncollection\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x13\n\x0b\x64\x61taset_ids\x18\x04 \x01(\x0c\x12.\n\x08timespan\x18\x05 \x01(\x0b\x32\x1c.butler_api.v1.TimespanValue\"#\n\x0f\x43\x65rtifyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\xe6\x01\n\x10\x44\x65\x63\x65rtifyRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x1c\n\ncollection\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0c\x64\x61taset_type\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12.\n\x08timespan\x18\x05 \x01(\x0b\x32\x1c.butler_api.v1.TimespanValue\x12&\n\x08\x64\x61ta_ids\x18\x06 \x01(\x0b\x32\x14.butler_api.v1.Table\"%\n\x11\x44\x65\x63\x65rtifyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xbf\x03\n\x12\x41ssociationService\x12l\n\tAssociate\x12\x1f.butler_api.v1.AssociateRequest\x1a .butler_api.v1.AssociateResponse\"\x1c\x8a\xe7\x18\x10\x08\x03\x10\x03\x1a\ncollection\x8a\xe7\x18\x04\x08\x02\x10\x04\x12m\n\x0c\x44isassociate\x12\".butler_api.v1.DisassociateRequest\x1a#.butler_api.v1.DisassociateResponse\"\x14\x8a\xe7\x18\x10\x08\x03\x10\x03\x1a\ncollection\x12\x66\n\x07\x43\x65rtify\x12\x1d.butler_api.v1.CertifyRequest\x1a\x1e.butler_api.v1.CertifyResponse\"\x1c\x8a\xe7\x18\x10\x08\x05\x10\x03\x1a\ncollection\x8a\xe7\x18\x04\x08\x02\x10\x04\x12\x64\n\tDecertify\x12\x1f.butler_api.v1.DecertifyRequest\x1a .butler_api.v1.DecertifyResponse\"\x14\x8a\xe7\x18\x10\x08\x05\x10\x03\x1a\ncollectionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.association_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ASSOCIATEREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_ASSOCIATEREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_ASSOCIATEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ASSOCIATEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_ASSOCIATEREQUEST'].fields_by_name['collection']._loaded_options = None
+  _globals['_ASSOCIATEREQUEST'].fields_by_name['collection']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_DISASSOCIATEREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_DISASSOCIATEREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_DISASSOCIATEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DISASSOCIATEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_DISASSOCIATEREQUEST'].fields_by_name['collection']._loaded_options = None
+  _globals['_DISASSOCIATEREQUEST'].fields_by_name['collection']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_CERTIFYREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_CERTIFYREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_CERTIFYREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CERTIFYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_CERTIFYREQUEST'].fields_by_name['collection']._loaded_options = None
+  _globals['_CERTIFYREQUEST'].fields_by_name['collection']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_DECERTIFYREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_DECERTIFYREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_DECERTIFYREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DECERTIFYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_DECERTIFYREQUEST'].fields_by_name['collection']._loaded_options = None
+  _globals['_DECERTIFYREQUEST'].fields_by_name['collection']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_DECERTIFYREQUEST'].fields_by_name['dataset_type']._loaded_options = None
+  _globals['_DECERTIFYREQUEST'].fields_by_name['dataset_type']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_ASSOCIATIONSERVICE'].methods_by_name['Associate']._loaded_options = None
   _globals['_ASSOCIATIONSERVICE'].methods_by_name['Associate']._serialized_options = b'\212\347\030\020\010\003\020\003\032\ncollection\212\347\030\004\010\002\020\004'
   _globals['_ASSOCIATIONSERVICE'].methods_by_name['Disassociate']._loaded_options = None
@@ -42,22 +69,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASSOCIATIONSERVICE'].methods_by_name['Certify']._serialized_options = b'\212\347\030\020\010\005\020\003\032\ncollection\212\347\030\004\010\002\020\004'
   _globals['_ASSOCIATIONSERVICE'].methods_by_name['Decertify']._loaded_options = None
   _globals['_ASSOCIATIONSERVICE'].methods_by_name['Decertify']._serialized_options = b'\212\347\030\020\010\005\020\003\032\ncollection'
-  _globals['_ASSOCIATEREQUEST']._serialized_start=114
-  _globals['_ASSOCIATEREQUEST']._serialized_end=213
-  _globals['_ASSOCIATERESPONSE']._serialized_start=215
-  _globals['_ASSOCIATERESPONSE']._serialized_end=252
-  _globals['_DISASSOCIATEREQUEST']._serialized_start=254
-  _globals['_DISASSOCIATEREQUEST']._serialized_end=356
-  _globals['_DISASSOCIATERESPONSE']._serialized_start=358
-  _globals['_DISASSOCIATERESPONSE']._serialized_end=398
-  _globals['_CERTIFYREQUEST']._serialized_start=401
-  _globals['_CERTIFYREQUEST']._serialized_end=546
-  _globals['_CERTIFYRESPONSE']._serialized_start=548
-  _globals['_CERTIFYRESPONSE']._serialized_end=583
-  _globals['_DECERTIFYREQUEST']._serialized_start=586
-  _globals['_DECERTIFYREQUEST']._serialized_end=774
-  _globals['_DECERTIFYRESPONSE']._serialized_start=776
-  _globals['_DECERTIFYRESPONSE']._serialized_end=813
-  _globals['_ASSOCIATIONSERVICE']._serialized_start=816
-  _globals['_ASSOCIATIONSERVICE']._serialized_end=1263
+  _globals['_ASSOCIATEREQUEST']._serialized_start=144
+  _globals['_ASSOCIATEREQUEST']._serialized_end=275
+  _globals['_ASSOCIATERESPONSE']._serialized_start=277
+  _globals['_ASSOCIATERESPONSE']._serialized_end=314
+  _globals['_DISASSOCIATEREQUEST']._serialized_start=317
+  _globals['_DISASSOCIATEREQUEST']._serialized_end=451
+  _globals['_DISASSOCIATERESPONSE']._serialized_start=453
+  _globals['_DISASSOCIATERESPONSE']._serialized_end=493
+  _globals['_CERTIFYREQUEST']._serialized_start=496
+  _globals['_CERTIFYREQUEST']._serialized_end=673
+  _globals['_CERTIFYRESPONSE']._serialized_start=675
+  _globals['_CERTIFYRESPONSE']._serialized_end=710
+  _globals['_DECERTIFYREQUEST']._serialized_start=713
+  _globals['_DECERTIFYREQUEST']._serialized_end=943
+  _globals['_DECERTIFYRESPONSE']._serialized_start=945
+  _globals['_DECERTIFYRESPONSE']._serialized_end=982
+  _globals['_ASSOCIATIONSERVICE']._serialized_start=985
+  _globals['_ASSOCIATIONSERVICE']._serialized_end=1432
 # @@protoc_insertion_point(module_scope)

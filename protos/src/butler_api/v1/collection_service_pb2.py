@@ -23,17 +23,70 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import models_pb2 as butler__api_dot_v1_dot_models__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&butler_api/v1/collection_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\"r\n\x19RegisterCollectionRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12-\n\ncollection\x18\x03 \x01(\x0b\x32\x19.butler_api.v1.Collection\"B\n\x1aRegisterCollectionResponse\x12\x12\n\nregistered\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03\"8\n\x14GetCollectionRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"X\n\x15GetCollectionResponse\x12-\n\ncollection\x18\x01 \x01(\x0b\x32\x19.butler_api.v1.Collection\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x93\x01\n\x16ListCollectionsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x10\n\x08patterns\x18\x02 \x03(\t\x12,\n\x05types\x18\x03 \x03(\x0e\x32\x1d.butler_api.v1.CollectionType\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\x0c\"t\n\x17ListCollectionsResponse\x12.\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\x19.butler_api.v1.Collection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x8a\x01\n\x17RemoveCollectionRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06unlink\x18\x04 \x03(\t\x12\x12\n\nunlink_all\x18\x05 \x01(\x08\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\",\n\x18RemoveCollectionResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\\\n\x17SetCollectionDocRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0b\n\x03\x64oc\x18\x04 \x01(\t\",\n\x18SetCollectionDocResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\x90\x01\n\x10\x45\x64itChainRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x0c\n\x04name\x18\x03 \x01(\t\x12&\n\x04\x65\x64it\x18\x04 \x01(\x0e\x32\x18.butler_api.v1.ChainEdit\x12\x10\n\x08\x63hildren\x18\x05 \x03(\t\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"T\n\x11\x45\x64itChainResponse\x12-\n\ncollection\x18\x01 \x01(\x0b\x32\x19.butler_api.v1.Collection\x12\x10\n\x08revision\x18\x02 \x01(\x03\"6\n\x12ListParentsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"8\n\x13ListParentsResponse\x12\x0f\n\x07parents\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\"B\n\x1dGetCollectionSummariesRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\"g\n\x1eGetCollectionSummariesResponse\x12\x33\n\tsummaries\x18\x01 \x03(\x0b\x32 .butler_api.v1.CollectionSummary\x12\x10\n\x08revision\x18\x02 \x01(\x03*\x81\x01\n\tChainEdit\x12\x1a\n\x16\x43HAIN_EDIT_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43HAIN_EDIT_SET\x10\x01\x12\x16\n\x12\x43HAIN_EDIT_PREPEND\x10\x02\x12\x15\n\x11\x43HAIN_EDIT_EXTEND\x10\x03\x12\x15\n\x11\x43HAIN_EDIT_REMOVE\x10\x04\x32\xce\x07\n\x11\x43ollectionService\x12\x84\x01\n\x12RegisterCollection\x12(.butler_api.v1.RegisterCollectionRequest\x1a).butler_api.v1.RegisterCollectionResponse\"\x19\x8a\xe7\x18\x15\x08\x03\x10\x03\x1a\x0f\x63ollection.name\x12j\n\rGetCollection\x12#.butler_api.v1.GetCollectionRequest\x1a$.butler_api.v1.GetCollectionResponse\"\x0e\x8a\xe7\x18\n\x08\x01\x10\x03\x1a\x04name\x12j\n\x0fListCollections\x12%.butler_api.v1.ListCollectionsRequest\x1a&.butler_api.v1.ListCollectionsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12\x83\x01\n\x10RemoveCollection\x12&.butler_api.v1.RemoveCollectionRequest\x1a\'.butler_api.v1.RemoveCollectionResponse\"\x1e\x8a\xe7\x18\n\x08\x04\x10\x03\x1a\x04name\x8a\xe7\x18\x0c\x08\x03\x10\x03\x1a\x06unlink\x12s\n\x10SetCollectionDoc\x12&.butler_api.v1.SetCollectionDocRequest\x1a\'.butler_api.v1.SetCollectionDocResponse\"\x0e\x8a\xe7\x18\n\x08\x03\x10\x03\x1a\x04name\x12p\n\tEditChain\x12\x1f.butler_api.v1.EditChainRequest\x1a .butler_api.v1.EditChainResponse\" \x8a\xe7\x18\n\x08\x03\x10\x03\x1a\x04name\x8a\xe7\x18\x0e\x08\x01\x10\x03\x1a\x08\x63hildren\x12\x64\n\x0bListParents\x12!.butler_api.v1.ListParentsRequest\x1a\".butler_api.v1.ListParentsResponse\"\x0e\x8a\xe7\x18\n\x08\x01\x10\x03\x1a\x04name\x12\x86\x01\n\x16GetCollectionSummaries\x12,.butler_api.v1.GetCollectionSummariesRequest\x1a-.butler_api.v1.GetCollectionSummariesResponse\"\x0f\x8a\xe7\x18\x0b\x08\x01\x10\x03\x1a\x05namesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&butler_api/v1/collection_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\"\x88\x01\n\x19RegisterCollectionRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12-\n\ncollection\x18\x03 \x01(\x0b\x32\x19.butler_api.v1.Collection\"B\n\x1aRegisterCollectionResponse\x12\x12\n\nregistered\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03\"L\n\x14GetCollectionRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"X\n\x15GetCollectionResponse\x12-\n\ncollection\x18\x01 \x01(\x0b\x32\x19.butler_api.v1.Collection\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xca\x01\n\x16ListCollectionsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12#\n\x08patterns\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12;\n\x05types\x18\x03 \x03(\x0e\x32\x1d.butler_api.v1.CollectionTypeB\r\xbaH\n\x92\x01\x07\"\x05\x82\x01\x02\x10\x01\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x1d\n\npage_token\x18\x05 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\xc0\x84=\"t\n\x17ListCollectionsResponse\x12.\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\x19.butler_api.v1.Collection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\xbd\x01\n\x17RemoveCollectionRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x16\n\x04name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12!\n\x06unlink\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x12\n\nunlink_all\x18\x05 \x01(\x08\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\",\n\x18RemoveCollectionResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\x87\x01\n\x17SetCollectionDocRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x16\n\x04name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x03\x64oc\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\xc0\x84=\",\n\x18SetCollectionDocResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\xd7\x01\n\x10\x45\x64itChainRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x16\n\x04name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x30\n\x04\x65\x64it\x18\x04 \x01(\x0e\x32\x18.butler_api.v1.ChainEditB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12#\n\x08\x63hildren\x18\x05 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x16\n\x04\x65tag\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"T\n\x11\x45\x64itChainResponse\x12-\n\ncollection\x18\x01 \x01(\x0b\x32\x19.butler_api.v1.Collection\x12\x10\n\x08revision\x18\x02 \x01(\x03\"J\n\x12ListParentsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"8\n\x13ListParentsResponse\x12\x0f\n\x07parents\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\"_\n\x1dGetCollectionSummariesRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12 \n\x05names\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\"g\n\x1eGetCollectionSummariesResponse\x12\x33\n\tsummaries\x18\x01 \x03(\x0b\x32 .butler_api.v1.CollectionSummary\x12\x10\n\x08revision\x18\x02 \x01(\x03*\x81\x01\n\tChainEdit\x12\x1a\n\x16\x43HAIN_EDIT_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43HAIN_EDIT_SET\x10\x01\x12\x16\n\x12\x43HAIN_EDIT_PREPEND\x10\x02\x12\x15\n\x11\x43HAIN_EDIT_EXTEND\x10\x03\x12\x15\n\x11\x43HAIN_EDIT_REMOVE\x10\x04\x32\xce\x07\n\x11\x43ollectionService\x12\x84\x01\n\x12RegisterCollection\x12(.butler_api.v1.RegisterCollectionRequest\x1a).butler_api.v1.RegisterCollectionResponse\"\x19\x8a\xe7\x18\x15\x08\x03\x10\x03\x1a\x0f\x63ollection.name\x12j\n\rGetCollection\x12#.butler_api.v1.GetCollectionRequest\x1a$.butler_api.v1.GetCollectionResponse\"\x0e\x8a\xe7\x18\n\x08\x01\x10\x03\x1a\x04name\x12j\n\x0fListCollections\x12%.butler_api.v1.ListCollectionsRequest\x1a&.butler_api.v1.ListCollectionsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12\x83\x01\n\x10RemoveCollection\x12&.butler_api.v1.RemoveCollectionRequest\x1a\'.butler_api.v1.RemoveCollectionResponse\"\x1e\x8a\xe7\x18\n\x08\x04\x10\x03\x1a\x04name\x8a\xe7\x18\x0c\x08\x03\x10\x03\x1a\x06unlink\x12s\n\x10SetCollectionDoc\x12&.butler_api.v1.SetCollectionDocRequest\x1a\'.butler_api.v1.SetCollectionDocResponse\"\x0e\x8a\xe7\x18\n\x08\x03\x10\x03\x1a\x04name\x12p\n\tEditChain\x12\x1f.butler_api.v1.EditChainRequest\x1a .butler_api.v1.EditChainResponse\" \x8a\xe7\x18\n\x08\x03\x10\x03\x1a\x04name\x8a\xe7\x18\x0e\x08\x01\x10\x03\x1a\x08\x63hildren\x12\x64\n\x0bListParents\x12!.butler_api.v1.ListParentsRequest\x1a\".butler_api.v1.ListParentsResponse\"\x0e\x8a\xe7\x18\n\x08\x01\x10\x03\x1a\x04name\x12\x86\x01\n\x16GetCollectionSummaries\x12,.butler_api.v1.GetCollectionSummariesRequest\x1a-.butler_api.v1.GetCollectionSummariesResponse\"\x0f\x8a\xe7\x18\x0b\x08\x01\x10\x03\x1a\x05namesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.collection_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_REGISTERCOLLECTIONREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_REGISTERCOLLECTIONREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_REGISTERCOLLECTIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REGISTERCOLLECTIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_GETCOLLECTIONREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_GETCOLLECTIONREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_GETCOLLECTIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETCOLLECTIONREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['patterns']._loaded_options = None
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['patterns']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['types']._loaded_options = None
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['types']._serialized_options = b'\272H\n\222\001\007\"\005\202\001\002\020\001'
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTCOLLECTIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\006z\004\030\300\204='
+  _globals['_REMOVECOLLECTIONREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_REMOVECOLLECTIONREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_REMOVECOLLECTIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REMOVECOLLECTIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_REMOVECOLLECTIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_REMOVECOLLECTIONREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_REMOVECOLLECTIONREQUEST'].fields_by_name['unlink']._loaded_options = None
+  _globals['_REMOVECOLLECTIONREQUEST'].fields_by_name['unlink']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
+  _globals['_SETCOLLECTIONDOCREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_SETCOLLECTIONDOCREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_SETCOLLECTIONDOCREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SETCOLLECTIONDOCREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_SETCOLLECTIONDOCREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_SETCOLLECTIONDOCREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_SETCOLLECTIONDOCREQUEST'].fields_by_name['doc']._loaded_options = None
+  _globals['_SETCOLLECTIONDOCREQUEST'].fields_by_name['doc']._serialized_options = b'\272H\006r\004\030\300\204='
+  _globals['_EDITCHAINREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_EDITCHAINREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_EDITCHAINREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_EDITCHAINREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_EDITCHAINREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_EDITCHAINREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_EDITCHAINREQUEST'].fields_by_name['edit']._loaded_options = None
+  _globals['_EDITCHAINREQUEST'].fields_by_name['edit']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_EDITCHAINREQUEST'].fields_by_name['children']._loaded_options = None
+  _globals['_EDITCHAINREQUEST'].fields_by_name['children']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
+  _globals['_EDITCHAINREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_EDITCHAINREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_LISTPARENTSREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_LISTPARENTSREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_LISTPARENTSREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_LISTPARENTSREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_GETCOLLECTIONSUMMARIESREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_GETCOLLECTIONSUMMARIESREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_GETCOLLECTIONSUMMARIESREQUEST'].fields_by_name['names']._loaded_options = None
+  _globals['_GETCOLLECTIONSUMMARIESREQUEST'].fields_by_name['names']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
   _globals['_COLLECTIONSERVICE'].methods_by_name['RegisterCollection']._loaded_options = None
   _globals['_COLLECTIONSERVICE'].methods_by_name['RegisterCollection']._serialized_options = b'\212\347\030\025\010\003\020\003\032\017collection.name'
   _globals['_COLLECTIONSERVICE'].methods_by_name['GetCollection']._loaded_options = None
@@ -50,40 +103,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COLLECTIONSERVICE'].methods_by_name['ListParents']._serialized_options = b'\212\347\030\n\010\001\020\003\032\004name'
   _globals['_COLLECTIONSERVICE'].methods_by_name['GetCollectionSummaries']._loaded_options = None
   _globals['_COLLECTIONSERVICE'].methods_by_name['GetCollectionSummaries']._serialized_options = b'\212\347\030\013\010\001\020\003\032\005names'
-  _globals['_CHAINEDIT']._serialized_start=1561
-  _globals['_CHAINEDIT']._serialized_end=1690
-  _globals['_REGISTERCOLLECTIONREQUEST']._serialized_start=113
-  _globals['_REGISTERCOLLECTIONREQUEST']._serialized_end=227
-  _globals['_REGISTERCOLLECTIONRESPONSE']._serialized_start=229
-  _globals['_REGISTERCOLLECTIONRESPONSE']._serialized_end=295
-  _globals['_GETCOLLECTIONREQUEST']._serialized_start=297
-  _globals['_GETCOLLECTIONREQUEST']._serialized_end=353
-  _globals['_GETCOLLECTIONRESPONSE']._serialized_start=355
-  _globals['_GETCOLLECTIONRESPONSE']._serialized_end=443
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=446
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=593
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=595
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=711
-  _globals['_REMOVECOLLECTIONREQUEST']._serialized_start=714
-  _globals['_REMOVECOLLECTIONREQUEST']._serialized_end=852
-  _globals['_REMOVECOLLECTIONRESPONSE']._serialized_start=854
-  _globals['_REMOVECOLLECTIONRESPONSE']._serialized_end=898
-  _globals['_SETCOLLECTIONDOCREQUEST']._serialized_start=900
-  _globals['_SETCOLLECTIONDOCREQUEST']._serialized_end=992
-  _globals['_SETCOLLECTIONDOCRESPONSE']._serialized_start=994
-  _globals['_SETCOLLECTIONDOCRESPONSE']._serialized_end=1038
-  _globals['_EDITCHAINREQUEST']._serialized_start=1041
-  _globals['_EDITCHAINREQUEST']._serialized_end=1185
-  _globals['_EDITCHAINRESPONSE']._serialized_start=1187
-  _globals['_EDITCHAINRESPONSE']._serialized_end=1271
-  _globals['_LISTPARENTSREQUEST']._serialized_start=1273
-  _globals['_LISTPARENTSREQUEST']._serialized_end=1327
-  _globals['_LISTPARENTSRESPONSE']._serialized_start=1329
-  _globals['_LISTPARENTSRESPONSE']._serialized_end=1385
-  _globals['_GETCOLLECTIONSUMMARIESREQUEST']._serialized_start=1387
-  _globals['_GETCOLLECTIONSUMMARIESREQUEST']._serialized_end=1453
-  _globals['_GETCOLLECTIONSUMMARIESRESPONSE']._serialized_start=1455
-  _globals['_GETCOLLECTIONSUMMARIESRESPONSE']._serialized_end=1558
-  _globals['_COLLECTIONSERVICE']._serialized_start=1693
-  _globals['_COLLECTIONSERVICE']._serialized_end=2667
+  _globals['_CHAINEDIT']._serialized_start=1903
+  _globals['_CHAINEDIT']._serialized_end=2032
+  _globals['_REGISTERCOLLECTIONREQUEST']._serialized_start=143
+  _globals['_REGISTERCOLLECTIONREQUEST']._serialized_end=279
+  _globals['_REGISTERCOLLECTIONRESPONSE']._serialized_start=281
+  _globals['_REGISTERCOLLECTIONRESPONSE']._serialized_end=347
+  _globals['_GETCOLLECTIONREQUEST']._serialized_start=349
+  _globals['_GETCOLLECTIONREQUEST']._serialized_end=425
+  _globals['_GETCOLLECTIONRESPONSE']._serialized_start=427
+  _globals['_GETCOLLECTIONRESPONSE']._serialized_end=515
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=518
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=720
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=722
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=838
+  _globals['_REMOVECOLLECTIONREQUEST']._serialized_start=841
+  _globals['_REMOVECOLLECTIONREQUEST']._serialized_end=1030
+  _globals['_REMOVECOLLECTIONRESPONSE']._serialized_start=1032
+  _globals['_REMOVECOLLECTIONRESPONSE']._serialized_end=1076
+  _globals['_SETCOLLECTIONDOCREQUEST']._serialized_start=1079
+  _globals['_SETCOLLECTIONDOCREQUEST']._serialized_end=1214
+  _globals['_SETCOLLECTIONDOCRESPONSE']._serialized_start=1216
+  _globals['_SETCOLLECTIONDOCRESPONSE']._serialized_end=1260
+  _globals['_EDITCHAINREQUEST']._serialized_start=1263
+  _globals['_EDITCHAINREQUEST']._serialized_end=1478
+  _globals['_EDITCHAINRESPONSE']._serialized_start=1480
+  _globals['_EDITCHAINRESPONSE']._serialized_end=1564
+  _globals['_LISTPARENTSREQUEST']._serialized_start=1566
+  _globals['_LISTPARENTSREQUEST']._serialized_end=1640
+  _globals['_LISTPARENTSRESPONSE']._serialized_start=1642
+  _globals['_LISTPARENTSRESPONSE']._serialized_end=1698
+  _globals['_GETCOLLECTIONSUMMARIESREQUEST']._serialized_start=1700
+  _globals['_GETCOLLECTIONSUMMARIESREQUEST']._serialized_end=1795
+  _globals['_GETCOLLECTIONSUMMARIESRESPONSE']._serialized_start=1797
+  _globals['_GETCOLLECTIONSUMMARIESRESPONSE']._serialized_end=1900
+  _globals['_COLLECTIONSERVICE']._serialized_start=2035
+  _globals['_COLLECTIONSERVICE']._serialized_end=3009
 # @@protoc_insertion_point(module_scope)

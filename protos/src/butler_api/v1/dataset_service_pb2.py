@@ -23,18 +23,67 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import models_pb2 as butler__api_dot_v1_dot_models__pb2
 from butler_api.v1 import values_pb2 as butler__api_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#butler_api/v1/dataset_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\x1a\x1a\x62utler_api/v1/values.proto\"f\n\x0c\x46oundDataset\x12*\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x19.butler_api.v1.DatasetRef\x12*\n\tartifacts\x18\x02 \x03(\x0b\x32\x17.butler_api.v1.Artifact\"\xc4\x01\n\x13\x46indDatasetsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x14\n\x0c\x64\x61taset_type\x18\x02 \x01(\t\x12&\n\x08\x64\x61ta_ids\x18\x03 \x01(\x0b\x32\x14.butler_api.v1.Table\x12\x13\n\x0b\x63ollections\x18\x04 \x03(\t\x12.\n\x08timespan\x18\x05 \x01(\x0b\x32\x1c.butler_api.v1.TimespanValue\x12\x16\n\x0ewant_artifacts\x18\x06 \x01(\x08\"\x89\x01\n\x14\x46indDatasetsResponse\x12\x30\n\x0c\x64\x61taset_type\x18\x01 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\x12-\n\x08\x64\x61tasets\x18\x02 \x03(\x0b\x32\x1b.butler_api.v1.FoundDataset\x12\x10\n\x08revision\x18\x03 \x01(\x03\"M\n\x12GetDatasetsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\x0c\x12\x16\n\x0ewant_artifacts\x18\x03 \x01(\x08\"\x89\x01\n\x13GetDatasetsResponse\x12\x31\n\rdataset_types\x18\x01 \x03(\x0b\x32\x1a.butler_api.v1.DatasetType\x12-\n\x08\x64\x61tasets\x18\x02 \x03(\x0b\x32\x1b.butler_api.v1.FoundDataset\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\xee\x01\n\x08PutBatch\x12\x14\n\x0c\x64\x61taset_type\x18\x01 \x01(\t\x12\x15\n\rstorage_class\x18\x02 \x01(\t\x12&\n\x08\x64\x61ta_ids\x18\x03 \x01(\x0b\x32\x14.butler_api.v1.Table\x12\x13\n\x0b\x64\x61taset_ids\x18\x04 \x03(\x0c\x12\x30\n\tartifacts\x18\x05 \x03(\x0b\x32\x1d.butler_api.v1.ArtifactLayout\x12\x0f\n\x07sharing\x18\x06 \x03(\x05\x12\'\n\x07placing\x18\x07 \x01(\x0e\x32\x16.butler_api.v1.Placing\x12\x0c\n\x04keys\x18\x08 \x03(\t\"\x9e\x01\n\x0f\x42\x65ginPutRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x0b\n\x03run\x18\x03 \x01(\t\x12(\n\x07\x62\x61tches\x18\x04 \x03(\x0b\x32\x17.butler_api.v1.PutBatch\x12\x15\n\rlease_seconds\x18\x05 \x01(\x05\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"R\n\x10\x42\x65ginPutResponse\x12,\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32\x1b.butler_api.v1.GrantedBatch\x12\x10\n\x08revision\x18\x02 \x01(\x03\"k\n\x0cGrantedBatch\x12\x30\n\x08\x65xpanded\x18\x01 \x01(\x0b\x32\x1e.butler_api.v1.ExpandedDataIds\x12)\n\x06grants\x18\x02 \x03(\x0b\x32\x19.butler_api.v1.WriteGrant\"7\n\nWriteGrant\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x0c\x12\r\n\x05store\x18\x03 \x01(\t\"a\n\x10\x43ommitPutRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x13\n\x0b\x64\x61taset_ids\x18\x03 \x03(\x0c\x12\x10\n\x08receipts\x18\x04 \x03(\x0c\"%\n\x11\x43ommitPutResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"N\n\x0f\x41\x62ortPutRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x13\n\x0b\x64\x61taset_ids\x18\x03 \x03(\x0c\"<\n\x10\x41\x62ortPutResponse\x12\x16\n\x0e\x64iscard_grants\x18\x01 \x03(\x0c\x12\x10\n\x08revision\x18\x02 \x01(\x03\"Q\n\x12\x46inishAbortRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x13\n\x0b\x64\x61taset_ids\x18\x03 \x03(\x0c\"\'\n\x13\x46inishAbortResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03*b\n\x07Placing\x12\x17\n\x13PLACING_UNSPECIFIED\x10\x00\x12\x14\n\x10PLACING_TEMPLATE\x10\x01\x12\x14\n\x10PLACING_IN_STORE\x10\x02\x12\x12\n\x0ePLACING_DIRECT\x10\x03\x32\xcd\x04\n\x0e\x44\x61tasetService\x12n\n\x0c\x46indDatasets\x12\".butler_api.v1.FindDatasetsRequest\x1a#.butler_api.v1.FindDatasetsResponse\"\x15\x8a\xe7\x18\x11\x08\x01\x10\x03\x1a\x0b\x63ollections\x12^\n\x0bGetDatasets\x12!.butler_api.v1.GetDatasetsRequest\x1a\".butler_api.v1.GetDatasetsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x04\x12Z\n\x08\x42\x65ginPut\x12\x1e.butler_api.v1.BeginPutRequest\x1a\x1f.butler_api.v1.BeginPutResponse\"\r\x8a\xe7\x18\t\x08\x03\x10\x03\x1a\x03run\x12X\n\tCommitPut\x12\x1f.butler_api.v1.CommitPutRequest\x1a .butler_api.v1.CommitPutResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x04\x12U\n\x08\x41\x62ortPut\x12\x1e.butler_api.v1.AbortPutRequest\x1a\x1f.butler_api.v1.AbortPutResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x04\x12^\n\x0b\x46inishAbort\x12!.butler_api.v1.FinishAbortRequest\x1a\".butler_api.v1.FinishAbortResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#butler_api/v1/dataset_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\x1a\x1a\x62utler_api/v1/values.proto\"f\n\x0c\x46oundDataset\x12*\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x19.butler_api.v1.DatasetRef\x12*\n\tartifacts\x18\x02 \x03(\x0b\x32\x17.butler_api.v1.Artifact\"\xeb\x01\n\x13\x46indDatasetsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0c\x64\x61taset_type\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12&\n\x08\x64\x61ta_ids\x18\x03 \x01(\x0b\x32\x14.butler_api.v1.Table\x12&\n\x0b\x63ollections\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12.\n\x08timespan\x18\x05 \x01(\x0b\x32\x1c.butler_api.v1.TimespanValue\x12\x16\n\x0ewant_artifacts\x18\x06 \x01(\x08\"\x89\x01\n\x14\x46indDatasetsResponse\x12\x30\n\x0c\x64\x61taset_type\x18\x01 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\x12-\n\x08\x64\x61tasets\x18\x02 \x03(\x0b\x32\x1b.butler_api.v1.FoundDataset\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x8a\x01\n\x12GetDatasetsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1d\n\x03ids\x18\x02 \x03(\x0c\x42\x10\xbaH\r\x92\x01\n\x10\xa0\x8d\x06\"\x04z\x02h\x10\x12\x16\n\x0ewant_artifacts\x18\x03 \x01(\x08\x12\x1f\n\rexpected_type\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\x89\x01\n\x13GetDatasetsResponse\x12\x31\n\rdataset_types\x18\x01 \x03(\x0b\x32\x1a.butler_api.v1.DatasetType\x12-\n\x08\x64\x61tasets\x18\x02 \x03(\x0b\x32\x1b.butler_api.v1.FoundDataset\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\xb1\x02\n\x08PutBatch\x12\x1e\n\x0c\x64\x61taset_type\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1f\n\rstorage_class\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12&\n\x08\x64\x61ta_ids\x18\x03 \x01(\x0b\x32\x14.butler_api.v1.Table\x12%\n\x0b\x64\x61taset_ids\x18\x04 \x03(\x0c\x42\x10\xbaH\r\x92\x01\n\x10\xa0\x8d\x06\"\x04z\x02h\x10\x12\x30\n\tartifacts\x18\x05 \x03(\x0b\x32\x1d.butler_api.v1.ArtifactLayout\x12\x0f\n\x07sharing\x18\x06 \x03(\x05\x12\x31\n\x07placing\x18\x07 \x01(\x0e\x32\x16.butler_api.v1.PlacingB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1f\n\x04keys\x18\x08 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\x90N\"\xbe\x01\n\x0f\x42\x65ginPutRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x15\n\x03run\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12(\n\x07\x62\x61tches\x18\x04 \x03(\x0b\x32\x17.butler_api.v1.PutBatch\x12\x15\n\rlease_seconds\x18\x05 \x01(\x05\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"R\n\x10\x42\x65ginPutResponse\x12,\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32\x1b.butler_api.v1.GrantedBatch\x12\x10\n\x08revision\x18\x02 \x01(\x03\"k\n\x0cGrantedBatch\x12\x30\n\x08\x65xpanded\x18\x01 \x01(\x0b\x32\x1e.butler_api.v1.ExpandedDataIds\x12)\n\x06grants\x18\x02 \x03(\x0b\x32\x19.butler_api.v1.WriteGrant\"7\n\nWriteGrant\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x0c\x12\r\n\x05store\x18\x03 \x01(\t\"\x9d\x01\n\x10\x43ommitPutRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12%\n\x0b\x64\x61taset_ids\x18\x03 \x03(\x0c\x42\x10\xbaH\r\x92\x01\n\x10\xa0\x8d\x06\"\x04z\x02h\x10\x12$\n\x08receipts\x18\x04 \x03(\x0c\x42\x12\xbaH\x0f\x92\x01\x0c\x10\xa0\x8d\x06\"\x06z\x04\x18\xa0\x8d\x06\"%\n\x11\x43ommitPutResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"v\n\x0f\x41\x62ortPutRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12%\n\x0b\x64\x61taset_ids\x18\x03 \x03(\x0c\x42\x10\xbaH\r\x92\x01\n\x10\xa0\x8d\x06\"\x04z\x02h\x10\"<\n\x10\x41\x62ortPutResponse\x12\x16\n\x0e\x64iscard_grants\x18\x01 \x03(\x0c\x12\x10\n\x08revision\x18\x02 \x01(\x03\"y\n\x12\x46inishAbortRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12%\n\x0b\x64\x61taset_ids\x18\x03 \x03(\x0c\x42\x10\xbaH\r\x92\x01\n\x10\xa0\x8d\x06\"\x04z\x02h\x10\"\'\n\x13\x46inishAbortResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03*b\n\x07Placing\x12\x17\n\x13PLACING_UNSPECIFIED\x10\x00\x12\x14\n\x10PLACING_TEMPLATE\x10\x01\x12\x14\n\x10PLACING_IN_STORE\x10\x02\x12\x12\n\x0ePLACING_DIRECT\x10\x03\x32\xcd\x04\n\x0e\x44\x61tasetService\x12n\n\x0c\x46indDatasets\x12\".butler_api.v1.FindDatasetsRequest\x1a#.butler_api.v1.FindDatasetsResponse\"\x15\x8a\xe7\x18\x11\x08\x01\x10\x03\x1a\x0b\x63ollections\x12^\n\x0bGetDatasets\x12!.butler_api.v1.GetDatasetsRequest\x1a\".butler_api.v1.GetDatasetsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x04\x12Z\n\x08\x42\x65ginPut\x12\x1e.butler_api.v1.BeginPutRequest\x1a\x1f.butler_api.v1.BeginPutResponse\"\r\x8a\xe7\x18\t\x08\x03\x10\x03\x1a\x03run\x12X\n\tCommitPut\x12\x1f.butler_api.v1.CommitPutRequest\x1a .butler_api.v1.CommitPutResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x04\x12U\n\x08\x41\x62ortPut\x12\x1e.butler_api.v1.AbortPutRequest\x1a\x1f.butler_api.v1.AbortPutResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x04\x12^\n\x0b\x46inishAbort\x12!.butler_api.v1.FinishAbortRequest\x1a\".butler_api.v1.FinishAbortResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.dataset_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_FINDDATASETSREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_FINDDATASETSREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_FINDDATASETSREQUEST'].fields_by_name['dataset_type']._loaded_options = None
+  _globals['_FINDDATASETSREQUEST'].fields_by_name['dataset_type']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_FINDDATASETSREQUEST'].fields_by_name['collections']._loaded_options = None
+  _globals['_FINDDATASETSREQUEST'].fields_by_name['collections']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
+  _globals['_GETDATASETSREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_GETDATASETSREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_GETDATASETSREQUEST'].fields_by_name['ids']._loaded_options = None
+  _globals['_GETDATASETSREQUEST'].fields_by_name['ids']._serialized_options = b'\272H\r\222\001\n\020\240\215\006\"\004z\002h\020'
+  _globals['_GETDATASETSREQUEST'].fields_by_name['expected_type']._loaded_options = None
+  _globals['_GETDATASETSREQUEST'].fields_by_name['expected_type']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_PUTBATCH'].fields_by_name['dataset_type']._loaded_options = None
+  _globals['_PUTBATCH'].fields_by_name['dataset_type']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_PUTBATCH'].fields_by_name['storage_class']._loaded_options = None
+  _globals['_PUTBATCH'].fields_by_name['storage_class']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_PUTBATCH'].fields_by_name['dataset_ids']._loaded_options = None
+  _globals['_PUTBATCH'].fields_by_name['dataset_ids']._serialized_options = b'\272H\r\222\001\n\020\240\215\006\"\004z\002h\020'
+  _globals['_PUTBATCH'].fields_by_name['placing']._loaded_options = None
+  _globals['_PUTBATCH'].fields_by_name['placing']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_PUTBATCH'].fields_by_name['keys']._loaded_options = None
+  _globals['_PUTBATCH'].fields_by_name['keys']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\220N'
+  _globals['_BEGINPUTREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_BEGINPUTREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_BEGINPUTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_BEGINPUTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_BEGINPUTREQUEST'].fields_by_name['run']._loaded_options = None
+  _globals['_BEGINPUTREQUEST'].fields_by_name['run']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_COMMITPUTREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_COMMITPUTREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_COMMITPUTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_COMMITPUTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_COMMITPUTREQUEST'].fields_by_name['dataset_ids']._loaded_options = None
+  _globals['_COMMITPUTREQUEST'].fields_by_name['dataset_ids']._serialized_options = b'\272H\r\222\001\n\020\240\215\006\"\004z\002h\020'
+  _globals['_COMMITPUTREQUEST'].fields_by_name['receipts']._loaded_options = None
+  _globals['_COMMITPUTREQUEST'].fields_by_name['receipts']._serialized_options = b'\272H\017\222\001\014\020\240\215\006\"\006z\004\030\240\215\006'
+  _globals['_ABORTPUTREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_ABORTPUTREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_ABORTPUTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ABORTPUTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_ABORTPUTREQUEST'].fields_by_name['dataset_ids']._loaded_options = None
+  _globals['_ABORTPUTREQUEST'].fields_by_name['dataset_ids']._serialized_options = b'\272H\r\222\001\n\020\240\215\006\"\004z\002h\020'
+  _globals['_FINISHABORTREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_FINISHABORTREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_FINISHABORTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_FINISHABORTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_FINISHABORTREQUEST'].fields_by_name['dataset_ids']._loaded_options = None
+  _globals['_FINISHABORTREQUEST'].fields_by_name['dataset_ids']._serialized_options = b'\272H\r\222\001\n\020\240\215\006\"\004z\002h\020'
   _globals['_DATASETSERVICE'].methods_by_name['FindDatasets']._loaded_options = None
   _globals['_DATASETSERVICE'].methods_by_name['FindDatasets']._serialized_options = b'\212\347\030\021\010\001\020\003\032\013collections'
   _globals['_DATASETSERVICE'].methods_by_name['GetDatasets']._loaded_options = None
@@ -47,40 +96,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASETSERVICE'].methods_by_name['AbortPut']._serialized_options = b'\212\347\030\004\010\003\020\004'
   _globals['_DATASETSERVICE'].methods_by_name['FinishAbort']._loaded_options = None
   _globals['_DATASETSERVICE'].methods_by_name['FinishAbort']._serialized_options = b'\212\347\030\004\010\003\020\004'
-  _globals['_PLACING']._serialized_start=1856
-  _globals['_PLACING']._serialized_end=1954
-  _globals['_FOUNDDATASET']._serialized_start=138
-  _globals['_FOUNDDATASET']._serialized_end=240
-  _globals['_FINDDATASETSREQUEST']._serialized_start=243
-  _globals['_FINDDATASETSREQUEST']._serialized_end=439
-  _globals['_FINDDATASETSRESPONSE']._serialized_start=442
-  _globals['_FINDDATASETSRESPONSE']._serialized_end=579
-  _globals['_GETDATASETSREQUEST']._serialized_start=581
-  _globals['_GETDATASETSREQUEST']._serialized_end=658
-  _globals['_GETDATASETSRESPONSE']._serialized_start=661
-  _globals['_GETDATASETSRESPONSE']._serialized_end=798
-  _globals['_PUTBATCH']._serialized_start=801
-  _globals['_PUTBATCH']._serialized_end=1039
-  _globals['_BEGINPUTREQUEST']._serialized_start=1042
-  _globals['_BEGINPUTREQUEST']._serialized_end=1200
-  _globals['_BEGINPUTRESPONSE']._serialized_start=1202
-  _globals['_BEGINPUTRESPONSE']._serialized_end=1284
-  _globals['_GRANTEDBATCH']._serialized_start=1286
-  _globals['_GRANTEDBATCH']._serialized_end=1393
-  _globals['_WRITEGRANT']._serialized_start=1395
-  _globals['_WRITEGRANT']._serialized_end=1450
-  _globals['_COMMITPUTREQUEST']._serialized_start=1452
-  _globals['_COMMITPUTREQUEST']._serialized_end=1549
-  _globals['_COMMITPUTRESPONSE']._serialized_start=1551
-  _globals['_COMMITPUTRESPONSE']._serialized_end=1588
-  _globals['_ABORTPUTREQUEST']._serialized_start=1590
-  _globals['_ABORTPUTREQUEST']._serialized_end=1668
-  _globals['_ABORTPUTRESPONSE']._serialized_start=1670
-  _globals['_ABORTPUTRESPONSE']._serialized_end=1730
-  _globals['_FINISHABORTREQUEST']._serialized_start=1732
-  _globals['_FINISHABORTREQUEST']._serialized_end=1813
-  _globals['_FINISHABORTRESPONSE']._serialized_start=1815
-  _globals['_FINISHABORTRESPONSE']._serialized_end=1854
-  _globals['_DATASETSERVICE']._serialized_start=1957
-  _globals['_DATASETSERVICE']._serialized_end=2546
+  _globals['_PLACING']._serialized_start=2226
+  _globals['_PLACING']._serialized_end=2324
+  _globals['_FOUNDDATASET']._serialized_start=167
+  _globals['_FOUNDDATASET']._serialized_end=269
+  _globals['_FINDDATASETSREQUEST']._serialized_start=272
+  _globals['_FINDDATASETSREQUEST']._serialized_end=507
+  _globals['_FINDDATASETSRESPONSE']._serialized_start=510
+  _globals['_FINDDATASETSRESPONSE']._serialized_end=647
+  _globals['_GETDATASETSREQUEST']._serialized_start=650
+  _globals['_GETDATASETSREQUEST']._serialized_end=788
+  _globals['_GETDATASETSRESPONSE']._serialized_start=791
+  _globals['_GETDATASETSRESPONSE']._serialized_end=928
+  _globals['_PUTBATCH']._serialized_start=931
+  _globals['_PUTBATCH']._serialized_end=1236
+  _globals['_BEGINPUTREQUEST']._serialized_start=1239
+  _globals['_BEGINPUTREQUEST']._serialized_end=1429
+  _globals['_BEGINPUTRESPONSE']._serialized_start=1431
+  _globals['_BEGINPUTRESPONSE']._serialized_end=1513
+  _globals['_GRANTEDBATCH']._serialized_start=1515
+  _globals['_GRANTEDBATCH']._serialized_end=1622
+  _globals['_WRITEGRANT']._serialized_start=1624
+  _globals['_WRITEGRANT']._serialized_end=1679
+  _globals['_COMMITPUTREQUEST']._serialized_start=1682
+  _globals['_COMMITPUTREQUEST']._serialized_end=1839
+  _globals['_COMMITPUTRESPONSE']._serialized_start=1841
+  _globals['_COMMITPUTRESPONSE']._serialized_end=1878
+  _globals['_ABORTPUTREQUEST']._serialized_start=1880
+  _globals['_ABORTPUTREQUEST']._serialized_end=1998
+  _globals['_ABORTPUTRESPONSE']._serialized_start=2000
+  _globals['_ABORTPUTRESPONSE']._serialized_end=2060
+  _globals['_FINISHABORTREQUEST']._serialized_start=2062
+  _globals['_FINISHABORTREQUEST']._serialized_end=2183
+  _globals['_FINISHABORTRESPONSE']._serialized_start=2185
+  _globals['_FINISHABORTRESPONSE']._serialized_end=2224
+  _globals['_DATASETSERVICE']._serialized_start=2327
+  _globals['_DATASETSERVICE']._serialized_end=2916
 # @@protoc_insertion_point(module_scope)

@@ -173,10 +173,15 @@ class GetDatasetsRequest(_message.Message):
     REPOSITORY_FIELD_NUMBER: _builtins.int
     IDS_FIELD_NUMBER: _builtins.int
     WANT_ARTIFACTS_FIELD_NUMBER: _builtins.int
+    EXPECTED_TYPE_FIELD_NUMBER: _builtins.int
     repository: _builtins.str
     """Name of the repository."""
     want_artifacts: _builtins.bool
     """Whether artifacts are wanted."""
+    expected_type: _builtins.str
+    """Name of the dataset type that they are expected to have, without component; empty if it is not known. Those of
+    other types are found as well; the answer only takes longer.
+    """
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """UUIDs, 16 bytes each."""
@@ -187,10 +192,11 @@ class GetDatasetsRequest(_message.Message):
         repository: _builtins.str = ...,
         ids: _abc.Iterable[_builtins.bytes] | None = ...,
         want_artifacts: _builtins.bool = ...,
+        expected_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "repository", b"repository", "want_artifacts", b"want_artifacts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_type", b"expected_type", "ids", b"ids", "repository", b"repository", "want_artifacts", b"want_artifacts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,17 +23,38 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import models_pb2 as butler__api_dot_v1_dot_models__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(butler_api/v1/dataset_type_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\"v\n\x1aRegisterDatasetTypeRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x30\n\x0c\x64\x61taset_type\x18\x03 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\"C\n\x1bRegisterDatasetTypeResponse\x12\x12\n\nregistered\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03\"9\n\x15GetDatasetTypeRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\\\n\x16GetDatasetTypeResponse\x12\x30\n\x0c\x64\x61taset_type\x18\x01 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\x12\x10\n\x08revision\x18\x02 \x01(\x03\"f\n\x17ListDatasetTypesRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x10\n\x08patterns\x18\x02 \x03(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\x0c\"x\n\x18ListDatasetTypesResponse\x12\x31\n\rdataset_types\x18\x01 \x03(\x0b\x32\x1a.butler_api.v1.DatasetType\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"U\n\x19RemoveDatasetTypesRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x10\n\x08patterns\x18\x03 \x03(\t\"?\n\x1aRemoveDatasetTypesResponse\x12\x0f\n\x07removed\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xd9\x03\n\x12\x44\x61tasetTypeService\x12v\n\x13RegisterDatasetType\x12).butler_api.v1.RegisterDatasetTypeRequest\x1a*.butler_api.v1.RegisterDatasetTypeResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x02\x12g\n\x0eGetDatasetType\x12$.butler_api.v1.GetDatasetTypeRequest\x1a%.butler_api.v1.GetDatasetTypeResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12m\n\x10ListDatasetTypes\x12&.butler_api.v1.ListDatasetTypesRequest\x1a\'.butler_api.v1.ListDatasetTypesResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12s\n\x12RemoveDatasetTypes\x12(.butler_api.v1.RemoveDatasetTypesRequest\x1a).butler_api.v1.RemoveDatasetTypesResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(butler_api/v1/dataset_type_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\"\x8c\x01\n\x1aRegisterDatasetTypeRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x30\n\x0c\x64\x61taset_type\x18\x03 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\"C\n\x1bRegisterDatasetTypeResponse\x12\x12\n\nregistered\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03\"M\n\x15GetDatasetTypeRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\\\n\x16GetDatasetTypeResponse\x12\x30\n\x0c\x64\x61taset_type\x18\x01 \x01(\x0b\x32\x1a.butler_api.v1.DatasetType\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x8e\x01\n\x17ListDatasetTypesRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12#\n\x08patterns\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x1d\n\npage_token\x18\x04 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\xc0\x84=\"x\n\x18ListDatasetTypesResponse\x12\x31\n\rdataset_types\x18\x01 \x03(\x0b\x32\x1a.butler_api.v1.DatasetType\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"~\n\x19RemoveDatasetTypesRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12#\n\x08patterns\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\"?\n\x1aRemoveDatasetTypesResponse\x12\x0f\n\x07removed\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xd9\x03\n\x12\x44\x61tasetTypeService\x12v\n\x13RegisterDatasetType\x12).butler_api.v1.RegisterDatasetTypeRequest\x1a*.butler_api.v1.RegisterDatasetTypeResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x02\x12g\n\x0eGetDatasetType\x12$.butler_api.v1.GetDatasetTypeRequest\x1a%.butler_api.v1.GetDatasetTypeResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12m\n\x10ListDatasetTypes\x12&.butler_api.v1.ListDatasetTypesRequest\x1a\'.butler_api.v1.ListDatasetTypesResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12s\n\x12RemoveDatasetTypes\x12(.butler_api.v1.RemoveDatasetTypesRequest\x1a).butler_api.v1.RemoveDatasetTypesResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.dataset_type_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_REGISTERDATASETTYPEREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_REGISTERDATASETTYPEREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_REGISTERDATASETTYPEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REGISTERDATASETTYPEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_GETDATASETTYPEREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_GETDATASETTYPEREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_GETDATASETTYPEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETDATASETTYPEREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_LISTDATASETTYPESREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_LISTDATASETTYPESREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_LISTDATASETTYPESREQUEST'].fields_by_name['patterns']._loaded_options = None
+  _globals['_LISTDATASETTYPESREQUEST'].fields_by_name['patterns']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
+  _globals['_LISTDATASETTYPESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTDATASETTYPESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\006z\004\030\300\204='
+  _globals['_REMOVEDATASETTYPESREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_REMOVEDATASETTYPESREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_REMOVEDATASETTYPESREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REMOVEDATASETTYPESREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_REMOVEDATASETTYPESREQUEST'].fields_by_name['patterns']._loaded_options = None
+  _globals['_REMOVEDATASETTYPESREQUEST'].fields_by_name['patterns']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
   _globals['_DATASETTYPESERVICE'].methods_by_name['RegisterDatasetType']._loaded_options = None
   _globals['_DATASETTYPESERVICE'].methods_by_name['RegisterDatasetType']._serialized_options = b'\212\347\030\004\010\003\020\002'
   _globals['_DATASETTYPESERVICE'].methods_by_name['GetDatasetType']._loaded_options = None
@@ -42,22 +63,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASETTYPESERVICE'].methods_by_name['ListDatasetTypes']._serialized_options = b'\212\347\030\004\010\001\020\002'
   _globals['_DATASETTYPESERVICE'].methods_by_name['RemoveDatasetTypes']._loaded_options = None
   _globals['_DATASETTYPESERVICE'].methods_by_name['RemoveDatasetTypes']._serialized_options = b'\212\347\030\004\010\006\020\005'
-  _globals['_REGISTERDATASETTYPEREQUEST']._serialized_start=115
-  _globals['_REGISTERDATASETTYPEREQUEST']._serialized_end=233
-  _globals['_REGISTERDATASETTYPERESPONSE']._serialized_start=235
-  _globals['_REGISTERDATASETTYPERESPONSE']._serialized_end=302
-  _globals['_GETDATASETTYPEREQUEST']._serialized_start=304
-  _globals['_GETDATASETTYPEREQUEST']._serialized_end=361
-  _globals['_GETDATASETTYPERESPONSE']._serialized_start=363
-  _globals['_GETDATASETTYPERESPONSE']._serialized_end=455
-  _globals['_LISTDATASETTYPESREQUEST']._serialized_start=457
-  _globals['_LISTDATASETTYPESREQUEST']._serialized_end=559
-  _globals['_LISTDATASETTYPESRESPONSE']._serialized_start=561
-  _globals['_LISTDATASETTYPESRESPONSE']._serialized_end=681
-  _globals['_REMOVEDATASETTYPESREQUEST']._serialized_start=683
-  _globals['_REMOVEDATASETTYPESREQUEST']._serialized_end=768
-  _globals['_REMOVEDATASETTYPESRESPONSE']._serialized_start=770
-  _globals['_REMOVEDATASETTYPESRESPONSE']._serialized_end=833
-  _globals['_DATASETTYPESERVICE']._serialized_start=836
-  _globals['_DATASETTYPESERVICE']._serialized_end=1309
+  _globals['_REGISTERDATASETTYPEREQUEST']._serialized_start=145
+  _globals['_REGISTERDATASETTYPEREQUEST']._serialized_end=285
+  _globals['_REGISTERDATASETTYPERESPONSE']._serialized_start=287
+  _globals['_REGISTERDATASETTYPERESPONSE']._serialized_end=354
+  _globals['_GETDATASETTYPEREQUEST']._serialized_start=356
+  _globals['_GETDATASETTYPEREQUEST']._serialized_end=433
+  _globals['_GETDATASETTYPERESPONSE']._serialized_start=435
+  _globals['_GETDATASETTYPERESPONSE']._serialized_end=527
+  _globals['_LISTDATASETTYPESREQUEST']._serialized_start=530
+  _globals['_LISTDATASETTYPESREQUEST']._serialized_end=672
+  _globals['_LISTDATASETTYPESRESPONSE']._serialized_start=674
+  _globals['_LISTDATASETTYPESRESPONSE']._serialized_end=794
+  _globals['_REMOVEDATASETTYPESREQUEST']._serialized_start=796
+  _globals['_REMOVEDATASETTYPESREQUEST']._serialized_end=922
+  _globals['_REMOVEDATASETTYPESRESPONSE']._serialized_start=924
+  _globals['_REMOVEDATASETTYPESRESPONSE']._serialized_end=987
+  _globals['_DATASETTYPESERVICE']._serialized_start=990
+  _globals['_DATASETTYPESERVICE']._serialized_end=1463
 # @@protoc_insertion_point(module_scope)

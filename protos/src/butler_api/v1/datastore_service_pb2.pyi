@@ -850,6 +850,7 @@ class ArtifactUrl(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
     CHECKSUM_FIELD_NUMBER: _builtins.int
+    ROOT_FIELD_NUMBER: _builtins.int
     url: _builtins.str
     """http, https, or file: a path that clients are known to share. Empty if the store has none; then the bytes
     pass through the service.
@@ -862,6 +863,10 @@ class ArtifactUrl(_message.Message):
     """READ: the recorded length in bytes; WRITE: the length that was asked for."""
     checksum: _builtins.str
     """READ: the recorded checksum, which whoever reads the whole compares; WRITE: that which was given."""
+    root: _builtins.str
+    """For a file: URL of the directory below which each artifact of this store and repository is, under its key. Who
+    has the record of an artifact need not ask for its URL then. Empty if there is none.
+    """
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """To be sent with it, exactly so."""
@@ -875,10 +880,11 @@ class ArtifactUrl(_message.Message):
         expire_time: _builtins.int = ...,
         size: _builtins.int = ...,
         checksum: _builtins.str = ...,
+        root: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksum", b"checksum", "expire_time", b"expire_time", "headers", b"headers", "method", b"method", "size", b"size", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksum", b"checksum", "expire_time", b"expire_time", "headers", b"headers", "method", b"method", "root", b"root", "size", b"size", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,36 +23,49 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import models_pb2 as butler__api_dot_v1_dot_models__pb2
 from butler_api.v1 import values_pb2 as butler__api_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%butler_api/v1/dimension_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\x1a\x1a\x62utler_api/v1/values.proto\"\xa5\x01\n\x1dInsertDimensionRecordsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x34\n\x07records\x18\x03 \x01(\x0b\x32#.butler_api.v1.DimensionRecordTable\x12\x15\n\rskip_existing\x18\x04 \x01(\x08\x12\x0f\n\x07replace\x18\x05 \x01(\x08\"D\n\x1eInsertDimensionRecordsResponse\x12\x10\n\x08inserted\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x89\x01\n\x1aSyncDimensionRecordRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x33\n\x06record\x18\x03 \x01(\x0b\x32#.butler_api.v1.DimensionRecordTable\x12\x0e\n\x06update\x18\x04 \x01(\x08\"A\n\x1bSyncDimensionRecordResponse\x12\x10\n\x08inserted\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03\"f\n\x14\x45xpandDataIdsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\ndimensions\x18\x02 \x03(\t\x12&\n\x08\x64\x61ta_ids\x18\x03 \x01(\x0b\x32\x14.butler_api.v1.Table\"[\n\x15\x45xpandDataIdsResponse\x12\x30\n\x08\x65xpanded\x18\x01 \x01(\x0b\x32\x1e.butler_api.v1.ExpandedDataIds\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xf1\x02\n\x10\x44imensionService\x12\x7f\n\x16InsertDimensionRecords\x12,.butler_api.v1.InsertDimensionRecordsRequest\x1a-.butler_api.v1.InsertDimensionRecordsResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x05\x12v\n\x13SyncDimensionRecord\x12).butler_api.v1.SyncDimensionRecordRequest\x1a*.butler_api.v1.SyncDimensionRecordResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x05\x12\x64\n\rExpandDataIds\x12#.butler_api.v1.ExpandDataIdsRequest\x1a$.butler_api.v1.ExpandDataIdsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%butler_api/v1/dimension_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\x1a\x1a\x62utler_api/v1/values.proto\"\xbb\x01\n\x1dInsertDimensionRecordsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x34\n\x07records\x18\x03 \x01(\x0b\x32#.butler_api.v1.DimensionRecordTable\x12\x15\n\rskip_existing\x18\x04 \x01(\x08\x12\x0f\n\x07replace\x18\x05 \x01(\x08\"D\n\x1eInsertDimensionRecordsResponse\x12\x10\n\x08inserted\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x9f\x01\n\x1aSyncDimensionRecordRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x33\n\x06record\x18\x03 \x01(\x0b\x32#.butler_api.v1.DimensionRecordTable\x12\x0e\n\x06update\x18\x04 \x01(\x08\"A\n\x1bSyncDimensionRecordResponse\x12\x10\n\x08inserted\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x83\x01\n\x14\x45xpandDataIdsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12%\n\ndimensions\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12&\n\x08\x64\x61ta_ids\x18\x03 \x01(\x0b\x32\x14.butler_api.v1.Table\"[\n\x15\x45xpandDataIdsResponse\x12\x30\n\x08\x65xpanded\x18\x01 \x01(\x0b\x32\x1e.butler_api.v1.ExpandedDataIds\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xf1\x02\n\x10\x44imensionService\x12\x7f\n\x16InsertDimensionRecords\x12,.butler_api.v1.InsertDimensionRecordsRequest\x1a-.butler_api.v1.InsertDimensionRecordsResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x05\x12v\n\x13SyncDimensionRecord\x12).butler_api.v1.SyncDimensionRecordRequest\x1a*.butler_api.v1.SyncDimensionRecordResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x05\x12\x64\n\rExpandDataIds\x12#.butler_api.v1.ExpandDataIdsRequest\x1a$.butler_api.v1.ExpandDataIdsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.dimension_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_INSERTDIMENSIONRECORDSREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_INSERTDIMENSIONRECORDSREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_INSERTDIMENSIONRECORDSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_INSERTDIMENSIONRECORDSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_SYNCDIMENSIONRECORDREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_SYNCDIMENSIONRECORDREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_SYNCDIMENSIONRECORDREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SYNCDIMENSIONRECORDREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_EXPANDDATAIDSREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_EXPANDDATAIDSREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_EXPANDDATAIDSREQUEST'].fields_by_name['dimensions']._loaded_options = None
+  _globals['_EXPANDDATAIDSREQUEST'].fields_by_name['dimensions']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
   _globals['_DIMENSIONSERVICE'].methods_by_name['InsertDimensionRecords']._loaded_options = None
   _globals['_DIMENSIONSERVICE'].methods_by_name['InsertDimensionRecords']._serialized_options = b'\212\347\030\004\010\003\020\005'
   _globals['_DIMENSIONSERVICE'].methods_by_name['SyncDimensionRecord']._loaded_options = None
   _globals['_DIMENSIONSERVICE'].methods_by_name['SyncDimensionRecord']._serialized_options = b'\212\347\030\004\010\003\020\005'
   _globals['_DIMENSIONSERVICE'].methods_by_name['ExpandDataIds']._loaded_options = None
   _globals['_DIMENSIONSERVICE'].methods_by_name['ExpandDataIds']._serialized_options = b'\212\347\030\004\010\001\020\002'
-  _globals['_INSERTDIMENSIONRECORDSREQUEST']._serialized_start=141
-  _globals['_INSERTDIMENSIONRECORDSREQUEST']._serialized_end=306
-  _globals['_INSERTDIMENSIONRECORDSRESPONSE']._serialized_start=308
-  _globals['_INSERTDIMENSIONRECORDSRESPONSE']._serialized_end=376
-  _globals['_SYNCDIMENSIONRECORDREQUEST']._serialized_start=379
-  _globals['_SYNCDIMENSIONRECORDREQUEST']._serialized_end=516
-  _globals['_SYNCDIMENSIONRECORDRESPONSE']._serialized_start=518
-  _globals['_SYNCDIMENSIONRECORDRESPONSE']._serialized_end=583
-  _globals['_EXPANDDATAIDSREQUEST']._serialized_start=585
-  _globals['_EXPANDDATAIDSREQUEST']._serialized_end=687
-  _globals['_EXPANDDATAIDSRESPONSE']._serialized_start=689
-  _globals['_EXPANDDATAIDSRESPONSE']._serialized_end=780
-  _globals['_DIMENSIONSERVICE']._serialized_start=783
-  _globals['_DIMENSIONSERVICE']._serialized_end=1152
+  _globals['_INSERTDIMENSIONRECORDSREQUEST']._serialized_start=170
+  _globals['_INSERTDIMENSIONRECORDSREQUEST']._serialized_end=357
+  _globals['_INSERTDIMENSIONRECORDSRESPONSE']._serialized_start=359
+  _globals['_INSERTDIMENSIONRECORDSRESPONSE']._serialized_end=427
+  _globals['_SYNCDIMENSIONRECORDREQUEST']._serialized_start=430
+  _globals['_SYNCDIMENSIONRECORDREQUEST']._serialized_end=589
+  _globals['_SYNCDIMENSIONRECORDRESPONSE']._serialized_start=591
+  _globals['_SYNCDIMENSIONRECORDRESPONSE']._serialized_end=656
+  _globals['_EXPANDDATAIDSREQUEST']._serialized_start=659
+  _globals['_EXPANDDATAIDSREQUEST']._serialized_end=790
+  _globals['_EXPANDDATAIDSRESPONSE']._serialized_start=792
+  _globals['_EXPANDDATAIDSRESPONSE']._serialized_end=883
+  _globals['_DIMENSIONSERVICE']._serialized_start=886
+  _globals['_DIMENSIONSERVICE']._serialized_end=1255
 # @@protoc_insertion_point(module_scope)

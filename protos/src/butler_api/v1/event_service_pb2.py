@@ -23,32 +23,43 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!butler_api/v1/event_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\"(\n\x12GetPositionRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\"\'\n\x13GetPositionResponse\x12\x10\n\x08position\x18\x01 \x01(\x0c\"a\n\x14WatchDatasetsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x0c\x12\x15\n\rdataset_types\x18\x03 \x03(\t\x12\x0c\n\x04runs\x18\x04 \x03(\t\"\x88\x01\n\x0c\x44\x61tasetEvent\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.butler_api.v1.DatasetEventKind\x12\x14\n\x0c\x64\x61taset_type\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x61taset_ids\x18\x04 \x01(\x0c\x12\x11\n\ttime_nsec\x18\x05 \x01(\x03\"U\n\x15WatchDatasetsResponse\x12*\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1b.butler_api.v1.DatasetEvent\x12\x10\n\x08position\x18\x02 \x01(\x0c*w\n\x10\x44\x61tasetEventKind\x12\"\n\x1e\x44\x41TASET_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x44\x41TASET_EVENT_KIND_APPEARED\x10\x01\x12\x1e\n\x1a\x44\x41TASET_EVENT_KIND_REMOVED\x10\x02\x32\xd6\x01\n\x0c\x45ventService\x12^\n\x0bGetPosition\x12!.butler_api.v1.GetPositionRequest\x1a\".butler_api.v1.GetPositionResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12\x66\n\rWatchDatasets\x12#.butler_api.v1.WatchDatasetsRequest\x1a$.butler_api.v1.WatchDatasetsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!butler_api/v1/event_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\"2\n\x12GetPositionRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\'\n\x13GetPositionResponse\x12\x10\n\x08position\x18\x01 \x01(\x0c\"\x9b\x01\n\x14WatchDatasetsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1a\n\x08position\x18\x02 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x90N\x12(\n\rdataset_types\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x1f\n\x04runs\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\"\x88\x01\n\x0c\x44\x61tasetEvent\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.butler_api.v1.DatasetEventKind\x12\x14\n\x0c\x64\x61taset_type\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x61taset_ids\x18\x04 \x01(\x0c\x12\x11\n\ttime_nsec\x18\x05 \x01(\x03\"U\n\x15WatchDatasetsResponse\x12*\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1b.butler_api.v1.DatasetEvent\x12\x10\n\x08position\x18\x02 \x01(\x0c*w\n\x10\x44\x61tasetEventKind\x12\"\n\x1e\x44\x41TASET_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x44\x41TASET_EVENT_KIND_APPEARED\x10\x01\x12\x1e\n\x1a\x44\x41TASET_EVENT_KIND_REMOVED\x10\x02\x32\xd6\x01\n\x0c\x45ventService\x12^\n\x0bGetPosition\x12!.butler_api.v1.GetPositionRequest\x1a\".butler_api.v1.GetPositionResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12\x66\n\rWatchDatasets\x12#.butler_api.v1.WatchDatasetsRequest\x1a$.butler_api.v1.WatchDatasetsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.event_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_GETPOSITIONREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_GETPOSITIONREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_WATCHDATASETSREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_WATCHDATASETSREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_WATCHDATASETSREQUEST'].fields_by_name['position']._loaded_options = None
+  _globals['_WATCHDATASETSREQUEST'].fields_by_name['position']._serialized_options = b'\272H\005z\003\030\220N'
+  _globals['_WATCHDATASETSREQUEST'].fields_by_name['dataset_types']._loaded_options = None
+  _globals['_WATCHDATASETSREQUEST'].fields_by_name['dataset_types']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
+  _globals['_WATCHDATASETSREQUEST'].fields_by_name['runs']._loaded_options = None
+  _globals['_WATCHDATASETSREQUEST'].fields_by_name['runs']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
   _globals['_EVENTSERVICE'].methods_by_name['GetPosition']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['GetPosition']._serialized_options = b'\212\347\030\004\010\001\020\002'
   _globals['_EVENTSERVICE'].methods_by_name['WatchDatasets']._loaded_options = None
   _globals['_EVENTSERVICE'].methods_by_name['WatchDatasets']._serialized_options = b'\212\347\030\004\010\001\020\002'
-  _globals['_DATASETEVENTKIND']._serialized_start=488
-  _globals['_DATASETEVENTKIND']._serialized_end=607
-  _globals['_GETPOSITIONREQUEST']._serialized_start=80
-  _globals['_GETPOSITIONREQUEST']._serialized_end=120
-  _globals['_GETPOSITIONRESPONSE']._serialized_start=122
-  _globals['_GETPOSITIONRESPONSE']._serialized_end=161
-  _globals['_WATCHDATASETSREQUEST']._serialized_start=163
-  _globals['_WATCHDATASETSREQUEST']._serialized_end=260
-  _globals['_DATASETEVENT']._serialized_start=263
-  _globals['_DATASETEVENT']._serialized_end=399
-  _globals['_WATCHDATASETSRESPONSE']._serialized_start=401
-  _globals['_WATCHDATASETSRESPONSE']._serialized_end=486
-  _globals['_EVENTSERVICE']._serialized_start=610
-  _globals['_EVENTSERVICE']._serialized_end=824
+  _globals['_DATASETEVENTKIND']._serialized_start=586
+  _globals['_DATASETEVENTKIND']._serialized_end=705
+  _globals['_GETPOSITIONREQUEST']._serialized_start=109
+  _globals['_GETPOSITIONREQUEST']._serialized_end=159
+  _globals['_GETPOSITIONRESPONSE']._serialized_start=161
+  _globals['_GETPOSITIONRESPONSE']._serialized_end=200
+  _globals['_WATCHDATASETSREQUEST']._serialized_start=203
+  _globals['_WATCHDATASETSREQUEST']._serialized_end=358
+  _globals['_DATASETEVENT']._serialized_start=361
+  _globals['_DATASETEVENT']._serialized_end=497
+  _globals['_WATCHDATASETSRESPONSE']._serialized_start=499
+  _globals['_WATCHDATASETSRESPONSE']._serialized_end=584
+  _globals['_EVENTSERVICE']._serialized_start=708
+  _globals['_EVENTSERVICE']._serialized_end=922
 # @@protoc_insertion_point(module_scope)

@@ -23,39 +23,46 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import trash_pb2 as butler__api_dot_v1_dot_trash__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(butler_api/v1/housekeeping_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\x1a\x19\x62utler_api/v1/trash.proto\"p\n\x11\x45mptyTrashRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x30\n\tselection\x18\x02 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"x\n\x12\x45mptyTrashResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x03\x12\x0c\n\x04kept\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x11\n\tremaining\x18\x05 \x01(\x03\x12\x12\n\nlast_error\x18\x06 \x01(\t\"!\n\x0bReapRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\"\x1f\n\x0cReapResponse\x12\x0f\n\x07intents\x18\x01 \x01(\x03\"D\n\x0b\x46sckRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x11\n\tchecksums\x18\x02 \x01(\x08\x12\x0e\n\x06repair\x18\x03 \x01(\x08\"\xcf\x01\n\x07\x46inding\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.butler_api.v1.FindingKind\x12\r\n\x05store\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x12\n\ndataset_id\x18\x04 \x01(\x0c\x12\x11\n\x04size\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\rrecorded_size\x18\x06 \x01(\x03H\x01\x88\x01\x01\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\x10\n\x08repaired\x18\x08 \x01(\x08\x42\x07\n\x05_sizeB\x10\n\x0e_recorded_size\"w\n\x0c\x46sckResponse\x12\x11\n\tinspected\x18\x01 \x01(\x03\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12(\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x16.butler_api.v1.FindingB\x08\n\x06_total*v\n\x0b\x46indingKind\x12\x1c\n\x18\x46INDING_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46INDING_KIND_DARK\x10\x01\x12\x15\n\x11\x46INDING_KIND_LOST\x10\x02\x12\x1b\n\x17\x46INDING_KIND_MISMATCHED\x10\x03\x32\x8c\x02\n\x13HousekeepingService\x12]\n\nEmptyTrash\x12 .butler_api.v1.EmptyTrashRequest\x1a!.butler_api.v1.EmptyTrashResponse\"\x08\x8a\xe7\x18\x04\x08\x04\x10\x04\x30\x01\x12I\n\x04Reap\x12\x1a.butler_api.v1.ReapRequest\x1a\x1b.butler_api.v1.ReapResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x12K\n\x04\x46sck\x12\x1a.butler_api.v1.FsckRequest\x1a\x1b.butler_api.v1.FsckResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(butler_api/v1/housekeeping_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x19\x62utler_api/v1/trash.proto\"z\n\x11\x45mptyTrashRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x30\n\tselection\x18\x02 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"x\n\x12\x45mptyTrashResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x03\x12\x0c\n\x04kept\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x11\n\tremaining\x18\x05 \x01(\x03\x12\x12\n\nlast_error\x18\x06 \x01(\t\"+\n\x0bReapRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\x1f\n\x0cReapResponse\x12\x0f\n\x07intents\x18\x01 \x01(\x03\"N\n\x0b\x46sckRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x11\n\tchecksums\x18\x02 \x01(\x08\x12\x0e\n\x06repair\x18\x03 \x01(\x08\"\xcf\x01\n\x07\x46inding\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.butler_api.v1.FindingKind\x12\r\n\x05store\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x12\n\ndataset_id\x18\x04 \x01(\x0c\x12\x11\n\x04size\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\rrecorded_size\x18\x06 \x01(\x03H\x01\x88\x01\x01\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\x10\n\x08repaired\x18\x08 \x01(\x08\x42\x07\n\x05_sizeB\x10\n\x0e_recorded_size\"w\n\x0c\x46sckResponse\x12\x11\n\tinspected\x18\x01 \x01(\x03\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12(\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x16.butler_api.v1.FindingB\x08\n\x06_total*v\n\x0b\x46indingKind\x12\x1c\n\x18\x46INDING_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46INDING_KIND_DARK\x10\x01\x12\x15\n\x11\x46INDING_KIND_LOST\x10\x02\x12\x1b\n\x17\x46INDING_KIND_MISMATCHED\x10\x03\x32\x8c\x02\n\x13HousekeepingService\x12]\n\nEmptyTrash\x12 .butler_api.v1.EmptyTrashRequest\x1a!.butler_api.v1.EmptyTrashResponse\"\x08\x8a\xe7\x18\x04\x08\x04\x10\x04\x30\x01\x12I\n\x04Reap\x12\x1a.butler_api.v1.ReapRequest\x1a\x1b.butler_api.v1.ReapResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x12K\n\x04\x46sck\x12\x1a.butler_api.v1.FsckRequest\x1a\x1b.butler_api.v1.FsckResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x05\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.housekeeping_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_EMPTYTRASHREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_EMPTYTRASHREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_REAPREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_REAPREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_FSCKREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_FSCKREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_HOUSEKEEPINGSERVICE'].methods_by_name['EmptyTrash']._loaded_options = None
   _globals['_HOUSEKEEPINGSERVICE'].methods_by_name['EmptyTrash']._serialized_options = b'\212\347\030\004\010\004\020\004'
   _globals['_HOUSEKEEPINGSERVICE'].methods_by_name['Reap']._loaded_options = None
   _globals['_HOUSEKEEPINGSERVICE'].methods_by_name['Reap']._serialized_options = b'\212\347\030\004\010\006\020\005'
   _globals['_HOUSEKEEPINGSERVICE'].methods_by_name['Fsck']._loaded_options = None
   _globals['_HOUSEKEEPINGSERVICE'].methods_by_name['Fsck']._serialized_options = b'\212\347\030\004\010\006\020\005'
-  _globals['_FINDINGKIND']._serialized_start=819
-  _globals['_FINDINGKIND']._serialized_end=937
-  _globals['_EMPTYTRASHREQUEST']._serialized_start=114
-  _globals['_EMPTYTRASHREQUEST']._serialized_end=226
-  _globals['_EMPTYTRASHRESPONSE']._serialized_start=228
-  _globals['_EMPTYTRASHRESPONSE']._serialized_end=348
-  _globals['_REAPREQUEST']._serialized_start=350
-  _globals['_REAPREQUEST']._serialized_end=383
-  _globals['_REAPRESPONSE']._serialized_start=385
-  _globals['_REAPRESPONSE']._serialized_end=416
-  _globals['_FSCKREQUEST']._serialized_start=418
-  _globals['_FSCKREQUEST']._serialized_end=486
-  _globals['_FINDING']._serialized_start=489
-  _globals['_FINDING']._serialized_end=696
-  _globals['_FSCKRESPONSE']._serialized_start=698
-  _globals['_FSCKRESPONSE']._serialized_end=817
-  _globals['_HOUSEKEEPINGSERVICE']._serialized_start=940
-  _globals['_HOUSEKEEPINGSERVICE']._serialized_end=1208
+  _globals['_FINDINGKIND']._serialized_start=878
+  _globals['_FINDINGKIND']._serialized_end=996
+  _globals['_EMPTYTRASHREQUEST']._serialized_start=143
+  _globals['_EMPTYTRASHREQUEST']._serialized_end=265
+  _globals['_EMPTYTRASHRESPONSE']._serialized_start=267
+  _globals['_EMPTYTRASHRESPONSE']._serialized_end=387
+  _globals['_REAPREQUEST']._serialized_start=389
+  _globals['_REAPREQUEST']._serialized_end=432
+  _globals['_REAPRESPONSE']._serialized_start=434
+  _globals['_REAPRESPONSE']._serialized_end=465
+  _globals['_FSCKREQUEST']._serialized_start=467
+  _globals['_FSCKREQUEST']._serialized_end=545
+  _globals['_FINDING']._serialized_start=548
+  _globals['_FINDING']._serialized_end=755
+  _globals['_FSCKRESPONSE']._serialized_start=757
+  _globals['_FSCKRESPONSE']._serialized_end=876
+  _globals['_HOUSEKEEPINGSERVICE']._serialized_start=999
+  _globals['_HOUSEKEEPINGSERVICE']._serialized_end=1267
 # @@protoc_insertion_point(module_scope)

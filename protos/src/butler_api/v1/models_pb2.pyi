@@ -598,6 +598,16 @@ class Limits(_message.Message):
     TRANSACTIONS_FIELD_NUMBER: _builtins.int
     TRANSACTION_IDLE_SECONDS_FIELD_NUMBER: _builtins.int
     TRANSACTION_SECONDS_FIELD_NUMBER: _builtins.int
+    CALLER_TRANSACTIONS_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    CALLER_CALLS_FIELD_NUMBER: _builtins.int
+    CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    BYTES_PER_SECOND_FIELD_NUMBER: _builtins.int
+    QUERY_SECONDS_FIELD_NUMBER: _builtins.int
+    EXPRESSION_CHARACTERS_FIELD_NUMBER: _builtins.int
+    EXPRESSION_LEVELS_FIELD_NUMBER: _builtins.int
+    NAME_CHARACTERS_FIELD_NUMBER: _builtins.int
+    DATASET_TYPE_NAME_CHARACTERS_FIELD_NUMBER: _builtins.int
     batch_items: _builtins.int
     """Datasets, data IDs or records in one batch."""
     page_rows: _builtins.int
@@ -618,6 +628,30 @@ class Limits(_message.Message):
     """Seconds that a transaction may wait for its next call, while no put that was begun in it is under way."""
     transaction_seconds: _builtins.int
     """Seconds that a transaction may last."""
+    caller_transactions: _builtins.int
+    """Transactions of one caller that are open at once."""
+    calls: _builtins.int
+    """Calls that are worked on at once; further ones wait."""
+    caller_calls: _builtins.int
+    """Calls of one caller that are worked on at once; further ones wait."""
+    calls_per_second: _builtins.int
+    """Calls of one caller in a second, on average; 0 for any number. Past it RATE_LIMITED, with RetryInfo."""
+    bytes_per_second: _builtins.int
+    """Bytes of requests and responses of one caller in a second, on average; 0 for any number. Past it streams are slowed
+    down, and new calls are RATE_LIMITED, with RetryInfo.
+    """
+    query_seconds: _builtins.int
+    """Seconds that the service works on one page of a query, on a count or on an explanation; 0 for any time. Past it
+    QUERY_TIMEOUT.
+    """
+    expression_characters: _builtins.int
+    """Characters of an expression."""
+    expression_levels: _builtins.int
+    """Levels of an expression, of brackets and operators."""
+    name_characters: _builtins.int
+    """Characters of the name of a collection."""
+    dataset_type_name_characters: _builtins.int
+    """Characters of the name of a dataset type."""
     def __init__(
         self,
         *,
@@ -631,10 +665,20 @@ class Limits(_message.Message):
         transactions: _builtins.int = ...,
         transaction_idle_seconds: _builtins.int = ...,
         transaction_seconds: _builtins.int = ...,
+        caller_transactions: _builtins.int = ...,
+        calls: _builtins.int = ...,
+        caller_calls: _builtins.int = ...,
+        calls_per_second: _builtins.int = ...,
+        bytes_per_second: _builtins.int = ...,
+        query_seconds: _builtins.int = ...,
+        expression_characters: _builtins.int = ...,
+        expression_levels: _builtins.int = ...,
+        name_characters: _builtins.int = ...,
+        dataset_type_name_characters: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_bytes", b"batch_bytes", "batch_items", b"batch_items", "chunk_bytes", b"chunk_bytes", "default_page_rows", b"default_page_rows", "inline_bytes", b"inline_bytes", "message_bytes", b"message_bytes", "page_rows", b"page_rows", "transaction_idle_seconds", b"transaction_idle_seconds", "transaction_seconds", b"transaction_seconds", "transactions", b"transactions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_bytes", b"batch_bytes", "batch_items", b"batch_items", "bytes_per_second", b"bytes_per_second", "caller_calls", b"caller_calls", "caller_transactions", b"caller_transactions", "calls", b"calls", "calls_per_second", b"calls_per_second", "chunk_bytes", b"chunk_bytes", "dataset_type_name_characters", b"dataset_type_name_characters", "default_page_rows", b"default_page_rows", "expression_characters", b"expression_characters", "expression_levels", b"expression_levels", "inline_bytes", b"inline_bytes", "message_bytes", b"message_bytes", "name_characters", b"name_characters", "page_rows", b"page_rows", "query_seconds", b"query_seconds", "transaction_idle_seconds", b"transaction_idle_seconds", "transaction_seconds", b"transaction_seconds", "transactions", b"transactions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

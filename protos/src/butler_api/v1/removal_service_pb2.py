@@ -23,20 +23,45 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import models_pb2 as butler__api_dot_v1_dot_models__pb2
 from butler_api.v1 import trash_pb2 as butler__api_dot_v1_dot_trash__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#butler_api/v1/removal_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\x1a\x19\x62utler_api/v1/trash.proto\"\xb5\x01\n\x14PruneDatasetsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x13\n\x0b\x64\x61taset_ids\x18\x03 \x01(\x0c\x12\x0f\n\x07unstore\x18\x04 \x01(\x08\x12\r\n\x05purge\x18\x05 \x01(\x08\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12\x1b\n\x13purge_after_seconds\x18\x07 \x01(\x03\x12\x15\n\rvalidate_only\x18\x08 \x01(\x08\"Y\n\x15PruneDatasetsResponse\x12.\n\x07summary\x18\x01 \x01(\x0b\x32\x1d.butler_api.v1.RemovalSummary\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xb7\x01\n\x10RemoveRunRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x0b\n\x03run\x18\x03 \x01(\t\x12\x16\n\x0ekeep_artifacts\x18\x04 \x01(\x08\x12\x0e\n\x06unlink\x18\x05 \x03(\t\x12\x12\n\nunlink_all\x18\x06 \x01(\x08\x12\x1b\n\x13purge_after_seconds\x18\x07 \x01(\x03\x12\x15\n\rvalidate_only\x18\x08 \x01(\x08\"U\n\x11RemoveRunResponse\x12.\n\x07summary\x18\x01 \x01(\x0b\x32\x1d.butler_api.v1.RemovalSummary\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xd5\x01\n\x0eRemovalSummary\x12\x10\n\x08trash_id\x18\x01 \x01(\x0c\x12=\n\x08\x64\x61tasets\x18\x02 \x03(\x0b\x32+.butler_api.v1.RemovalSummary.DatasetsEntry\x12\x11\n\tartifacts\x18\x03 \x01(\x03\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x0e\n\x06sample\x18\x05 \x01(\x0c\x12\x10\n\x08\x63omplete\x18\x06 \x01(\x08\x1a/\n\rDatasetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xb9\x02\n\x0fTrashedArtifact\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.butler_api.v1.ArtifactRecord\x12\x12\n\ndataset_id\x18\x02 \x01(\x0c\x12\x14\n\x0c\x64\x61taset_type\x18\x03 \x01(\t\x12\x0b\n\x03run\x18\x04 \x01(\t\x12\x0e\n\x06purged\x18\x05 \x01(\x08\x12\x10\n\x08trash_id\x18\x06 \x01(\x0c\x12\x12\n\ntrashed_by\x18\x07 \x01(\t\x12\x14\n\x0ctrashed_nsec\x18\x08 \x01(\x03\x12(\n\x05state\x18\t \x01(\x0e\x32\x19.butler_api.v1.TrashState\x12\x10\n\x08\x64ue_nsec\x18\n \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x0b \x01(\x05\x12\x17\n\nlast_error\x18\x0c \x01(\tH\x00\x88\x01\x01\x42\r\n\x0b_last_error\"\x7f\n\x10ListTrashRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x30\n\tselection\x18\x02 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\x0c\"q\n\x11ListTrashResponse\x12\x31\n\tartifacts\x18\x01 \x03(\x0b\x32\x1e.butler_api.v1.TrashedArtifact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"Y\n\x11\x43ountTrashRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x30\n\tselection\x18\x02 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\"Q\n\x12\x43ountTrashResponse\x12)\n\x06\x63ounts\x18\x01 \x03(\x0b\x32\x19.butler_api.v1.TrashCount\x12\x10\n\x08revision\x18\x02 \x01(\x03\"I\n\nTrashCount\x12(\n\x05state\x18\x01 \x01(\x0e\x32\x19.butler_api.v1.TrashState\x12\x11\n\tartifacts\x18\x02 \x01(\x03\"k\n\x0fUndeleteRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\x0c\x12\x30\n\tselection\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\"7\n\x10UndeleteResponse\x12\x11\n\tartifacts\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xf3\x01\n\x0eRemovalService\x12r\n\rPruneDatasets\x12#.butler_api.v1.PruneDatasetsRequest\x1a$.butler_api.v1.PruneDatasetsResponse\"\x16\x8a\xe7\x18\x04\x08\x04\x10\x04\x8a\xe7\x18\n\x08\x03\x10\x03\x1a\x04tags\x12m\n\tRemoveRun\x12\x1f.butler_api.v1.RemoveRunRequest\x1a .butler_api.v1.RemoveRunResponse\"\x1d\x8a\xe7\x18\t\x08\x04\x10\x03\x1a\x03run\x8a\xe7\x18\x0c\x08\x03\x10\x03\x1a\x06unlink2\x9c\x02\n\x0cTrashService\x12X\n\tListTrash\x12\x1f.butler_api.v1.ListTrashRequest\x1a .butler_api.v1.ListTrashResponse\"\x08\x8a\xe7\x18\x04\x08\x04\x10\x04\x12[\n\nCountTrash\x12 .butler_api.v1.CountTrashRequest\x1a!.butler_api.v1.CountTrashResponse\"\x08\x8a\xe7\x18\x04\x08\x04\x10\x04\x12U\n\x08Undelete\x12\x1e.butler_api.v1.UndeleteRequest\x1a\x1f.butler_api.v1.UndeleteResponse\"\x08\x8a\xe7\x18\x04\x08\x04\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#butler_api/v1/removal_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\x1a\x19\x62utler_api/v1/trash.proto\"\xde\x01\n\x14PruneDatasetsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x13\n\x0b\x64\x61taset_ids\x18\x03 \x01(\x0c\x12\x0f\n\x07unstore\x18\x04 \x01(\x08\x12\r\n\x05purge\x18\x05 \x01(\x08\x12\x1f\n\x04tags\x18\x06 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x1b\n\x13purge_after_seconds\x18\x07 \x01(\x03\x12\x15\n\rvalidate_only\x18\x08 \x01(\x08\"Y\n\x15PruneDatasetsResponse\x12.\n\x07summary\x18\x01 \x01(\x0b\x32\x1d.butler_api.v1.RemovalSummary\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xea\x01\n\x10RemoveRunRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x15\n\x03run\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x0ekeep_artifacts\x18\x04 \x01(\x08\x12!\n\x06unlink\x18\x05 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x12\n\nunlink_all\x18\x06 \x01(\x08\x12\x1b\n\x13purge_after_seconds\x18\x07 \x01(\x03\x12\x15\n\rvalidate_only\x18\x08 \x01(\x08\"U\n\x11RemoveRunResponse\x12.\n\x07summary\x18\x01 \x01(\x0b\x32\x1d.butler_api.v1.RemovalSummary\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xd5\x01\n\x0eRemovalSummary\x12\x10\n\x08trash_id\x18\x01 \x01(\x0c\x12=\n\x08\x64\x61tasets\x18\x02 \x03(\x0b\x32+.butler_api.v1.RemovalSummary.DatasetsEntry\x12\x11\n\tartifacts\x18\x03 \x01(\x03\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x0e\n\x06sample\x18\x05 \x01(\x0c\x12\x10\n\x08\x63omplete\x18\x06 \x01(\x08\x1a/\n\rDatasetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xb9\x02\n\x0fTrashedArtifact\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.butler_api.v1.ArtifactRecord\x12\x12\n\ndataset_id\x18\x02 \x01(\x0c\x12\x14\n\x0c\x64\x61taset_type\x18\x03 \x01(\t\x12\x0b\n\x03run\x18\x04 \x01(\t\x12\x0e\n\x06purged\x18\x05 \x01(\x08\x12\x10\n\x08trash_id\x18\x06 \x01(\x0c\x12\x12\n\ntrashed_by\x18\x07 \x01(\t\x12\x14\n\x0ctrashed_nsec\x18\x08 \x01(\x03\x12(\n\x05state\x18\t \x01(\x0e\x32\x19.butler_api.v1.TrashState\x12\x10\n\x08\x64ue_nsec\x18\n \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x0b \x01(\x05\x12\x17\n\nlast_error\x18\x0c \x01(\tH\x00\x88\x01\x01\x42\r\n\x0b_last_error\"\x94\x01\n\x10ListTrashRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x30\n\tselection\x18\x02 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x1d\n\npage_token\x18\x04 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\xc0\x84=\"q\n\x11ListTrashResponse\x12\x31\n\tartifacts\x18\x01 \x03(\x0b\x32\x1e.butler_api.v1.TrashedArtifact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"c\n\x11\x43ountTrashRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x30\n\tselection\x18\x02 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\"Q\n\x12\x43ountTrashResponse\x12)\n\x06\x63ounts\x18\x01 \x03(\x0b\x32\x19.butler_api.v1.TrashCount\x12\x10\n\x08revision\x18\x02 \x01(\x03\"I\n\nTrashCount\x12(\n\x05state\x18\x01 \x01(\x0e\x32\x19.butler_api.v1.TrashState\x12\x11\n\tartifacts\x18\x02 \x01(\x03\"\x81\x01\n\x0fUndeleteRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\nrequest_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x30\n\tselection\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.TrashSelection\"7\n\x10UndeleteResponse\x12\x11\n\tartifacts\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xf3\x01\n\x0eRemovalService\x12r\n\rPruneDatasets\x12#.butler_api.v1.PruneDatasetsRequest\x1a$.butler_api.v1.PruneDatasetsResponse\"\x16\x8a\xe7\x18\x04\x08\x04\x10\x04\x8a\xe7\x18\n\x08\x03\x10\x03\x1a\x04tags\x12m\n\tRemoveRun\x12\x1f.butler_api.v1.RemoveRunRequest\x1a .butler_api.v1.RemoveRunResponse\"\x1d\x8a\xe7\x18\t\x08\x04\x10\x03\x1a\x03run\x8a\xe7\x18\x0c\x08\x03\x10\x03\x1a\x06unlink2\x9c\x02\n\x0cTrashService\x12X\n\tListTrash\x12\x1f.butler_api.v1.ListTrashRequest\x1a .butler_api.v1.ListTrashResponse\"\x08\x8a\xe7\x18\x04\x08\x04\x10\x04\x12[\n\nCountTrash\x12 .butler_api.v1.CountTrashRequest\x1a!.butler_api.v1.CountTrashResponse\"\x08\x8a\xe7\x18\x04\x08\x04\x10\x04\x12U\n\x08Undelete\x12\x1e.butler_api.v1.UndeleteRequest\x1a\x1f.butler_api.v1.UndeleteResponse\"\x08\x8a\xe7\x18\x04\x08\x04\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.removal_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PRUNEDATASETSREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_PRUNEDATASETSREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_PRUNEDATASETSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_PRUNEDATASETSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_PRUNEDATASETSREQUEST'].fields_by_name['tags']._loaded_options = None
+  _globals['_PRUNEDATASETSREQUEST'].fields_by_name['tags']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
+  _globals['_REMOVERUNREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_REMOVERUNREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_REMOVERUNREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REMOVERUNREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_REMOVERUNREQUEST'].fields_by_name['run']._loaded_options = None
+  _globals['_REMOVERUNREQUEST'].fields_by_name['run']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_REMOVERUNREQUEST'].fields_by_name['unlink']._loaded_options = None
+  _globals['_REMOVERUNREQUEST'].fields_by_name['unlink']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
   _globals['_REMOVALSUMMARY_DATASETSENTRY']._loaded_options = None
   _globals['_REMOVALSUMMARY_DATASETSENTRY']._serialized_options = b'8\001'
+  _globals['_LISTTRASHREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_LISTTRASHREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_LISTTRASHREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTTRASHREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\006z\004\030\300\204='
+  _globals['_COUNTTRASHREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_COUNTTRASHREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_UNDELETEREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_UNDELETEREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_UNDELETEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UNDELETEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
   _globals['_REMOVALSERVICE'].methods_by_name['PruneDatasets']._loaded_options = None
   _globals['_REMOVALSERVICE'].methods_by_name['PruneDatasets']._serialized_options = b'\212\347\030\004\010\004\020\004\212\347\030\n\010\003\020\003\032\004tags'
   _globals['_REMOVALSERVICE'].methods_by_name['RemoveRun']._loaded_options = None
@@ -47,36 +72,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRASHSERVICE'].methods_by_name['CountTrash']._serialized_options = b'\212\347\030\004\010\004\020\004'
   _globals['_TRASHSERVICE'].methods_by_name['Undelete']._loaded_options = None
   _globals['_TRASHSERVICE'].methods_by_name['Undelete']._serialized_options = b'\212\347\030\004\010\004\020\004'
-  _globals['_PRUNEDATASETSREQUEST']._serialized_start=138
-  _globals['_PRUNEDATASETSREQUEST']._serialized_end=319
-  _globals['_PRUNEDATASETSRESPONSE']._serialized_start=321
-  _globals['_PRUNEDATASETSRESPONSE']._serialized_end=410
-  _globals['_REMOVERUNREQUEST']._serialized_start=413
-  _globals['_REMOVERUNREQUEST']._serialized_end=596
-  _globals['_REMOVERUNRESPONSE']._serialized_start=598
-  _globals['_REMOVERUNRESPONSE']._serialized_end=683
-  _globals['_REMOVALSUMMARY']._serialized_start=686
-  _globals['_REMOVALSUMMARY']._serialized_end=899
-  _globals['_REMOVALSUMMARY_DATASETSENTRY']._serialized_start=852
-  _globals['_REMOVALSUMMARY_DATASETSENTRY']._serialized_end=899
-  _globals['_TRASHEDARTIFACT']._serialized_start=902
-  _globals['_TRASHEDARTIFACT']._serialized_end=1215
-  _globals['_LISTTRASHREQUEST']._serialized_start=1217
-  _globals['_LISTTRASHREQUEST']._serialized_end=1344
-  _globals['_LISTTRASHRESPONSE']._serialized_start=1346
-  _globals['_LISTTRASHRESPONSE']._serialized_end=1459
-  _globals['_COUNTTRASHREQUEST']._serialized_start=1461
-  _globals['_COUNTTRASHREQUEST']._serialized_end=1550
-  _globals['_COUNTTRASHRESPONSE']._serialized_start=1552
-  _globals['_COUNTTRASHRESPONSE']._serialized_end=1633
-  _globals['_TRASHCOUNT']._serialized_start=1635
-  _globals['_TRASHCOUNT']._serialized_end=1708
-  _globals['_UNDELETEREQUEST']._serialized_start=1710
-  _globals['_UNDELETEREQUEST']._serialized_end=1817
-  _globals['_UNDELETERESPONSE']._serialized_start=1819
-  _globals['_UNDELETERESPONSE']._serialized_end=1874
-  _globals['_REMOVALSERVICE']._serialized_start=1877
-  _globals['_REMOVALSERVICE']._serialized_end=2120
-  _globals['_TRASHSERVICE']._serialized_start=2123
-  _globals['_TRASHSERVICE']._serialized_end=2407
+  _globals['_PRUNEDATASETSREQUEST']._serialized_start=167
+  _globals['_PRUNEDATASETSREQUEST']._serialized_end=389
+  _globals['_PRUNEDATASETSRESPONSE']._serialized_start=391
+  _globals['_PRUNEDATASETSRESPONSE']._serialized_end=480
+  _globals['_REMOVERUNREQUEST']._serialized_start=483
+  _globals['_REMOVERUNREQUEST']._serialized_end=717
+  _globals['_REMOVERUNRESPONSE']._serialized_start=719
+  _globals['_REMOVERUNRESPONSE']._serialized_end=804
+  _globals['_REMOVALSUMMARY']._serialized_start=807
+  _globals['_REMOVALSUMMARY']._serialized_end=1020
+  _globals['_REMOVALSUMMARY_DATASETSENTRY']._serialized_start=973
+  _globals['_REMOVALSUMMARY_DATASETSENTRY']._serialized_end=1020
+  _globals['_TRASHEDARTIFACT']._serialized_start=1023
+  _globals['_TRASHEDARTIFACT']._serialized_end=1336
+  _globals['_LISTTRASHREQUEST']._serialized_start=1339
+  _globals['_LISTTRASHREQUEST']._serialized_end=1487
+  _globals['_LISTTRASHRESPONSE']._serialized_start=1489
+  _globals['_LISTTRASHRESPONSE']._serialized_end=1602
+  _globals['_COUNTTRASHREQUEST']._serialized_start=1604
+  _globals['_COUNTTRASHREQUEST']._serialized_end=1703
+  _globals['_COUNTTRASHRESPONSE']._serialized_start=1705
+  _globals['_COUNTTRASHRESPONSE']._serialized_end=1786
+  _globals['_TRASHCOUNT']._serialized_start=1788
+  _globals['_TRASHCOUNT']._serialized_end=1861
+  _globals['_UNDELETEREQUEST']._serialized_start=1864
+  _globals['_UNDELETEREQUEST']._serialized_end=1993
+  _globals['_UNDELETERESPONSE']._serialized_start=1995
+  _globals['_UNDELETERESPONSE']._serialized_end=2050
+  _globals['_REMOVALSERVICE']._serialized_start=2053
+  _globals['_REMOVALSERVICE']._serialized_end=2296
+  _globals['_TRASHSERVICE']._serialized_start=2299
+  _globals['_TRASHSERVICE']._serialized_end=2583
 # @@protoc_insertion_point(module_scope)

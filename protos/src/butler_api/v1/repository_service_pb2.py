@@ -23,17 +23,28 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import models_pb2 as butler__api_dot_v1_dot_models__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&butler_api/v1/repository_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\"q\n\x17\x43reateRepositoryRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12\x12\n\nrepository\x18\x02 \x01(\t\x12\x15\n\runiverse_json\x18\x03 \x01(\t\x12\x17\n\x0f\x63omposites_json\x18\x04 \x01(\t\",\n\x18\x43reateRepositoryResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"*\n\x14GetRepositoryRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\"\xc2\x01\n\x15GetRepositoryResponse\x12\x15\n\runiverse_json\x18\x01 \x01(\t\x12$\n\x06stores\x18\x02 \x03(\x0b\x32\x14.butler_api.v1.Store\x12%\n\x06limits\x18\x03 \x01(\x0b\x32\x15.butler_api.v1.Limits\x12\x1a\n\x12\x64\x61tastore_endpoint\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12\x17\n\x0f\x63omposites_json\x18\x06 \x01(\t\"\x19\n\x17ListRepositoriesRequest\"0\n\x18ListRepositoriesResponse\x12\x14\n\x0crepositories\x18\x01 \x03(\t\"\x18\n\x16GetCapabilitiesRequest\"c\n\x17GetCapabilitiesResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12%\n\x06limits\x18\x02 \x01(\x0b\x32\x15.butler_api.v1.Limits\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t2\xc3\x03\n\x11RepositoryService\x12m\n\x10\x43reateRepository\x12&.butler_api.v1.CreateRepositoryRequest\x1a\'.butler_api.v1.CreateRepositoryResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x06\x12\x64\n\rGetRepository\x12#.butler_api.v1.GetRepositoryRequest\x1a$.butler_api.v1.GetRepositoryResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12m\n\x10ListRepositories\x12&.butler_api.v1.ListRepositoriesRequest\x1a\'.butler_api.v1.ListRepositoriesResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x01\x12j\n\x0fGetCapabilities\x12%.butler_api.v1.GetCapabilitiesRequest\x1a&.butler_api.v1.GetCapabilitiesResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&butler_api/v1/repository_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/models.proto\"\x9f\x01\n\x17\x43reateRepositoryRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\x12\x1c\n\nrepository\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12!\n\runiverse_json\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x92\xf4\x01\x12#\n\x0f\x63omposites_json\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x92\xf4\x01\",\n\x18\x43reateRepositoryResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"4\n\x14GetRepositoryRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\xc2\x01\n\x15GetRepositoryResponse\x12\x15\n\runiverse_json\x18\x01 \x01(\t\x12$\n\x06stores\x18\x02 \x03(\x0b\x32\x14.butler_api.v1.Store\x12%\n\x06limits\x18\x03 \x01(\x0b\x32\x15.butler_api.v1.Limits\x12\x1a\n\x12\x64\x61tastore_endpoint\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12\x17\n\x0f\x63omposites_json\x18\x06 \x01(\t\"\x19\n\x17ListRepositoriesRequest\"0\n\x18ListRepositoriesResponse\x12\x14\n\x0crepositories\x18\x01 \x03(\t\"\x18\n\x16GetCapabilitiesRequest\"c\n\x17GetCapabilitiesResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12%\n\x06limits\x18\x02 \x01(\x0b\x32\x15.butler_api.v1.Limits\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t2\xc3\x03\n\x11RepositoryService\x12m\n\x10\x43reateRepository\x12&.butler_api.v1.CreateRepositoryRequest\x1a\'.butler_api.v1.CreateRepositoryResponse\"\x08\x8a\xe7\x18\x04\x08\x06\x10\x06\x12\x64\n\rGetRepository\x12#.butler_api.v1.GetRepositoryRequest\x1a$.butler_api.v1.GetRepositoryResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12m\n\x10ListRepositories\x12&.butler_api.v1.ListRepositoriesRequest\x1a\'.butler_api.v1.ListRepositoriesResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x01\x12j\n\x0fGetCapabilities\x12%.butler_api.v1.GetCapabilitiesRequest\x1a&.butler_api.v1.GetCapabilitiesResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.repository_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CREATEREPOSITORYREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEREPOSITORYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_CREATEREPOSITORYREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_CREATEREPOSITORYREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_CREATEREPOSITORYREQUEST'].fields_by_name['universe_json']._loaded_options = None
+  _globals['_CREATEREPOSITORYREQUEST'].fields_by_name['universe_json']._serialized_options = b'\272H\007r\005\030\200\222\364\001'
+  _globals['_CREATEREPOSITORYREQUEST'].fields_by_name['composites_json']._loaded_options = None
+  _globals['_CREATEREPOSITORYREQUEST'].fields_by_name['composites_json']._serialized_options = b'\272H\007r\005\030\200\222\364\001'
+  _globals['_GETREPOSITORYREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_GETREPOSITORYREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_REPOSITORYSERVICE'].methods_by_name['CreateRepository']._loaded_options = None
   _globals['_REPOSITORYSERVICE'].methods_by_name['CreateRepository']._serialized_options = b'\212\347\030\004\010\006\020\006'
   _globals['_REPOSITORYSERVICE'].methods_by_name['GetRepository']._loaded_options = None
@@ -42,22 +53,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPOSITORYSERVICE'].methods_by_name['ListRepositories']._serialized_options = b'\212\347\030\004\010\001\020\001'
   _globals['_REPOSITORYSERVICE'].methods_by_name['GetCapabilities']._loaded_options = None
   _globals['_REPOSITORYSERVICE'].methods_by_name['GetCapabilities']._serialized_options = b'\212\347\030\004\010\001\020\001'
-  _globals['_CREATEREPOSITORYREQUEST']._serialized_start=113
-  _globals['_CREATEREPOSITORYREQUEST']._serialized_end=226
-  _globals['_CREATEREPOSITORYRESPONSE']._serialized_start=228
-  _globals['_CREATEREPOSITORYRESPONSE']._serialized_end=272
-  _globals['_GETREPOSITORYREQUEST']._serialized_start=274
-  _globals['_GETREPOSITORYREQUEST']._serialized_end=316
-  _globals['_GETREPOSITORYRESPONSE']._serialized_start=319
-  _globals['_GETREPOSITORYRESPONSE']._serialized_end=513
-  _globals['_LISTREPOSITORIESREQUEST']._serialized_start=515
-  _globals['_LISTREPOSITORIESREQUEST']._serialized_end=540
-  _globals['_LISTREPOSITORIESRESPONSE']._serialized_start=542
-  _globals['_LISTREPOSITORIESRESPONSE']._serialized_end=590
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=592
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=616
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=618
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=717
-  _globals['_REPOSITORYSERVICE']._serialized_start=720
-  _globals['_REPOSITORYSERVICE']._serialized_end=1171
+  _globals['_CREATEREPOSITORYREQUEST']._serialized_start=143
+  _globals['_CREATEREPOSITORYREQUEST']._serialized_end=302
+  _globals['_CREATEREPOSITORYRESPONSE']._serialized_start=304
+  _globals['_CREATEREPOSITORYRESPONSE']._serialized_end=348
+  _globals['_GETREPOSITORYREQUEST']._serialized_start=350
+  _globals['_GETREPOSITORYREQUEST']._serialized_end=402
+  _globals['_GETREPOSITORYRESPONSE']._serialized_start=405
+  _globals['_GETREPOSITORYRESPONSE']._serialized_end=599
+  _globals['_LISTREPOSITORIESREQUEST']._serialized_start=601
+  _globals['_LISTREPOSITORIESREQUEST']._serialized_end=626
+  _globals['_LISTREPOSITORIESRESPONSE']._serialized_start=628
+  _globals['_LISTREPOSITORIESRESPONSE']._serialized_end=676
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=678
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=702
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=704
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=803
+  _globals['_REPOSITORYSERVICE']._serialized_start=806
+  _globals['_REPOSITORYSERVICE']._serialized_end=1257
 # @@protoc_insertion_point(module_scope)

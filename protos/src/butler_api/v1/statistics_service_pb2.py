@@ -23,28 +23,37 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&butler_api/v1/statistics_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\">\n\x12StatisticsGrouping\x12(\n\x02\x62y\x18\x01 \x03(\x0e\x32\x1c.butler_api.v1.StatisticsKey\"\x85\x01\n\x14\x43ountDatasetsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x34\n\tgroupings\x18\x02 \x03(\x0b\x32!.butler_api.v1.StatisticsGrouping\x12\x15\n\rdataset_types\x18\x03 \x03(\t\x12\x0c\n\x04runs\x18\x04 \x03(\t\"\xaa\x01\n\x11\x44\x61tasetStatistics\x12\x19\n\x0c\x64\x61taset_type\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x03run\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05store\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x10\n\x08\x64\x61tasets\x18\x04 \x01(\x03\x12\x11\n\tartifacts\x18\x05 \x01(\x03\x12\x0c\n\x04size\x18\x06 \x01(\x03\x42\x0f\n\r_dataset_typeB\x06\n\x04_runB\x08\n\x06_store\"_\n\x15\x43ountDatasetsResponse\x12\x34\n\nstatistics\x18\x01 \x03(\x0b\x32 .butler_api.v1.DatasetStatistics\x12\x10\n\x08revision\x18\x02 \x01(\x03*\x82\x01\n\rStatisticsKey\x12\x1e\n\x1aSTATISTICS_KEY_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSTATISTICS_KEY_DATASET_TYPE\x10\x01\x12\x16\n\x12STATISTICS_KEY_RUN\x10\x02\x12\x18\n\x14STATISTICS_KEY_STORE\x10\x03\x32y\n\x11StatisticsService\x12\x64\n\rCountDatasets\x12#.butler_api.v1.CountDatasetsRequest\x1a$.butler_api.v1.CountDatasetsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&butler_api/v1/statistics_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\"M\n\x12StatisticsGrouping\x12\x37\n\x02\x62y\x18\x01 \x03(\x0e\x32\x1c.butler_api.v1.StatisticsKeyB\r\xbaH\n\x92\x01\x07\"\x05\x82\x01\x02\x10\x01\"\xb5\x01\n\x14\x43ountDatasetsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x34\n\tgroupings\x18\x02 \x03(\x0b\x32!.butler_api.v1.StatisticsGrouping\x12(\n\rdataset_types\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x1f\n\x04runs\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\"\xaa\x01\n\x11\x44\x61tasetStatistics\x12\x19\n\x0c\x64\x61taset_type\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x03run\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05store\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x10\n\x08\x64\x61tasets\x18\x04 \x01(\x03\x12\x11\n\tartifacts\x18\x05 \x01(\x03\x12\x0c\n\x04size\x18\x06 \x01(\x03\x42\x0f\n\r_dataset_typeB\x06\n\x04_runB\x08\n\x06_store\"_\n\x15\x43ountDatasetsResponse\x12\x34\n\nstatistics\x18\x01 \x03(\x0b\x32 .butler_api.v1.DatasetStatistics\x12\x10\n\x08revision\x18\x02 \x01(\x03*\x82\x01\n\rStatisticsKey\x12\x1e\n\x1aSTATISTICS_KEY_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSTATISTICS_KEY_DATASET_TYPE\x10\x01\x12\x16\n\x12STATISTICS_KEY_RUN\x10\x02\x12\x18\n\x14STATISTICS_KEY_STORE\x10\x03\x32y\n\x11StatisticsService\x12\x64\n\rCountDatasets\x12#.butler_api.v1.CountDatasetsRequest\x1a$.butler_api.v1.CountDatasetsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.statistics_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_STATISTICSGROUPING'].fields_by_name['by']._loaded_options = None
+  _globals['_STATISTICSGROUPING'].fields_by_name['by']._serialized_options = b'\272H\n\222\001\007\"\005\202\001\002\020\001'
+  _globals['_COUNTDATASETSREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_COUNTDATASETSREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_COUNTDATASETSREQUEST'].fields_by_name['dataset_types']._loaded_options = None
+  _globals['_COUNTDATASETSREQUEST'].fields_by_name['dataset_types']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
+  _globals['_COUNTDATASETSREQUEST'].fields_by_name['runs']._loaded_options = None
+  _globals['_COUNTDATASETSREQUEST'].fields_by_name['runs']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
   _globals['_STATISTICSSERVICE'].methods_by_name['CountDatasets']._loaded_options = None
   _globals['_STATISTICSSERVICE'].methods_by_name['CountDatasets']._serialized_options = b'\212\347\030\004\010\001\020\002'
-  _globals['_STATISTICSKEY']._serialized_start=556
-  _globals['_STATISTICSKEY']._serialized_end=686
-  _globals['_STATISTICSGROUPING']._serialized_start=85
-  _globals['_STATISTICSGROUPING']._serialized_end=147
-  _globals['_COUNTDATASETSREQUEST']._serialized_start=150
-  _globals['_COUNTDATASETSREQUEST']._serialized_end=283
-  _globals['_DATASETSTATISTICS']._serialized_start=286
-  _globals['_DATASETSTATISTICS']._serialized_end=456
-  _globals['_COUNTDATASETSRESPONSE']._serialized_start=458
-  _globals['_COUNTDATASETSRESPONSE']._serialized_end=553
-  _globals['_STATISTICSSERVICE']._serialized_start=688
-  _globals['_STATISTICSSERVICE']._serialized_end=809
+  _globals['_STATISTICSKEY']._serialized_start=648
+  _globals['_STATISTICSKEY']._serialized_end=778
+  _globals['_STATISTICSGROUPING']._serialized_start=114
+  _globals['_STATISTICSGROUPING']._serialized_end=191
+  _globals['_COUNTDATASETSREQUEST']._serialized_start=194
+  _globals['_COUNTDATASETSREQUEST']._serialized_end=375
+  _globals['_DATASETSTATISTICS']._serialized_start=378
+  _globals['_DATASETSTATISTICS']._serialized_end=548
+  _globals['_COUNTDATASETSRESPONSE']._serialized_start=550
+  _globals['_COUNTDATASETSRESPONSE']._serialized_end=645
+  _globals['_STATISTICSSERVICE']._serialized_start=780
+  _globals['_STATISTICSSERVICE']._serialized_end=901
 # @@protoc_insertion_point(module_scope)

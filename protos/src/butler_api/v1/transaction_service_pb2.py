@@ -23,34 +23,47 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'butler_api/v1/transaction_service.proto\x12\rbutler_api.v1\x1a\x1a\x62utler_api/v1/access.proto\"\xbf\x01\n\x0fTransactRequest\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x30\n\x05\x62\x65gin\x18\x02 \x01(\x0b\x32\x1f.butler_api.v1.BeginTransactionH\x00\x12\x30\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32 .butler_api.v1.CallInTransactionH\x00\x12.\n\x04step\x18\x04 \x01(\x0e\x32\x1e.butler_api.v1.TransactionStepH\x00\x42\x08\n\x06\x61\x63tion\">\n\x10\x42\x65ginTransaction\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x16\n\x0etransaction_id\x18\x02 \x01(\x0c\"4\n\x11\x43\x61llInTransaction\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0f\n\x07request\x18\x02 \x01(\x0c\"j\n\x10TransactResponse\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x10\n\x08response\x18\x02 \x01(\x0c\x12\x0e\n\x06status\x18\x03 \x01(\x0c\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x12\n\nundone_ids\x18\x05 \x01(\x0c\"J\n\x1cGetTransactionOutcomeRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x16\n\x0etransaction_id\x18\x02 \x01(\x0c\"D\n\x1dGetTransactionOutcomeResponse\x12\x11\n\tcommitted\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03*\xcf\x01\n\x0fTransactionStep\x12 \n\x1cTRANSACTION_STEP_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTRANSACTION_STEP_SAVEPOINT\x10\x01\x12\x1c\n\x18TRANSACTION_STEP_RELEASE\x10\x02\x12 \n\x1cTRANSACTION_STEP_ROLLBACK_TO\x10\x03\x12\x1b\n\x17TRANSACTION_STEP_COMMIT\x10\x04\x12\x1d\n\x19TRANSACTION_STEP_ROLLBACK\x10\x05\x32\xed\x01\n\x12TransactionService\x12Y\n\x08Transact\x12\x1e.butler_api.v1.TransactRequest\x1a\x1f.butler_api.v1.TransactResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\t(\x01\x30\x01\x12|\n\x15GetTransactionOutcome\x12+.butler_api.v1.GetTransactionOutcomeRequest\x1a,.butler_api.v1.GetTransactionOutcomeResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'butler_api/v1/transaction_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\"\xc9\x01\n\x0fTransactRequest\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x30\n\x05\x62\x65gin\x18\x02 \x01(\x0b\x32\x1f.butler_api.v1.BeginTransactionH\x00\x12\x30\n\x04\x63\x61ll\x18\x03 \x01(\x0b\x32 .butler_api.v1.CallInTransactionH\x00\x12\x38\n\x04step\x18\x04 \x01(\x0e\x32\x1e.butler_api.v1.TransactionStepB\x08\xbaH\x05\x82\x01\x02\x10\x01H\x00\x42\x08\n\x06\x61\x63tion\"T\n\x10\x42\x65ginTransaction\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\"\n\x0etransaction_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\">\n\x11\x43\x61llInTransaction\x12\x18\n\x06method\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x0f\n\x07request\x18\x02 \x01(\x0c\"j\n\x10TransactResponse\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x10\n\x08response\x18\x02 \x01(\x0c\x12\x0e\n\x06status\x18\x03 \x01(\x0c\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x12\n\nundone_ids\x18\x05 \x01(\x0c\"`\n\x1cGetTransactionOutcomeRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\"\n\x0etransaction_id\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x02h\x10\xd8\x01\x01\"D\n\x1dGetTransactionOutcomeResponse\x12\x11\n\tcommitted\x18\x01 \x01(\x08\x12\x10\n\x08revision\x18\x02 \x01(\x03*\xcf\x01\n\x0fTransactionStep\x12 \n\x1cTRANSACTION_STEP_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTRANSACTION_STEP_SAVEPOINT\x10\x01\x12\x1c\n\x18TRANSACTION_STEP_RELEASE\x10\x02\x12 \n\x1cTRANSACTION_STEP_ROLLBACK_TO\x10\x03\x12\x1b\n\x17TRANSACTION_STEP_COMMIT\x10\x04\x12\x1d\n\x19TRANSACTION_STEP_ROLLBACK\x10\x05\x32\xed\x01\n\x12TransactionService\x12Y\n\x08Transact\x12\x1e.butler_api.v1.TransactRequest\x1a\x1f.butler_api.v1.TransactResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\t(\x01\x30\x01\x12|\n\x15GetTransactionOutcome\x12+.butler_api.v1.GetTransactionOutcomeRequest\x1a,.butler_api.v1.GetTransactionOutcomeResponse\"\x08\x8a\xe7\x18\x04\x08\x03\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.transaction_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TRANSACTREQUEST'].fields_by_name['step']._loaded_options = None
+  _globals['_TRANSACTREQUEST'].fields_by_name['step']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_BEGINTRANSACTION'].fields_by_name['repository']._loaded_options = None
+  _globals['_BEGINTRANSACTION'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_BEGINTRANSACTION'].fields_by_name['transaction_id']._loaded_options = None
+  _globals['_BEGINTRANSACTION'].fields_by_name['transaction_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
+  _globals['_CALLINTRANSACTION'].fields_by_name['method']._loaded_options = None
+  _globals['_CALLINTRANSACTION'].fields_by_name['method']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_GETTRANSACTIONOUTCOMEREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_GETTRANSACTIONOUTCOMEREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_GETTRANSACTIONOUTCOMEREQUEST'].fields_by_name['transaction_id']._loaded_options = None
+  _globals['_GETTRANSACTIONOUTCOMEREQUEST'].fields_by_name['transaction_id']._serialized_options = b'\272H\007z\002h\020\330\001\001'
   _globals['_TRANSACTIONSERVICE'].methods_by_name['Transact']._loaded_options = None
   _globals['_TRANSACTIONSERVICE'].methods_by_name['Transact']._serialized_options = b'\212\347\030\004\010\001\020\t'
   _globals['_TRANSACTIONSERVICE'].methods_by_name['GetTransactionOutcome']._loaded_options = None
   _globals['_TRANSACTIONSERVICE'].methods_by_name['GetTransactionOutcome']._serialized_options = b'\212\347\030\004\010\003\020\002'
-  _globals['_TRANSACTIONSTEP']._serialized_start=653
-  _globals['_TRANSACTIONSTEP']._serialized_end=860
-  _globals['_TRANSACTREQUEST']._serialized_start=87
-  _globals['_TRANSACTREQUEST']._serialized_end=278
-  _globals['_BEGINTRANSACTION']._serialized_start=280
-  _globals['_BEGINTRANSACTION']._serialized_end=342
-  _globals['_CALLINTRANSACTION']._serialized_start=344
-  _globals['_CALLINTRANSACTION']._serialized_end=396
-  _globals['_TRANSACTRESPONSE']._serialized_start=398
-  _globals['_TRANSACTRESPONSE']._serialized_end=504
-  _globals['_GETTRANSACTIONOUTCOMEREQUEST']._serialized_start=506
-  _globals['_GETTRANSACTIONOUTCOMEREQUEST']._serialized_end=580
-  _globals['_GETTRANSACTIONOUTCOMERESPONSE']._serialized_start=582
-  _globals['_GETTRANSACTIONOUTCOMERESPONSE']._serialized_end=650
-  _globals['_TRANSACTIONSERVICE']._serialized_start=863
-  _globals['_TRANSACTIONSERVICE']._serialized_end=1100
+  _globals['_TRANSACTIONSTEP']._serialized_start=746
+  _globals['_TRANSACTIONSTEP']._serialized_end=953
+  _globals['_TRANSACTREQUEST']._serialized_start=116
+  _globals['_TRANSACTREQUEST']._serialized_end=317
+  _globals['_BEGINTRANSACTION']._serialized_start=319
+  _globals['_BEGINTRANSACTION']._serialized_end=403
+  _globals['_CALLINTRANSACTION']._serialized_start=405
+  _globals['_CALLINTRANSACTION']._serialized_end=467
+  _globals['_TRANSACTRESPONSE']._serialized_start=469
+  _globals['_TRANSACTRESPONSE']._serialized_end=575
+  _globals['_GETTRANSACTIONOUTCOMEREQUEST']._serialized_start=577
+  _globals['_GETTRANSACTIONOUTCOMEREQUEST']._serialized_end=673
+  _globals['_GETTRANSACTIONOUTCOMERESPONSE']._serialized_start=675
+  _globals['_GETTRANSACTIONOUTCOMERESPONSE']._serialized_end=743
+  _globals['_TRANSACTIONSERVICE']._serialized_start=956
+  _globals['_TRANSACTIONSERVICE']._serialized_end=1193
 # @@protoc_insertion_point(module_scope)

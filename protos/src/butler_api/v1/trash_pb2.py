@@ -23,17 +23,22 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62utler_api/v1/trash.proto\x12\rbutler_api.v1\"s\n\x0eTrashSelection\x12\x11\n\ttrash_ids\x18\x01 \x01(\x0c\x12\x13\n\x0b\x64\x61taset_ids\x18\x02 \x01(\x0c\x12\x0e\n\x06stores\x18\x03 \x03(\t\x12)\n\x06states\x18\x04 \x03(\x0e\x32\x19.butler_api.v1.TrashState*s\n\nTrashState\x12\x1b\n\x17TRASH_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TRASH_STATE_TRASHED\x10\x01\x12\x17\n\x13TRASH_STATE_PURGING\x10\x02\x12\x16\n\x12TRASH_STATE_FAILED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62utler_api/v1/trash.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\"\x95\x01\n\x0eTrashSelection\x12\x11\n\ttrash_ids\x18\x01 \x01(\x0c\x12\x13\n\x0b\x64\x61taset_ids\x18\x02 \x01(\x0c\x12!\n\x06stores\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x38\n\x06states\x18\x04 \x03(\x0e\x32\x19.butler_api.v1.TrashStateB\r\xbaH\n\x92\x01\x07\"\x05\x82\x01\x02\x10\x01*s\n\nTrashState\x12\x1b\n\x17TRASH_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13TRASH_STATE_TRASHED\x10\x01\x12\x17\n\x13TRASH_STATE_PURGING\x10\x02\x12\x16\n\x12TRASH_STATE_FAILED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.trash_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRASHSTATE']._serialized_start=161
-  _globals['_TRASHSTATE']._serialized_end=276
-  _globals['_TRASHSELECTION']._serialized_start=44
-  _globals['_TRASHSELECTION']._serialized_end=159
+  _globals['_TRASHSELECTION'].fields_by_name['stores']._loaded_options = None
+  _globals['_TRASHSELECTION'].fields_by_name['stores']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
+  _globals['_TRASHSELECTION'].fields_by_name['states']._loaded_options = None
+  _globals['_TRASHSELECTION'].fields_by_name['states']._serialized_options = b'\272H\n\222\001\007\"\005\202\001\002\020\001'
+  _globals['_TRASHSTATE']._serialized_start=225
+  _globals['_TRASHSTATE']._serialized_end=340
+  _globals['_TRASHSELECTION']._serialized_start=74
+  _globals['_TRASHSELECTION']._serialized_end=223
 # @@protoc_insertion_point(module_scope)

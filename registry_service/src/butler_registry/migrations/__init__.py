@@ -7,10 +7,12 @@ __all__ = ["alembic_config", "upgrade"]
 
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _one_at_a_time = Lock()
 """Alembic hands its context to ``env.py`` in a global variable."""
@@ -18,6 +20,9 @@ _one_at_a_time = Lock()
 
 def alembic_config(connection: Connection, schema: str | None) -> Config:
     """Return the configuration for a connection that is in a transaction, and a schema (`None`: the default)."""
+    # Whoever does not migrate, and that is nearly everybody, need not wait until it is loaded.
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes.update(connection=connection, schema=schema)
@@ -26,5 +31,7 @@ def alembic_config(connection: Connection, schema: str | None) -> Config:
 
 def upgrade(connection: Connection, schema: str | None, revision: str = "head") -> None:
     """Bring a repository's static tables to a revision."""
+    from alembic import command
+
     with _one_at_a_time:
         command.upgrade(alembic_config(connection, schema), revision)

@@ -258,8 +258,8 @@ class _Builder:
         for column, descending in self._request.order_by:
             if isinstance(column, Column) and not set(self._universe[column.element].required) <= determined:
                 raise InvalidRequestError(
-                    f"Rows of {', '.join(self._request.result.names)} cannot be ordered by {column.element}, of which "
-                    "each may have several; add the dimension to the result.",
+                    f"{_described(self._request)} cannot be ordered by {column.element}, of which each may have "
+                    "several; order by a dimension of theirs, or add this one to the result.",
                     dimension=column.element,
                 )
             if isinstance(column, DatasetColumn):
@@ -318,3 +318,11 @@ class _Builder:
 
 def _result_type(type_: ColumnType) -> ResultType:
     return ResultType.BYTES if type_ is ColumnType.HASH else ResultType(type_.value)
+
+
+def _described(request: QueryRequest) -> str:
+    """Return what an error calls the rows of a query."""
+    names = ", ".join(request.result.required) or "no dimensions"
+    if request.dataset is not None:
+        return f"Datasets of type {request.dataset.row.dataset_type.name!r}, which have {names},"
+    return f"Rows of {names}"

@@ -13,10 +13,12 @@ from butler_api.convert.access import (
     entry_from_proto,
     entry_to_proto,
     new_token_from_proto,
+    quota_use_to_proto,
 )
 from butler_api.convert.values import uuid_from_proto
 from butler_api.v1 import access_service_pb2 as pb
 from butler_api.v1.access_service_pb2_grpc import AccessServiceServicer
+from butler_model.quota import Quota
 from butler_registry.services.callers import CallerService
 
 
@@ -47,6 +49,21 @@ class AccessServicer(AccessServiceServicer):
         service = self._callers.access_service(request.repository)
         service.revoke(entry_from_proto(request.entry), request_id=request_id)
         return pb.RevokeAccessResponse()
+
+    def ListQuotas(
+        self, request: pb.ListQuotasRequest, context: grpc.ServicerContext
+    ) -> pb.ListQuotasResponse:
+        uses = self._callers.quota_service(request.repository).uses()
+        return pb.ListQuotasResponse(uses=map(quota_use_to_proto, uses))
+
+    def SetQuota(self, request: pb.SetQuotaRequest, context: grpc.ServicerContext) -> pb.SetQuotaResponse:
+        request_id = uuid_from_proto(request.request_id, "request_id")
+        service = self._callers.quota_service(request.repository)
+        if request.HasField("bytes"):
+            service.set(Quota(request.prefix, request.bytes), request_id=request_id)
+        else:
+            service.remove(request.prefix, request_id=request_id)
+        return pb.SetQuotaResponse()
 
     def CreateToken(
         self, request: pb.CreateTokenRequest, context: grpc.ServicerContext

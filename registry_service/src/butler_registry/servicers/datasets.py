@@ -48,7 +48,9 @@ class DatasetServicer(DatasetServiceServicer):
     ) -> pb.GetDatasetsResponse:
         opened = self._repositories.open(request.repository)
         ids = uuids_from_proto(request.ids, "ids")
-        found = opened.registry.datasets.get(ids, want_artifacts=request.want_artifacts)
+        found = opened.registry.datasets.get(
+            ids, want_artifacts=request.want_artifacts, expected_type=request.expected_type
+        )
         return pb.GetDatasetsResponse(
             dataset_types=map(dataset_type_to_proto, types_of(found)),
             datasets=map(found_to_proto, found),

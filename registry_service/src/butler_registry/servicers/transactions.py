@@ -22,6 +22,7 @@ from butler_api.errors import decoded, foreseen, status_from_error
 from butler_api.long_calls import LongCalls, cancelled_with
 from butler_api.v1 import transaction_service_pb2 as pb
 from butler_api.v1.transaction_service_pb2_grpc import TransactionServiceServicer
+from butler_api.validation import check_request
 from butler_model.errors import InvalidRequestError, TransactionError
 from butler_model.ports import RegistryTransaction
 
@@ -196,6 +197,7 @@ class _Calls:
         request = decoded(handler, raw, method)
         with recorded(method, request):
             self._allow(method, request)
+            check_request(request)
             response = handler.unary_unary(request, self._context)
         answer: bytes = handler.response_serializer(response)
         return answer

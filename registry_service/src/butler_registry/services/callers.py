@@ -22,6 +22,7 @@ from butler_model.ports import Registry
 from butler_model.principal import AuthenticationMethod, Principal
 
 from .access import AccessService
+from .quotas import QuotaService
 from .views import Viewer, Views
 
 _TOKEN_SECONDS = 5.0
@@ -34,6 +35,8 @@ class GuardedRegistry(Protocol):
 
     @property
     def access(self) -> AccessService: ...
+    @property
+    def quotas(self) -> QuotaService: ...
     @property
     def views(self) -> Views[Any]: ...
 
@@ -100,6 +103,10 @@ class CallerService:
     def access_service(self, repository: str) -> AccessService:
         """Return the service for who may do what in a repository."""
         return self._repositories.open(repository).access
+
+    def quota_service(self, repository: str) -> QuotaService:
+        """Return the service for how much may be stored in a repository."""
+        return self._repositories.open(repository).quotas
 
     def names_for(self, principal: Principal) -> list[str]:
         """Return the names of the repositories in which somebody may see something."""

@@ -44,7 +44,7 @@ def check_links(
         raise OrphanedRecordError(
             f"Collection {name!r} is in the chain "
             f"{', '.join(map(repr, filter(snapshot.access.sees, left))) or 'of somebody else'}; take it out first, or "
-            "have it unlinked with its removal.",
+            "have it unlinked with its removal (--unlink, unlink_from_chains=True).",
             collection=name,
         )
 

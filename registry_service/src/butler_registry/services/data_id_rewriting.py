@@ -28,6 +28,7 @@ from butler_model.errors import (
     DimensionValueError,
     InconsistentDataIdError,
 )
+from butler_model.misspellings import suggestion
 from butler_model.universe import DimensionGroup
 
 from .definitions import Snapshot
@@ -115,8 +116,10 @@ class _Rewriter:
         for key, value in loose.items():
             having = [name for name, keys in candidates.items() if key in keys]
             if not having:
+                fields = {c.name for name in self._candidates for c in self._universe[name].columns}
                 raise DimensionValueError(
-                    f"{key!r} is neither a dimension nor a field of a record of {', '.join(self._candidates)}.",
+                    f"{key!r} is neither a dimension nor a field of a record of {', '.join(self._candidates)}"
+                    f"{suggestion(key, [*self._candidates, *sorted(fields)])}.",
                     key=key,
                 )
             unknown = [name for name in having if name not in values]

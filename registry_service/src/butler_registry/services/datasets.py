@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["DatasetService"]
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from butler_model.access import Verb
 from butler_model.artifact import Artifact
 from butler_model.data_id import DataCoordinate
 from butler_model.dataset import DatasetRef
-from butler_model.errors import LimitExceededError
+from butler_model.errors import LimitExceededError, MissingDatasetTypeError
 from butler_model.ports import DatasetLookup, FoundDataset
 from butler_model.repository import Limits
 from butler_registry.storage.calibration_search import CalibrationSearch
@@ -102,21 +103,42 @@ class DatasetService:
         found = [None if each is None else by_id[each] for each in first]
         return found, rows[0].revision if rows else None
 
-    def get(self, dataset_ids: Sequence[UUID], *, want_artifacts: bool = False) -> list[FoundDataset | None]:
+    def get(
+        self, dataset_ids: Sequence[UUID], *, want_artifacts: bool = False, expected_type: str = ""
+    ) -> list[FoundDataset | None]:
         check_batch(len(dataset_ids), self._limits, "dataset ids")
         if not dataset_ids:
             return []
-        by_id: dict[UUID, FoundDataset] = {}
         with self._database.reading() as connection:
-            snapshot = self._definitions.snapshot(connection)
-            type_ids = self._datasets.type_ids(connection, dataset_ids)
-            for row in snapshot.dataset_types_by_id(type_ids.values()).values():
-                ids = [dataset_id for dataset_id, type_id in type_ids.items() if type_id == row.id]
-                rows = self._datasets.get(connection, row, ids, want_artifacts=want_artifacts)
+            snapshot = self._definitions.unchecked(connection)  # as in `find`
+            rows = self._rows(snapshot, dataset_ids, expected_type, want_artifacts=want_artifacts)
+            if not rows or rows[0].revision != snapshot.revision:
+                snapshot = self._definitions.snapshot(connection)
+            by_id: dict[UUID, FoundDataset] = {}
+            for row in snapshot.dataset_types_by_id(r.dataset_type_id for r in rows).values():
+                some = [r for r in rows if r.dataset_type_id == row.id]
                 if not snapshot.access.is_unrestricted:
-                    rows = self._readable(snapshot, row, rows, want_artifacts=want_artifacts)
-                by_id.update(self._found(snapshot, row, rows))
+                    some = self._readable(snapshot, row, some, want_artifacts=want_artifacts)
+                by_id.update(self._found(snapshot, row, some))
         return [by_id.get(dataset_id) for dataset_id in dataset_ids]
+
+    def _rows(
+        self, snapshot: Snapshot, dataset_ids: Sequence[UUID], expected_type: str, *, want_artifacts: bool
+    ) -> list[DatasetRow]:
+        """Return the rows of datasets; those of the type that is expected take one statement, others two more."""
+        rows: list[DatasetRow] = []
+        missing, connection = dataset_ids, snapshot.connection
+        with suppress(MissingDatasetTypeError):
+            if expected_type:
+                expected = snapshot.dataset_type(expected_type)
+                rows = self._datasets.get(connection, expected, dataset_ids, want_artifacts=want_artifacts)
+                found = {r.dataset_id for r in rows}
+                missing = [dataset_id for dataset_id in dataset_ids if dataset_id not in found]
+        type_ids = self._datasets.type_ids(connection, missing) if missing else {}
+        for row in snapshot.dataset_types_by_id(type_ids.values()).values():
+            ids = [dataset_id for dataset_id, type_id in type_ids.items() if type_id == row.id]
+            rows += self._datasets.get(connection, row, ids, want_artifacts=want_artifacts)
+        return rows
 
     def _readable(
         self, snapshot: Snapshot, row: DatasetTypeRow, rows: Sequence[DatasetRow], *, want_artifacts: bool

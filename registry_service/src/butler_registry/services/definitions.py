@@ -17,7 +17,8 @@ from typing import Any
 from butler_model.access import UNRESTRICTED, Access
 from butler_model.collection import CollectionType
 from butler_model.dimensions import DimensionElement
-from butler_model.errors import MissingCollectionError, MissingDatasetTypeError
+from butler_model.errors import MissingCollectionError
+from butler_model.misspellings import no_such_collection, no_such_dataset_type
 from butler_model.records import DimensionRecord
 from butler_model.universe import DimensionUniverse
 from butler_registry.storage.attribute_store import AttributeStore
@@ -185,8 +186,13 @@ class Snapshot:
             return self._all_collections(names)
         for name in names:
             if not self._access.sees(name):
-                raise _missing(name)
+                raise self._no_collection(name)
         return [self._as_seen(row) for row in self._all_collections(names)]
+
+    def _no_collection(self, name: str) -> MissingCollectionError:
+        # One that may not be seen is neither told of nor told from one that does not exist.
+        near = self._definitions.collections.near(self.connection, name)
+        return no_such_collection(name, list(filter(self._access.sees, near)))
 
     def _as_seen(self, row: CollectionRow) -> CollectionRow:
         children = row.collection.children
@@ -200,7 +206,7 @@ class Snapshot:
             found = self._definitions.collections.by_name(self.connection, missing)
             for name in missing:
                 if name not in found:
-                    raise _missing(name)
+                    raise self._no_collection(name)
             if len(cached) < _MAX_CACHED_NAMES:
                 cached.update(found)
             return [found.get(name) or cached[name] for name in names]
@@ -254,11 +260,8 @@ class Snapshot:
         if row is None:
             row = self._definitions.dataset_types.by_name(self.connection, [name]).get(name)
             if row is None:
-                raise MissingDatasetTypeError(
-                    f"There is no dataset type {name!r}; register it with butler.registry.registerDatasetType, or "
-                    "see queryDatasetTypes for those there are.",
-                    dataset_type=name,
-                )
+                known = self._definitions.dataset_types.near(self.connection, name)
+                raise no_such_dataset_type(name, known)
             self._cache.dataset_types[name] = row
         return row
 
@@ -318,11 +321,3 @@ class Snapshot:
         if missing:
             known |= self._definitions.dimensions.existing_values(self.connection, element, missing)
         return values & known
-
-
-def _missing(name: str) -> MissingCollectionError:
-    return MissingCollectionError(
-        f"There is no collection {name!r}; see queryCollections for those there are, or make it with "
-        "registerCollection or registerRun.",
-        collection=name,
-    )

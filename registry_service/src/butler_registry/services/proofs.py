@@ -6,10 +6,10 @@ from __future__ import annotations
 __all__ = ["Proofs", "check_whole_groups"]
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
-from butler_model.artifact import ArtifactRecord, Receipt
+from butler_model.artifact import DIRECT_STORE, ArtifactRecord, Receipt
 from butler_model.errors import IntentError
 from butler_registry.storage.intent_store import IntendedArtifact, IntentRow
 
@@ -26,6 +26,14 @@ class Proofs:
     def records(self, intent: IntentRow) -> tuple[ArtifactRecord, ...]:
         """Return the records of the artifacts of an intent; `IntentError` if one has no receipt."""
         return tuple(self._record(intent, artifact) for artifact in intent.artifacts)
+
+    def sizes(self, intents: Iterable[IntentRow], runs: Mapping[int, str]) -> dict[str, int]:
+        """Return how many bytes were stored for some intents, by run; files outside of all stores do not count."""
+        sizes: dict[str, int] = {}
+        for intent in intents:
+            stored = sum(a.size for a in self.records(intent) if a.store != DIRECT_STORE)
+            sizes[runs[intent.run_id]] = sizes.get(runs[intent.run_id], 0) + stored
+        return sizes
 
     def _record(self, intent: IntentRow, artifact: IntendedArtifact) -> ArtifactRecord:
         place = (artifact.store, artifact.key, artifact.layout.component)

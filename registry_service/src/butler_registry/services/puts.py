@@ -40,6 +40,7 @@ from .intent_checks import check_committable, check_writable, not_begun
 from .limits import check_batch
 from .proofs import Proofs, check_whole_groups
 from .put_planning import PlannedPut, PutPlanner, check_ids, conflict
+from .quota_guard import QuotaGuard
 from .trash_guard import TrashGuard
 
 _MAX_LEASE_SECONDS = 86_400
@@ -51,10 +52,11 @@ _MAX_BEGUN = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Committed:
-    """What is known once a transaction is committed: of collections, and how many datasets of which types are new."""
+    """What a committed transaction has added: to collections, to types and, where there are quotas, to runs."""
 
     holdings: set[Holding]
     datasets: list[tuple[DatasetTypeRow, int]]
+    sizes: Mapping[str, int]
 
 
 class PutService:
@@ -82,6 +84,7 @@ class PutService:
         statistics: Statistics,
         grants: GrantOffice,
         trash: TrashGuard,
+        quotas: QuotaGuard,
         placement: Placement,
         limits: Limits,
     ) -> None:
@@ -97,6 +100,7 @@ class PutService:
         self._statistics = statistics
         self._grants = grants
         self._trash = trash
+        self._quotas = quotas
         self._planner = PutPlanner(datasets, placement)
         self._begun: OrderedDict[UUID, IntentRow] = OrderedDict()
         self._limits = limits
@@ -124,6 +128,8 @@ class PutService:
         with self._database.single_statement() as connection:
             # What is cached is mostly still true, and the statement does nothing if it is not.
             snapshot = self._definitions.unchecked(connection)
+            if self._quotas.quotas(connection, snapshot.revision):
+                return None
             try:
                 planned = self._planner.plan(snapshot, request)
                 dataset_type = snapshot.dataset_type(request.batches[0].dataset_type)
@@ -143,6 +149,7 @@ class PutService:
         with self._database.reading() if request.validate_only else self._database.writing() as connection:
             snapshot = self._definitions.snapshot(connection)
             planned = self._planner.plan(snapshot, request)
+            self._quotas.check(connection, snapshot.revision, {request.run: 0})
             committed = self._planner.refuse_existing(snapshot, request, planned)
             new = [row for row, _ in planned if row.dataset_id not in committed]
             if request.validate_only:
@@ -228,6 +235,8 @@ class PutService:
             return False
         with self._database.single_statement() as connection:
             snapshot = self._definitions.unchecked(connection)
+            if self._quotas.quotas(connection, snapshot.revision):
+                return False
             row = snapshot.dataset_types_by_id([intent.dataset_type_id])[intent.dataset_type_id]
             run = snapshot.run_names([intent.run_id])[intent.run_id]
             if self._definitions.summaries.unknown(holdings_of(intent.run_id, row, [intent.data_id])):
@@ -238,11 +247,12 @@ class PutService:
                     return False
             except ButlerError:
                 return False
-        self._remember(_Committed(set(), [(row, 1)]))
+        self._remember(_Committed(set(), [(row, 1)], {}))
         return True
 
     def _remember(self, committed: _Committed) -> None:
         self._definitions.summaries.learn(committed.holdings)
+        self._quotas.wrote(committed.sizes)
         for row, datasets in committed.datasets:
             self._statistics.wrote([row.tags, *self._datasets.tables], datasets)
 
@@ -275,6 +285,9 @@ class PutService:
             check_committable(intent)
         check_whole_groups(intents.values())
         types, runs = self._types_and_runs(snapshot, intents.values())
+        limited = self._quotas.quotas(connection, snapshot.revision)
+        sizes = proofs.sizes(intents.values(), runs) if limited else {}
+        self._quotas.check(connection, snapshot.revision, sizes)
         holdings = self._record_holdings(connection, intents.values(), types)
         written: list[tuple[DatasetTypeRow, int]] = []
         for row in sorted(types.values(), key=lambda row: row.id):
@@ -289,14 +302,14 @@ class PutService:
                 self._single_commit.insert(
                     connection, row, runs[intent.run_id], intent, datasets[0].artifacts[0]
                 )
-                return _Committed(holdings, written)
+                return _Committed(holdings, written, sizes)
             self._datasets.insert(connection, row, datasets)
             for run_id, run in runs.items():
                 ids = [dataset.dataset_id for dataset in datasets if dataset.run_id == run_id]
                 self._outbox.append(connection, EventKind.APPEARED, row.dataset_type.name, run, ids)
         if intents:
             self._intents.delete(connection, list(intents), IntentState.ACTIVE)
-        return _Committed(holdings, written)
+        return _Committed(holdings, written, sizes)
 
     def _types_and_runs(
         self, snapshot: Snapshot, intents: Collection[IntentRow]

@@ -8,7 +8,7 @@ __all__ = ["QueryService"]
 import hashlib
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -20,8 +20,9 @@ from butler_model.query.spec import QuerySpec
 from butler_model.repository import Limits
 from butler_registry.planning.building import plan_query
 from butler_registry.planning.plan import QueryPlan
-from butler_registry.storage.database import Connection, CursorResult, Database
+from butler_registry.storage.database import Connection, Database
 from butler_registry.storage.dimension_tables import DimensionTables
+from butler_registry.storage.result_columns import ResultColumns
 from butler_registry.storage.schema import StaticTables
 
 from .definitions import Definitions, Snapshot
@@ -60,19 +61,15 @@ class QueryService:
         given, position = (0, None) if token is None else (token[0], tuple(token[1:]))
         if spec.limit is not None:
             wanted = min(wanted, spec.limit - given)
-        with self._database.reading() as connection:
+        with self._database.reading() as connection, self._in_time(connection):
             snapshot = self._definitions.snapshot(connection)
             plan = self._plan(snapshot, spec)
-            rows = self._rows(connection, plan, position, wanted + 1) if wanted > 0 else []
-            more = len(rows) > wanted
-            rows = rows[:wanted]
-            columns = columns_of_cells(plan, cells_of_rows(plan, rows), snapshot.run_names)
-        if more and spec.limit is not None and given + wanted >= spec.limit:
-            more = False
-        next_token = (
-            self._tokens.make(question, (given + len(rows), *rows[-1].position(plan))) if more else b""
-        )
-        return ResultPage(columns, len(rows), next_token, snapshot.revision)
+            rows, cells, last = self._part(connection, plan, position, wanted)
+            columns = columns_of_cells(plan, cells, snapshot.run_names)
+        if last is not None and spec.limit is not None and given + wanted >= spec.limit:
+            last = None
+        next_token = b"" if last is None else self._tokens.make(question, (given + rows, *last))
+        return ResultPage(columns, rows, next_token, snapshot.revision)
 
     def stream(
         self, spec: QuerySpec, page_rows: int = 0, *, cancellation: Cancellation | None = None
@@ -84,16 +81,38 @@ class QueryService:
 
     def _read(self, spec: QuerySpec, wanted: int, cancellation: Cancellation | None) -> Generator[ResultPage]:
         with self._database.reading_one_state(cancellation) as connection:
-            snapshot = self._definitions.snapshot(connection)
-            plan = self._plan(snapshot, spec)
-            needed = spec.limit if plan.is_complete else None
-            result = self._database.cursor(connection, plan.ordered(rows=needed), wanted)
-            try:
-                for rows, cells in _parts(plan, result, wanted, spec.limit):
+            with self._in_time(connection):
+                snapshot = self._definitions.snapshot(connection)
+                plan = self._plan(snapshot, spec)
+            with closing(self._parts(connection, plan, wanted, spec.limit)) as parts:
+                while True:
+                    # While a page is on its way to the client, nothing is counted.
+                    with self._in_time(connection):
+                        part = next(parts, None)
+                    if part is None:
+                        return
+                    rows, cells = part
                     columns = columns_of_cells(plan, cells, snapshot.run_names)
                     yield ResultPage(columns, rows, b"", snapshot.revision)
-            finally:
-                result.close()
+
+    def _parts(
+        self, connection: Connection, plan: QueryPlan, wanted: int, limit: int | None
+    ) -> Generator[tuple[int, Cells]]:
+        """Yield the number and the values of the next ``wanted`` rows of a result, until there are fewer."""
+        rows = wanted
+        if plan.is_complete:
+            # What the statement gives is the result: its rows become columns without an object for each.
+            with closing(ResultColumns(connection, plan.ordered(rows=limit), ahead=True)) as result:
+                while rows == wanted:
+                    rows, cells = result.take(wanted)
+                    yield rows, cells
+            return
+        with closing(self._database.cursor(connection, plan.ordered(), wanted)) as some:
+            found = islice(result_rows(plan, some), limit)
+            while rows == wanted:
+                part = list(islice(found, wanted))
+                rows = len(part)
+                yield rows, cells_of_rows(plan, part)
 
     def _pages(self, spec: QuerySpec, rows: int) -> Iterator[ResultPage]:
         token = b""
@@ -105,31 +124,50 @@ class QueryService:
                 return
 
     def count(self, spec: QuerySpec, *, exact: bool = True) -> int:
-        with self._database.reading_one_state() as connection:
+        with self._database.reading_one_state() as connection, self._in_time(connection):
             plan = self._plan(self._definitions.snapshot(connection), replace(spec, order_by=()))
             if not exact and plan.pixels is None:
                 plan = replace(plan, tests=())
             if plan.is_complete:
                 rows = int(connection.execute(plan.count()).scalar_one())
             else:
-                result = self._database.cursor(connection, plan.ordered(), self._limits.page_rows)
-                try:
+                ahead = self._limits.page_rows
+                with closing(self._database.cursor(connection, plan.ordered(), ahead)) as result:
                     rows = sum(1 for _ in result_rows(plan, result))
-                finally:
-                    result.close()
         return rows if spec.limit is None else min(rows, spec.limit)
 
     def explain_no_results(self, spec: QuerySpec) -> list[str]:
-        with self._database.reading() as connection:
+        with self._database.reading() as connection, self._in_time(connection):
             snapshot = self._definitions.snapshot(connection)
             return explain(snapshot, spec, lambda changed: self._has_rows(snapshot, changed))
 
     def _has_rows(self, snapshot: Snapshot, spec: QuerySpec) -> bool:
         return bool(self._rows(snapshot.connection, self._plan(snapshot, spec), None, 1))
 
+    def _in_time(self, connection: Connection) -> AbstractContextManager[None]:
+        return self._database.in_time(connection, self._limits.query_seconds)
+
     def _plan(self, snapshot: Snapshot, spec: QuerySpec) -> QueryPlan:
-        request = request_of(snapshot, self._dimension_tables, spec)
+        request = request_of(snapshot, self._dimension_tables, spec, self._limits)
         return plan_query(self._static, self._dimension_tables, request, snapshot.connection)
+
+    def _part(
+        self, connection: Connection, plan: QueryPlan, position: tuple[Any, ...] | None, wanted: int
+    ) -> tuple[int, Cells, tuple[Any, ...] | None]:
+        """Return the number and the values of the first rows after a position, and that of the last if more follow."""
+        if wanted <= 0:
+            return 0, (), None
+        if plan.is_complete:
+            with closing(ResultColumns(connection, plan.ordered(position, wanted + 1))) as result:
+                rows, cells = result.take(wanted + 1)
+            if rows <= wanted:
+                return rows, cells, None
+            cells = [column[:wanted] for column in cells]
+            return wanted, cells, tuple(cells[at][-1] for at in plan.order_at[: plan.n_key])
+        found = self._rows(connection, plan, position, wanted + 1)
+        shown = found[:wanted]
+        last = shown[-1].position(plan) if len(found) > wanted else None
+        return len(shown), cells_of_rows(plan, shown), last
 
     def _rows(
         self, connection: Connection, plan: QueryPlan, position: tuple[Any, ...] | None, wanted: int
@@ -174,26 +212,6 @@ def _one_ahead(pages: Generator[ResultPage], wanted: int) -> Iterator[ResultPage
             yield page
             page = following.result()
         yield page
-
-
-def _parts(
-    plan: QueryPlan, result: CursorResult[Any], wanted: int, limit: int | None
-) -> Iterator[tuple[int, Cells]]:
-    """Yield the number and the values of the next ``wanted`` rows of a result, until there are fewer."""
-    if plan.is_complete:
-        # What the statement gives is the result: its rows become columns without an object for each.
-        rows = wanted
-        while rows == wanted:
-            some = result.fetchmany(wanted)
-            rows = len(some)
-            yield rows, list(zip(*some, strict=True))
-        return
-    found = islice(result_rows(plan, result), limit)
-    rows = wanted
-    while rows == wanted:
-        part = list(islice(found, wanted))
-        rows = len(part)
-        yield rows, cells_of_rows(plan, part)
 
 
 def _question(spec: QuerySpec) -> str:

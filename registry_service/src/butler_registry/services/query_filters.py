@@ -26,6 +26,7 @@ from butler_model.query.typed import (
     ValueType,
     columns_of,
 )
+from butler_model.repository import Limits
 from butler_model.universe import DimensionUniverse
 from butler_registry.planning.region_sets import region_keys
 from butler_registry.storage.database import Connection
@@ -54,9 +55,13 @@ class QueryFilter:
     defaults: Mapping[str, Any] | None = None
 
 
-def read_filter(spec: QuerySpec, universe: DimensionUniverse, dataset_types: Collection[str]) -> QueryFilter:
+def read_filter(
+    spec: QuerySpec, universe: DimensionUniverse, dataset_types: Collection[str], limits: Limits
+) -> QueryFilter:
     """Parse and check ``where``; see `butler_model.query` for the errors."""
-    written = parse(spec.where)
+    written = parse(
+        spec.where, most_characters=limits.expression_characters, most_levels=limits.expression_levels
+    )
     if written is None:
         return QueryFilter()
     tree = resolve(written, universe, spec.bind, dataset_types)

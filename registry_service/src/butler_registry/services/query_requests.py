@@ -11,6 +11,7 @@ from butler_model.errors import DimensionNameError, LimitExceededError, Unsuppor
 from butler_model.query.names import DATASET_FIELDS, column_of_name, dataset_field
 from butler_model.query.spec import QuerySpec, ResultKind
 from butler_model.query.typed import Column, DatasetColumn, ValueType
+from butler_model.repository import Limits
 from butler_model.universe import DimensionGroup, DimensionUniverse
 from butler_registry.planning.plan import DatasetPlace, QueryRequest
 from butler_registry.storage.dimension_tables import DimensionTables
@@ -20,7 +21,7 @@ from .limits import MAX_COLLECTIONS
 from .query_filters import read_filter, region_sets
 
 
-def request_of(snapshot: Snapshot, tables: DimensionTables, spec: QuerySpec) -> QueryRequest:
+def request_of(snapshot: Snapshot, tables: DimensionTables, spec: QuerySpec, limits: Limits) -> QueryRequest:
     """Look up everything that a query names.
 
     Raises `MissingDatasetTypeError`, `MissingCollectionError`, `DimensionNameError`, `LimitExceededError`, and the
@@ -40,7 +41,7 @@ def request_of(snapshot: Snapshot, tables: DimensionTables, spec: QuerySpec) -> 
         DatasetPlace(snapshot.dataset_type(j.dataset_type), snapshot.search(j.collections))
         for j in spec.joins
     ]
-    filter_ = read_filter(spec, universe, [spec.dataset_type] if dataset else [])
+    filter_ = read_filter(spec, universe, [spec.dataset_type] if dataset else [], limits)
     data_id: dict[str, DataIdValue] = {**(filter_.defaults or {}), **spec.data_id}
     order_by = [
         _order_term(universe, name, spec.dataset_type if dataset else "", element) for name in spec.order_by

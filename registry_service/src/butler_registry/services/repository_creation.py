@@ -5,7 +5,6 @@ from __future__ import annotations
 
 __all__ = ["create_repository", "read_attributes"]
 
-import functools
 import json
 from collections.abc import Sequence
 from uuid import UUID
@@ -14,12 +13,11 @@ from butler_model.composites import Composites
 from butler_model.errors import IncompatibleVersionError
 from butler_model.repository import Store
 from butler_model.universe import DimensionUniverse
-from butler_registry.migrations import upgrade
 from butler_registry.storage.attribute_store import AttributeStore
 from butler_registry.storage.database import Connection
-from butler_registry.storage.dimension_tables import DimensionTables
 from butler_registry.storage.repositories import RepositoryDatabases
-from butler_registry.storage.schema import SCHEMA_REVISION, StaticTables
+from butler_registry.storage.repository_tables import create_tables, static_tables
+from butler_registry.storage.schema import SCHEMA_REVISION
 
 
 def create_repository(
@@ -30,17 +28,14 @@ def create_repository(
     composites: Composites,
     request_id: UUID,
 ) -> None:
-    """Make a repository, whole or not at all: static tables by migration, dimension tables from the universe.
+    """Make a repository, whole or not at all: the tables that the newest migration leads to, and those of the universe.
 
     Raises `RepositoryExistsError` if there is one of that name.
     """
 
     def fill(connection: Connection, schema: str | None) -> None:
-        upgrade(connection, schema)
-        static = StaticTables.declare(schema)
-        dimension_tables = DimensionTables(static.metadata, universe)
-        static.metadata.create_all(connection, tables=dimension_tables.all, checkfirst=False)
-        AttributeStore(static).initialise(
+        create_tables(connection, schema, universe)
+        AttributeStore(static_tables(schema)).initialise(
             connection,
             {
                 "schema_revision": SCHEMA_REVISION,
@@ -54,17 +49,11 @@ def create_repository(
     databases.create(name, fill)
 
 
-@functools.lru_cache(maxsize=64)
-def _attribute_store(schema: str | None) -> AttributeStore:
-    # To declare all tables only for this takes a third of the time in which a repository opens.
-    return AttributeStore(StaticTables.declare(schema))
-
-
 def read_attributes(databases: RepositoryDatabases, name: str) -> dict[str, str]:
     """Return the attributes of a repository; `RepositoryNotFoundError` if there is none of that name."""
     database, schema = databases.open(name)
     try:
         with database.reading() as connection:
-            return _attribute_store(schema).read_all(connection)
+            return AttributeStore(static_tables(schema)).read_all(connection)
     except IncompatibleVersionError as error:
         raise IncompatibleVersionError(f"Repository {name!r}: {error.message}", repository=name) from error

@@ -18,7 +18,7 @@ from typing import Protocol
 from uuid import UUID
 
 from butler_model.cancellation import Cancellation
-from butler_model.errors import ButlerError, InvalidRequestError, OverloadedError, TransactionError
+from butler_model.errors import ButlerError, InvalidRequestError, TransactionError
 from butler_model.failpoints import reach
 from butler_model.ports import (
     Associations,
@@ -40,6 +40,7 @@ from butler_registry.storage.request_store import RequestStore
 from .begun_puts import BegunPuts
 from .definitions import Definitions
 from .puts import PutService
+from .transaction_room import TransactionRoom
 
 _LOGGER = logging.getLogger(__name__)
 _COMMITTED, _ROLLED_BACK = ("transaction", "committed"), ("transaction", "rolled back")
@@ -85,6 +86,8 @@ class TransactionService:
     ----------
     room
         Shared by all repositories that share connections: has a place for each transaction that may be open.
+    caller
+        Whose transactions they are; empty where nobody is asked.
     """
 
     def __init__(
@@ -93,7 +96,8 @@ class TransactionService:
         requests: RequestStore,
         events: Events,
         info: RepositoryInfo,
-        room: threading.BoundedSemaphore,
+        room: TransactionRoom,
+        caller: str,
         make_services: ServicesOverDatabase,
     ) -> None:
         self._database = database
@@ -101,19 +105,17 @@ class TransactionService:
         self.events = events
         self.info = info
         self._room = room
+        self._caller = caller
         self.make_services = make_services
 
     def begin(
         self, transaction_id: UUID, *, cancellation: Cancellation | None = None
     ) -> RepositoryTransaction:
-        if not self._room.acquire(blocking=False):
-            raise OverloadedError(
-                f"{self.info.limits.transactions} transactions are open already; try again when one is over."
-            )
+        self._room.take(self._caller)
         try:
             return RepositoryTransaction(transaction_id, self, PinnedDatabase(self._database, cancellation))
         except BaseException:
-            self._room.release()
+            self._room.give_back(self._caller)
             raise
 
     def was_committed(self, transaction_id: UUID) -> bool:
@@ -138,7 +140,7 @@ class TransactionService:
 
     def end(self) -> None:
         """Give a place back."""
-        self._room.release()
+        self._room.give_back(self._caller)
 
 
 class RepositoryTransaction:

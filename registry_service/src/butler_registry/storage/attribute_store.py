@@ -41,6 +41,18 @@ class AttributeStore:
         connection.execute(self._tables.attribute.insert(), rows)
         connection.execute(self._tables.revision.insert(), {"id": _ONLY_ROW, "value": 1})
 
+    def get(self, connection: Connection, name: str, absent: str) -> str:
+        """Return an attribute, or something else if the repository has none of that name."""
+        table = self._tables.attribute
+        found = connection.execute(select(table.c.value).where(table.c.name == name)).scalar_one_or_none()
+        return absent if found is None else str(found)
+
+    def put(self, connection: Connection, name: str, value: str) -> None:
+        """Give an attribute a value, whether there is one of that name or not; the revision is to be locked."""
+        table = self._tables.attribute
+        if not connection.execute(table.update().where(table.c.name == name).values(value=value)).rowcount:
+            connection.execute(table.insert().values(name=name, value=value))
+
     def change(self, connection: Connection, name: str, value: str) -> None:
         """Give an attribute another value."""
         table = self._tables.attribute

@@ -16,6 +16,7 @@ from butler_model.collection import Collection, CollectionType
 from butler_model.text import unfit_text
 
 from .chain_store import ChainStore
+from .near_names import near_names
 from .schema import StaticTables
 
 
@@ -60,6 +61,10 @@ class CollectionStore:
         """Return those of the collections that exist."""
         rows = connection.execute(self._select().where(self._table.c.id.in_(ids)))
         return {row.id: row for row in self._rows(connection, rows)}
+
+    def near(self, connection: Connection, name: str) -> list[str]:
+        """Return names that may have been meant by one that does not exist."""
+        return near_names(connection, self._table.c.name, name)
 
     def all(self, connection: Connection) -> list[Collection]:
         """Return all collections by name."""

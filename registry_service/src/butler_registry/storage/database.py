@@ -43,6 +43,7 @@ from butler_model.errors import (
 )
 
 from .kept_connections import KeptConnections
+from .query_clock import QueryClock
 from .statement_spans import trace_statements, tracing_is_set_up
 
 _SQLITE_BUSY_MILLISECONDS = 20_000
@@ -156,6 +157,7 @@ class Database:
         options = {"isolation_level": "READ COMMITTED"} if engine.dialect.name == "postgresql" else {}
         self._writing = engine.execution_options(butler_writing=True, **options)
         self._kept = KeptConnections(engine)
+        self._clock = QueryClock()
 
     @property
     def is_postgresql(self) -> bool:
@@ -202,6 +204,8 @@ class Database:
         if self.is_postgresql:
             engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with catalogued(), engine.connect() as connection:
+            # Not only with the first statement that SQLAlchemy executes: there may be prepared ones before it.
+            connection.begin()
             if cancellation is None:
                 yield connection
                 return
@@ -212,6 +216,16 @@ class Database:
                 if cancellation.requested:
                     # The database may hear of it late, and must not stop what somebody else does on the connection.
                     connection.invalidate()
+
+    @contextmanager
+    def in_time(self, connection: Connection, seconds: float) -> Iterator[None]:
+        """Run a block whose statements are stopped after some time in all, 0 for any; then `QueryTimeoutError`."""
+        with self._clock.limited(seconds, lambda: interrupt(connection), lambda: self._let_go(connection)):
+            yield
+
+    def _let_go(self, connection: Connection) -> None:
+        # The database may hear of it late, and must not stop what somebody else does on the connection.
+        connection.invalidate()
 
     def cursor(self, connection: Connection, statement: Executable, rows: int) -> CursorResult[Any]:
         """Execute a statement whose result is read from the database as it is needed, so many rows at a time."""
@@ -244,6 +258,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections that nobody uses."""
+        self._clock.close()
         self._kept.close()
         self.engine.dispose()
 

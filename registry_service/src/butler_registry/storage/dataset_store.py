@@ -23,9 +23,11 @@ from sqlalchemy import (
     Connection,
     Integer,
     Select,
+    String,
     Table,
     any_,
     bindparam,
+    func,
     select,
     tuple_,
 )
@@ -134,7 +136,10 @@ class DatasetStore:
         A dataset comes once per collection, and with ``want_artifacts`` once per artifact.
         """
         required = row.dataset_type.dimensions.required
-        parameters: dict[str, Any] = {"type_id": row.id, "collections": list(collection_ids)}
+        several = (
+            list(collection_ids) if connection.dialect.name == "postgresql" else str(list(collection_ids))
+        )
+        parameters: dict[str, Any] = {"type_id": row.id, "collections": several}
         rows: Iterable[Sequence[Any]]
         if len(data_ids) == 1:
             if len(collection_ids) == 1:
@@ -238,7 +243,10 @@ class DatasetStore:
         *,
         want_artifacts: bool,
     ) -> list[DatasetRow]:
-        """Return datasets of one type by id, with ``want_artifacts`` once per artifact."""
+        """Return datasets by id that are of one type, or of another one with the same dimensions.
+
+        With ``want_artifacts`` a dataset comes once per artifact.
+        """
         n_required = len(row.dataset_type.dimensions.required)
         rows: Iterable[Sequence[Any]]
         if len(dataset_ids) == 1:
@@ -257,7 +265,7 @@ class DatasetStore:
         return statement
 
     def _in_runs(self, row: DatasetTypeRow, want_artifacts: bool) -> Select[Any]:
-        """Return the statement for datasets of one type, each in its run."""
+        """Return the statement for datasets whose types have certain dimensions, each in its run."""
         query = self.select_from(row.tags, row, want_artifacts=want_artifacts)
         return query.where(row.tags.c.collection_id == self._datasets.c.run_id)
 
@@ -293,10 +301,11 @@ class DatasetStore:
 
 
 def _in_collections(tags: Table, connection: Connection) -> ColumnElement[bool]:
-    """Return whether a place is in one of the collections bound to ``collections``, a list."""
+    """Return whether a place is in one of the collections bound to ``collections``: a list, on SQLite one of JSON."""
     if connection.dialect.name == "postgresql":
         return tags.c.collection_id == any_(bindparam("collections", type_=ARRAY(Integer)))
-    return tags.c.collection_id.in_(bindparam("collections", expanding=True))
+    each = func.json_each(bindparam("collections", type_=String())).table_valued("value", name="each")
+    return tags.c.collection_id.in_(select(each.c.value))
 
 
 def ingest_time() -> ColumnElement[int]:

@@ -16,6 +16,7 @@ from butler_model.dataset import DatasetType
 from butler_model.text import unfit_text
 from butler_model.universe import DimensionGroup, DimensionUniverse
 
+from .near_names import near_names
 from .schema import StaticTables
 from .tag_tables import TagTables
 
@@ -33,12 +34,12 @@ class DatasetTypeRow:
 class DatasetTypeStore:
     """Dataset types by name."""
 
-    def __init__(self, tables: StaticTables, universe: DimensionUniverse) -> None:
+    def __init__(self, tables: StaticTables, tags: TagTables, universe: DimensionUniverse) -> None:
         self._types = tables.dataset_type
         self._groups = tables.required_dimensions
         self._intents = tables.put_intent
         self._universe = universe
-        self._tags = TagTables(tables)
+        self._tags = tags
 
     def insert(self, connection: Connection, dataset_type: DatasetType) -> bool:
         """Insert a dataset type unless there is one of that name; return whether it is new.
@@ -83,6 +84,10 @@ class DatasetTypeStore:
         """Return those of the dataset types that exist."""
         rows = connection.execute(self._select().where(self._types.c.id.in_(ids)))
         return {row.id: self._row(row) for row in rows}
+
+    def near(self, connection: Connection, name: str) -> list[str]:
+        """Return names that may have been meant by one that does not exist."""
+        return near_names(connection, self._types.c.name, name)
 
     def all(self, connection: Connection) -> list[DatasetType]:
         """Return all dataset types by name."""

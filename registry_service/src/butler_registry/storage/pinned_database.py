@@ -115,6 +115,10 @@ class PinnedDatabase(Database):
         with self.reading() as connection:
             yield connection
 
+    def _let_go(self, connection: Connection) -> None:
+        # A pinned connection is nobody else's. What failed is undone, and the transaction goes on.
+        return
+
     def savepoint(self) -> None:
         """Begin a part that can be undone by itself."""
         with self._in_use() as connection:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The tables of a repository that do not depend on its dimensions. Migrations make them; this declares them."""
+"""The tables of a repository that do not depend on its dimensions, as the newest migration leaves them."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["SingleBegin"]
 
-from sqlalchemy import Connection, bindparam, exists, select
+from sqlalchemy import Connection, Table, bindparam, exists, select
 from sqlalchemy.dialects import postgresql
 
 from .dataset_type_store import DatasetTypeRow
@@ -19,7 +19,7 @@ class SingleBegin:
 
     def __init__(self, tables: StaticTables) -> None:
         self._tables = tables
-        self._statements: dict[str, PreparedStatement] = {}
+        self._statements: dict[Table, PreparedStatement] = {}
 
     def insert(
         self,
@@ -34,9 +34,9 @@ class SingleBegin:
         It is not if the definitions are at another revision, if the run has a dataset of that type and data ID, or if
         the id is taken by a dataset, by another put, or in the trash. Nor is one that adopts.
         """
-        statement = self._statements.get(row.tags.name)
+        statement = self._statements.get(row.tags)
         if statement is None:
-            statement = self._statements[row.tags.name] = self._build(row)
+            statement = self._statements[row.tags] = self._build(row)
         values = {f"value_{i}": value for i, value in enumerate(intent.data_id)}
         parameters = {**intent_values(intent, lease_seconds), **values, "revision": revision}
         return statement.count(connection, parameters) == 1

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, PrimaryKeyConstraint, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, MetaData, PrimaryKeyConstraint, Table
 
 from butler_model.universe import DimensionGroup
 
 from .dimension_tables import key_type
-from .schema import StaticTables
+from .schema import NAMING, StaticTables
 
 CALIBRATION_BEGIN, CALIBRATION_END = "valid_begin", "valid_end"
 
@@ -39,28 +39,28 @@ class PlaceTables:
 
 
 class TagTables:
-    """Declares the tables of groups of dimensions."""
+    """Declares the tables of groups of dimensions.
+
+    Which group has which id is not the same in every repository; on SQLite not even always in one, where an id is given
+    again whose transaction was rolled back. So a pair of both is declared apart from all others.
+    """
 
     def __init__(self, static: StaticTables) -> None:
         self._static = static
-        self._prefix = f"{static.metadata.schema}." if static.metadata.schema else ""
-        self._declared: dict[int, tuple[DimensionGroup, PlaceTables]] = {}
+        self._declared: dict[tuple[int, DimensionGroup], PlaceTables] = {}
         self._lock = Lock()
 
     def declare(self, group_id: int, group: DimensionGroup) -> PlaceTables:
         """Return the tables of a group of dimensions."""
         with self._lock:
-            known, tables = self._declared.get(group_id, (group, None))
-            if tables is not None and known != group:
-                # SQLite gives an id again whose transaction was rolled back.
-                for table in (tables.tags, tables.calibrations):
-                    self._static.metadata.remove(table)
-                tables = None
+            tables = self._declared.get((group_id, group))
             if tables is None:
-                tables = PlaceTables(
-                    self._make(f"dataset_tags_{group_id}", group, []),
+                metadata = MetaData(schema=self._static.metadata.schema, naming_convention=NAMING)
+                tables = self._declared[group_id, group] = PlaceTables(
+                    self._make(f"dataset_tags_{group_id}", metadata, group, []),
                     self._make(
                         f"dataset_calibs_{group_id}",
+                        metadata,
                         group,
                         [
                             Column(CALIBRATION_BEGIN, BigInteger, nullable=False, comment="TAI nanoseconds"),
@@ -68,10 +68,12 @@ class TagTables:
                         ],
                     ),
                 )
-                self._declared[group_id] = group, tables
             return tables
 
-    def _make(self, name: str, group: DimensionGroup, validity: list[Column[Any]]) -> Table:
+    def _make(
+        self, name: str, metadata: MetaData, group: DimensionGroup, validity: list[Column[Any]]
+    ) -> Table:
+        static = self._static
         elements = group.universe.elements
         keys = [
             Column(name, key_type(elements[name].key_columns[name]), nullable=False)
@@ -86,16 +88,12 @@ class TagTables:
         )
         return Table(
             name,
-            self._static.metadata,
-            Column("dataset_type_id", ForeignKey(f"{self._prefix}dataset_type.id"), nullable=False),
-            Column(
-                "collection_id",
-                ForeignKey(f"{self._prefix}collection.id", ondelete="CASCADE"),
-                nullable=False,
-            ),
+            metadata,
+            Column("dataset_type_id", ForeignKey(static.dataset_type.c.id), nullable=False),
+            Column("collection_id", ForeignKey(static.collection.c.id, ondelete="CASCADE"), nullable=False),
             *keys,
             *validity,
-            Column("dataset_id", ForeignKey(f"{self._prefix}dataset.id", ondelete="CASCADE"), nullable=False),
+            Column("dataset_id", ForeignKey(static.dataset.c.id, ondelete="CASCADE"), nullable=False),
             PrimaryKeyConstraint(
                 "dataset_type_id", "collection_id", *group.required, *(c.name for c in validity[:1])
             ),

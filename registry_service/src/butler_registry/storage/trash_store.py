@@ -106,11 +106,8 @@ class TrashStore:
         """Return the statement for datasets whose types share a tag table."""
         records, datasets = self._tables.artifact_record, self._tables.dataset
         types, runs = self._tables.dataset_type, self._tables.collection
-        in_its_run = and_(
-            tags.c.dataset_id == datasets.c.id,
-            tags.c.collection_id == datasets.c.run_id,
-            tags.c.dataset_type_id == datasets.c.dataset_type_id,
-        )
+        # Not by its type, too: SQLite would look through the whole run for each dataset, by the primary key.
+        in_its_run = and_(tags.c.dataset_id == datasets.c.id, tags.c.collection_id == datasets.c.run_id)
         now = select(database_time()).scalar_subquery()
         values: dict[str, ColumnElement[Any]] = {
             **{name: records.c[name] for name in self._artifact_columns},

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is asked of the driver itself fails as what is asked through SQLAlchemy does."""
+
+from __future__ import annotations
+
+__all__ = ["as_of_sqlalchemy"]
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+
+@contextmanager
+def as_of_sqlalchemy(
+    connection: Connection, text: str, values: Mapping[str, Any] | Sequence[Any]
+) -> Iterator[None]:
+    """Raise `DBAPIError` for an error of the driver in the block, and have a connection that is gone given up."""
+    failures: Any = connection.dialect.loaded_dbapi.Error
+    try:
+        yield
+    except failures as error:
+        driver: Any = connection.connection.driver_connection
+        if getattr(driver, "closed", False):
+            # It is refused, and SQLAlchemy then gives up all connections to a server that is gone.
+            connection.exec_driver_sql("SELECT 1")
+        raise DBAPIError.instance(text, values, error, failures, dialect=connection.dialect) from error
