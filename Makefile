@@ -83,10 +83,10 @@ typing: $(READY) ## Check types, strictly
 	@$(VENV)/bin/mypy
 
 protos: $(READY) ## Generate the Python code of the wire contract
-	@$(PY) tools/protos.py generate
+	@$(PY) -m tools.protos generate
 
 protos-check: $(READY) ## Check that generated code is current and that the contract breaks nobody
-	@$(PY) tools/protos.py check
+	@$(PY) -m tools.protos check
 
 migrations-check: $(READY) ## Check that the migrations lead to the tables that the code declares
 	@$(PY) -m butler_registry.migrations.check
@@ -129,12 +129,13 @@ bench-pruning: $(READY) ## Compare pruning a registry of a million datasets with
 	@$(PY) -m benchmarks.pruning
 
 # Newer ones need a newer Go.
-HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
-KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
+MODULE_helm := helm.sh/helm/v3/cmd/helm@v3.22.0
+MODULE_kustomize := sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
+MODULE_grpcurl := github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
 CONTAINERFILES := $(wildcard deploy/images/*.Containerfile)
 
-build/tools/helm build/tools/kustomize: # Go, and its modules; the first build takes some minutes
-	@GOBIN=$(CURDIR)/build/tools go install $(if $(findstring helm,$@),$(HELM),$(KUSTOMIZE))
+build/tools/helm build/tools/kustomize build/tools/grpcurl: # Go, and its modules; the first build takes some minutes
+	@GOBIN=$(CURDIR)/build/tools go install $(MODULE_$(notdir $@))
 
 deploy-tools: build/tools/helm build/tools/kustomize ## Build Helm and kustomize into build/tools (needs Go)
 

@@ -10,6 +10,7 @@ __all__ = ["LANGUAGES", "Language", "build"]
 
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = ROOT / "examples" / "clients"
 PROTOS = str(ROOT / "protos")
 BUF = str(Path(sys.executable).parent / "buf")
+_PAUSE_SECONDS = 5
 GENERATE = (BUF, "generate", PROTOS, "--template", "buf.gen.yaml")
 
 
@@ -57,6 +59,15 @@ LANGUAGES: Mapping[str, Language] = {
         (("mvn", "-q", "-B", "process-classes"),),
         ("java", "-cp", "target/classes:target/libraries/*", "example.butler.Conformance", "conformance"),
     ),
+    "rust": Language(
+        CLIENTS / "rust",
+        (
+            ("mkdir", "-p", "build"),
+            (BUF, "build", PROTOS, "-o", "build/api.binpb"),
+            ("cargo", "build", "--quiet"),
+        ),
+        ("target/debug/butler-client", "conformance"),
+    ),
 }
 
 
@@ -66,10 +77,12 @@ def build(language: Language) -> None:
     Raises
     ------
     subprocess.CalledProcessError
-        If a command fails.
+        If a command fails twice: what it fetches does not always come.
     """
     for command in language.builds:
-        subprocess.run(command, cwd=language.folder, check=True)
+        if subprocess.run(command, cwd=language.folder, check=False).returncode:
+            time.sleep(_PAUSE_SECONDS)
+            subprocess.run(command, cwd=language.folder, check=True)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 """Generates the Python code of the wire contract, and checks that what is checked in is current.
 
 ``generate`` writes ``protos/src/butler_api/v1``; ``check`` generates elsewhere, compares, and has buf look
-for style and for changes that would break a client of the contract on ``main``.
+for style and for changes that would break a client of the last release (`tools.baseline`), or of ``main``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from .baseline import baseline, unpack
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "protos"
@@ -86,24 +88,36 @@ def drift() -> list[str]:
     return missing + orphans + [f"{name}: differs" for name in both if fresh[name] != present[name]]
 
 
-def published() -> str | None:
-    """Return the commit of ``main`` that the contract must not break, or None if main has no contract yet."""
+def published() -> dict[str, str]:
+    """Return the commits whose contract must not be broken, by what they are."""
+    commits = {}
+    try:
+        found = baseline()
+        commits[found.name] = found.commit
+    except LookupError as error:
+        print(f"the contract is not compared with that of the last release: {error}", file=sys.stderr)
     for branch in ("origin/main", "main"):
-        commit = subprocess.run(
-            ["git", "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}"],
-            cwd=ROOT, capture_output=True, text=True, check=False,
-        ).stdout.strip()  # fmt: skip
-        if commit:
-            listing = subprocess.run(
-                ["git", "ls-tree", "-r", "--name-only", commit, "--", f"protos/{PACKAGE.as_posix()}"],
-                cwd=ROOT, capture_output=True, text=True, check=True,
-            ).stdout  # fmt: skip
-            return commit if ".proto" in listing else None
-    return None
+        # Where this branch began: what came to main since then is not missing here.
+        begun = subprocess.run(
+            ["git", "merge-base", "HEAD", branch], cwd=ROOT, capture_output=True, text=True, check=False
+        ).stdout.strip()
+        if begun:
+            commits[branch] = begun
+            break
+    return commits
+
+
+def breaks(commit: str) -> bool:
+    """Tell whether buf finds that a client of the contract of a commit would be broken."""
+    with tempfile.TemporaryDirectory(prefix="butler-published-") as folder:
+        # Not by buf's own way to a commit, which fetches the last fifty only.
+        unpack(commit, Path(folder), ["buf.yaml", "protos"])
+        done = subprocess.run([BINARIES / "buf", "breaking", "--against", folder], cwd=ROOT, check=False)
+    return done.returncode != 0
 
 
 def check() -> int:
-    """Report drift, style and breaking changes; return how many of the three there are."""
+    """Report drift, style and breaking changes; return how many of these there are."""
     differences = drift()
     for line in differences:
         print(f"protos/src/{line}", file=sys.stderr)
@@ -111,13 +125,11 @@ def check() -> int:
         print("generated code is not current: run `make protos` and commit the result", file=sys.stderr)
     failures = int(bool(differences))
     failures += bool(subprocess.run([BINARIES / "buf", "lint"], cwd=ROOT, check=False).returncode)
-    commit = published()
-    if commit is None:
-        print("main has no protos yet: nothing to break")
-        return failures
-    against = f".git#ref={commit}"
-    breaking = subprocess.run([BINARIES / "buf", "breaking", "--against", against], cwd=ROOT, check=False)
-    return failures + bool(breaking.returncode)
+    for name, commit in published().items():
+        if breaks(commit):
+            print(f"a client of the contract of {name} would be broken; see above", file=sys.stderr)
+            failures += 1
+    return failures
 
 
 def main() -> None:
@@ -128,7 +140,7 @@ def main() -> None:
         case ["check"]:
             sys.exit(min(check(), 1))
         case _:
-            sys.exit("usage: protos.py generate|check")
+            sys.exit("usage: python -m tools.protos generate|check")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from butler_api.metrics import ServiceMetrics
 from butler_api.process import ServiceSettings
+from butler_api.process_figures import ProcessFigures
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.config import MemoryStoreConfig
 from butler_datastore.metrics import HousekeepingCollector
@@ -78,7 +79,7 @@ def metric_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         registry.register(PoolCollector(repositories))
         registry.register(RepositoryCollector(repositories))
         registry.register(HousekeepingCollector(datastore.housekeeping))
-        families = [*registry.collect(), *service.registry.collect()]
+        families = [*registry.collect(), *service.registry.collect(), *ProcessFigures().collect()]
     return {family.name + suffix for family in families for suffix in _SUFFIXES.get(family.type, ("",))}
 
 
@@ -152,6 +153,7 @@ def test_the_services_take_the_settings_that_they_are_given(
         monkeypatch.setenv("BUTLER_REGISTRY_DATABASE", "postgresql+psycopg://somebody@somewhere/butler")
     made = settings(**given)
     assert made.workers == 16
+    assert made.processes == 1
     assert made.metrics_port == 9464
 
 
@@ -230,6 +232,9 @@ _BAD: dict[str, dict[str, Any]] = {
     "a name that is not known": {"registy": {}},
     "a setting at the wrong place": {"registry": {"worker": 4}},
     "sqlite with two replicas": {"registry": {"database": {"kind": "sqlite"}, "replicas": 2}},
+    "sqlite with two processes": {
+        "registry": {"database": {"kind": "sqlite"}, "replicas": 1, "processes": 2}
+    },
     "sqlite that scales": {
         "registry": {"database": {"kind": "sqlite"}, "replicas": 1, "autoscaling": {"enabled": True}}
     },
@@ -238,6 +243,7 @@ _BAD: dict[str, dict[str, Any]] = {
     "no signing keys": {"signingKeysSecret": ""},
     "no replica": {"datastore": {"replicas": 0}},
     "workers as text": {"registry": {"workers": "16"}},
+    "no process": {"datastore": {"processes": 0}},
     "a digest that is none": {"registry": {"image": {"digest": "latest"}}},
     "a store of an unknown kind": {"datastore": {"stores": {"main": {"kind": "ftp"}}}},
     "a bucket without a name": {"datastore": {"stores": {"main": {"kind": "s3"}}}},

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -18,7 +16,6 @@ from uuid import uuid4
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from prometheus_client.parser import text_string_to_metric_families
 
 from butler import Butler
 from butler.remote import RemoteDatastore, RemoteRegistry, RemoteRepositories
@@ -29,54 +26,13 @@ from butler_model.errors import ButlerError
 from butler_model.ports import BeginPut, PutBatch
 from butler_model.universe import DimensionUniverse
 from tests.support.secured import secured_services
-from tools.servers.process import ServerProcess, free_ports, running, wait_until
+from tests.support.watched_services import Service, served
+from tools.servers.process import free_ports, running, wait_until
 
 _LAYOUT = ArtifactLayout("bytes", ".bin", "Bytes")
 _REGISTRY = "butler_api.v1.RepositoryService"
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A running service."""
-
-    address: str
-    log: Path
-    process: ServerProcess
-
-    @property
-    def lines(self) -> list[dict[str, object]]:
-        """The lines of its log that are JSON."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-
-    def figures(self) -> dict[str, float]:
-        """Scrape it; return the value of each sample by name and labels, as ``name{label=value}``."""
-        text = self.log.read_text()
-        found = re.search(r"metrics on (http://\S+?/metrics)", text)
-        assert found is not None, text
-        with urllib.request.urlopen(found[1], timeout=10) as answer:
-            families = text_string_to_metric_families(answer.read().decode())
-            samples = [sample for family in families for sample in family.samples]
-        return {
-            f"{sample.name}{{{','.join(f'{k}={v}' for k, v in sorted(sample.labels.items()))}}}": sample.value
-            for sample in samples
-        }
-
-
-@contextmanager
-def served(module: str, folder: Path, **settings: str) -> Iterator[Service]:
-    """Run a service with JSON logs and figures."""
-    log = folder / f"{module}.log"
-    prefix = f"{module.upper()}_"
-    given = {"ADDRESS": "127.0.0.1:0", "SIGNING_KEYS": str(folder / "keys"), "LOG_FORMAT": "json"}
-    environment = {prefix + name: value for name, value in (given | {"METRICS_PORT": "0"} | settings).items()}
-    with running([sys.executable, "-m", module, "serve"], log=log, environment=environment) as process:
-        announced = re.compile(rf"^{module} listening on (\S+)$", re.MULTILINE)
-        wait_until(lambda: announced.search(log.read_text()) is not None, process, seconds=60)
-        found = announced.search(log.read_text())
-        assert found is not None
-        yield Service(found[1], log, process)
 
 
 @dataclass(frozen=True, slots=True)

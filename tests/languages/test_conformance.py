@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -113,3 +114,27 @@ def test_a_client_says_why_it_stops(language: tuple[str, Language], deployment: 
     )
     assert done.returncode != 0
     assert "no_such_repository" in done.stderr
+
+
+@pytest.mark.skipif(not {"all", "go"} & set(NAMES), reason="grpcurl is built by Go: make languages")
+@pytest.mark.timeout(0)
+def test_a_person_asks_without_any_client(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run(["make", "--no-print-directory", "build/tools/grpcurl"], cwd=ROOT, check=True)
+    for variable, value in deployment.environment.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("PATH", f"{ROOT / 'build' / 'tools'}:{os.environ['PATH']}")
+    prepare(f"{deployment.address}/main")
+    _, _, host = deployment.address.partition("://")
+    manual = (ROOT / "examples" / "clients" / "README.md").read_text().partition("## Without a client")[2]
+    open_block, secured_block = re.findall(r"```sh\n(.*?)```", manual, re.DOTALL)
+    commands = (secured_block if deployment.environment else open_block).replace("127.0.0.1:50051", host)
+    done = subprocess.run(
+        ["bash", "-euc", commands], capture_output=True, text=True, check=False, timeout=SECONDS
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    if deployment.environment:
+        assert '"datastore_endpoint"' in done.stdout
+    else:
+        assert "butler_api.v1.RepositoryService" in done.stdout
+        assert "rpc QueryDataIds ( .butler_api.v1.QueryDataIdsRequest )" in done.stdout
+        assert '"Cam1"' in done.stdout

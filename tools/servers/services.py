@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from .process import free_ports, running, wait_until
 
@@ -27,6 +28,7 @@ def own_services(
     housekeeping_seconds: float = 60.0,
     stores: Mapping[str, Mapping[str, object]] | None = None,
     ingest_roots: Sequence[Path] = (),
+    environments: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Iterator[str]:
     """Run a datastore service and a registry service; give the ``host:port`` of the registry service.
 
@@ -42,6 +44,8 @@ def own_services(
         For each store its name and its table in the configuration of the datastore; one in the folder if absent.
     ingest_roots
         Directories from which the datastore takes files itself.
+    environments
+        Further variables for ``butler_registry`` and for ``butler_datastore``, by those names.
     """
     keys = new_keys(folder)
     if stores is None:
@@ -50,14 +54,16 @@ def own_services(
     registry_address = f"127.0.0.1:{free_ports(1)[0]}"
     housekeeping = {"REGISTRY": registry_address, "HOUSEKEEPING_SECONDS": str(housekeeping_seconds)}
     housekeeping["INGEST_ROOTS"] = json.dumps([str(each) for each in ingest_roots])
-    with own_datastore(stores, keys, folder, **housekeeping) as datastore_address:
+    datastore = {"SIGNING_KEYS": str(keys), "STORES": json.dumps(stores), **housekeeping}
+    others = {name: environments.get(name, {}) for name in ("butler_registry", "butler_datastore")}
+    with _serving("butler_datastore", datastore, folder, others["butler_datastore"]) as datastore_address:
         registry = {
             "ADDRESS": registry_address,
             "SIGNING_KEYS": str(keys),
             "DATABASE": database,
             "DATASTORE_ENDPOINT": datastore_address,
         }
-        with _serving("butler_registry", registry, folder):
+        with _serving("butler_registry", registry, folder, others["butler_registry"]):
             yield registry_address
 
 
@@ -92,10 +98,12 @@ def new_keys(folder: Path) -> Path:
 
 
 @contextmanager
-def _serving(program: str, settings: Mapping[str, str], folder: Path) -> Iterator[str]:
+def _serving(
+    program: str, settings: Mapping[str, str], folder: Path, others: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
     """Run a service, which chooses its port; give the address that it announces."""
     settings = {"ADDRESS": "127.0.0.1:0", **settings}
-    environment = {f"{program.upper()}_{name}": value for name, value in settings.items()}
+    environment = {**{f"{program.upper()}_{name}": value for name, value in settings.items()}, **others}
     log = folder / f"{program}.log"
 
     def announced() -> re.Match[bytes] | None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 __all__ = ["DatastoreSettings", "RegistryTlsSettings"]
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from butler_api.client_security import ClientSecurity
 from butler_api.process import ServiceSettings
 
-from .config import StoreConfig
+from .config import MemoryStoreConfig, StoreConfig
 from .services.housekeeping import GUARD_SECONDS
 from .store_tables import store_config
 
@@ -68,3 +68,13 @@ class DatastoreSettings(ServiceSettings):
     registry_tls: RegistryTlsSettings = RegistryTlsSettings()
     housekeeping_seconds: float = Field(60.0, ge=0)
     guard_seconds: int = Field(GUARD_SECONDS, ge=0, le=86_400)
+
+    @model_validator(mode="after")
+    def _memory_is_of_one_process(self) -> Self:
+        """Refuse a store in the memory of one process if others answer for it."""
+        for name, store in self.stores.items():
+            if self.processes > 1 and isinstance(store, MemoryStoreConfig):
+                raise ValueError(
+                    f"the store {name!r} is in the memory of one process, so processes has to be 1"
+                )
+        return self

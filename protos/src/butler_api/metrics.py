@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CallMetrics", "ServiceMetrics", "served_metrics"]
+__all__ = ["CallMetrics", "ServiceMetrics", "scraped", "served_metrics"]
 
 import logging
 from bisect import bisect_left
@@ -217,26 +217,33 @@ def _counted(figures: _Method, requests: Iterator[bytes]) -> Iterator[bytes]:
 
 
 @contextmanager
-def served_metrics(metrics: ServiceMetrics | None, host: str, port: int | None) -> Iterator[None]:
-    """Answer scrapes at ``http://host:port/metrics`` meanwhile; do nothing without a port.
+def served_metrics(registry: CollectorRegistry | None, host: str, port: int | None) -> Iterator[None]:
+    """Answer scrapes at ``http://host:port/metrics`` meanwhile; do nothing without figures or port.
 
     Raises
     ------
     ConfigurationError
         Raised if the address cannot be bound.
     """
-    if metrics is None or port is None:
+    if registry is None or port is None:
         yield
         return
+    with scraped(registry, host, port) as bound:
+        _LOGGER.info("metrics on http://%s:%d/metrics", host, bound)
+        yield
+
+
+@contextmanager
+def scraped(registry: CollectorRegistry, host: str, port: int) -> Iterator[int]:
+    """Answer scrapes meanwhile; give the port, which is chosen if 0 was asked for."""
     try:
-        server, thread = start_http_server(port, host, metrics.registry)
+        server, thread = start_http_server(port, host, registry)
     except OSError as error:
         raise ConfigurationError(
             f"Cannot listen on {host}:{port} for metrics ({error.strerror}); choose another metrics_port."
         ) from None
-    _LOGGER.info("metrics on http://%s:%d/metrics", host, server.server_port)
     try:
-        yield
+        yield server.server_port
     finally:
         server.shutdown()
         server.server_close()

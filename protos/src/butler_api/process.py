@@ -68,12 +68,14 @@ class ServiceSettings(BaseSettings):
         File of the keys that sign grants and receipts: one of at least 64 hexadecimal digits per line. The first
         signs, all verify. Registry and datastore service have the same file.
     workers
-        Number of calls that are answered at the same time.
+        Number of calls that are answered at the same time, by each process.
+    processes
+        Number of processes that answer calls at the address; see `butler_api.processes`. One uses about one processor.
     caller_calls
         Those of one caller; three quarters of ``workers`` if not given, and never more.
     calls_per_second, bytes_per_second
         How many calls one caller may make on average, and how many bytes of requests and responses it may move; 0 for
-        any number. A caller is who was recognised, else a connection.
+        any number. A caller is who was recognised, else a connection. Each process counts by itself.
     grace_seconds
         How long calls under way may take to finish when the service is asked to stop.
     log_format
@@ -106,6 +108,7 @@ class ServiceSettings(BaseSettings):
     address: str
     signing_keys: Path
     workers: int = Field(DEFAULT_WORKERS, ge=1, le=1000)
+    processes: int = Field(1, ge=1, le=64)
     caller_calls: int | None = Field(None, ge=1, le=1000)
     calls_per_second: int = Field(0, ge=0, le=1_000_000)
     bytes_per_second: int = Field(0, ge=0)
@@ -138,7 +141,7 @@ class ServiceSettings(BaseSettings):
     def transport(self) -> Transport:
         """How the server talks."""
         files = self.tls.files if self.tls else None
-        return Transport(files, self.machine_address, self.allow_plaintext)
+        return Transport(files, self.machine_address, self.allow_plaintext, self.processes > 1)
 
     def authenticating(
         self, api_tokens: TokenCheck | None = None, allow: CallCheck | None = None

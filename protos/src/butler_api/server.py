@@ -24,6 +24,7 @@ from .errors import ErrorInterceptor
 from .looking import LookInterceptor
 from .operation import Operation
 from .readiness import Readiness
+from .shared_ports import port_in_use, split_address
 from .tls import ServerCertificates, is_loopback, server_credentials
 from .validation import ValidationInterceptor
 
@@ -56,11 +57,14 @@ class Transport:
         A second ``host:port``, where clients have to show a certificate and those of the first address need not.
     allow_plaintext
         Whether a plaintext port may be reached from other machines: what encrypts then has to be in between.
+    shares_ports
+        Whether other processes listen at the same ports; see `butler_api.processes`.
     """
 
     certificates: ServerCertificates | None = None
     machine_address: str = ""
     allow_plaintext: bool = False
+    shares_ports: bool = False
 
 
 _PLAIN_TRANSPORT = Transport()
@@ -181,7 +185,7 @@ def build_server(
             *operation.inner,
             ValidationInterceptor(),
         ],
-        options=[*_options(limits), *operation.options],
+        options=[*_sharing(transport), *_options(limits), *operation.options],
     )
     operation.watch_waiting(lambda: admission.waiting)
     checks = _add_health(server, services, operation.readiness)
@@ -192,16 +196,20 @@ def build_server(
     channelz.add_channelz_servicer(server)
     bound, machine = _listen(server, address, transport)
     pools = [admission.lane, health_lane, looking, refusing]
-    health_server = _health_server(checks, operation.health_address, look)
+    health_server = _health_server(checks, operation.health_address, look, transport)
     return ServiceServer(
         server, bound, machine, checks, health_server, admission.watch, pools, services, operation.readiness
     )
 
 
+def _sharing(transport: Transport) -> list[tuple[str, int]]:
+    # If it were not said, any two services of one user could have the same port, and not know.
+    return [("grpc.so_reuseport", int(transport.shares_ports))]
+
+
 def _options(limits: Limits) -> list[tuple[str, int]]:
     """Return the arguments of the channel that every server has."""
     return [
-        ("grpc.so_reuseport", 0),
         ("grpc.max_send_message_length", limits.message_bytes),
         ("grpc.max_receive_message_length", limits.message_bytes),
         # A client that vanished without a word is noticed while one of its calls is open.
@@ -234,11 +242,14 @@ def _add_health(
     return checks
 
 
-def _health_server(checks: health.HealthServicer, address: str, look: LookInterceptor) -> grpc.Server | None:
+def _health_server(
+    checks: health.HealthServicer, address: str, look: LookInterceptor, transport: Transport
+) -> grpc.Server | None:
     """Return a server that answers nothing but health, by the threads that do so in the other one."""
     if not address:
         return None
-    server = grpc.server(ThreadPoolExecutor(1, thread_name_prefix="health"), interceptors=[look])
+    pool = ThreadPoolExecutor(1, thread_name_prefix="health")
+    server = grpc.server(pool, interceptors=[look], options=_sharing(transport))
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     _bind(address, server.add_insecure_port)
     return server
@@ -273,16 +284,11 @@ def _add_plaintext(server: grpc.Server, address: str, transport: Transport) -> i
 
 
 def _bind(address: str, add: Callable[[str], int]) -> str:
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise ConfigurationError(f"{address!r} is no address to listen on; give HOST:PORT.", address=address)
+    host, _ = split_address(address)
     try:
         bound = add(address)
     except RuntimeError:
         bound = 0
     if not bound:
-        raise ConfigurationError(
-            f"Cannot listen on {address}: the port is in use, or the host is not this machine; choose another.",
-            address=address,
-        )
+        raise port_in_use(address)
     return f"{host}:{bound}"

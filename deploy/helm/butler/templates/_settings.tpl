@@ -6,6 +6,7 @@
 address = "{{ $root.Values.listenHost }}:{{ index . 2 }}"
 signing_keys = "/run/butler/keys/signing-keys"
 workers = {{ int $own.workers }}
+processes = {{ int $own.processes }}
 log_format = "json"
 health_address = "{{ $root.Values.listenHost }}:50060"
 metrics_host = {{ $root.Values.listenHost | trimPrefix "[" | trimSuffix "]" | quote }}

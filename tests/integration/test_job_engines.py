@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Jobs on a Dask cluster work through one deployment, which needs no more connections for more of them."""
+"""Jobs of Dask and Parsl work through one deployment, which needs no more connections for more of them."""
 
 from __future__ import annotations
 
@@ -44,17 +44,23 @@ def counted_connections(server: PostgresServer, database: str) -> Iterator[list[
         thread.join()
 
 
+VISITS = 18
+DATASETS = 17 * VISITS
+"""Each job puts one: a few hundred."""
+
+
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", ["dask", "parsl"])
 def test_jobs_in_many_processes_lose_nothing_and_share_the_connections_of_the_service(
-    postgres_server: PostgresServer, postgres_database: str, tmp_path: Path
+    engine: str, postgres_server: PostgresServer, postgres_database: str, tmp_path: Path
 ) -> None:
     with (
         own_services(postgres_database, tmp_path) as address,
         counted_connections(postgres_server, postgres_database) as counts,
     ):
-        command = [sys.executable, "-m", "examples.dask_jobs", f"grpc://{address}/jobs"]
+        command = [sys.executable, "-m", f"examples.{engine}_jobs", f"grpc://{address}/jobs"]
         done = subprocess.run(
-            [*command, "--workers", "3", "--visits", "4"],
+            [*command, "--workers", "3", "--visits", str(VISITS)],
             cwd=ROOT,
             env={**os.environ, "COLUMNS": "200"},
             capture_output=True,
@@ -63,5 +69,5 @@ def test_jobs_in_many_processes_lose_nothing_and_share_the_connections_of_the_se
             timeout=500,
         )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "68 datasets" in done.stdout, done.stdout
+    assert f"{DATASETS} datasets" in done.stdout, done.stdout
     assert 0 < max(counts) <= POOL + 1
