@@ -18,7 +18,13 @@ from butler import Butler, DatasetType
 from butler.remote import RemoteDatastore, RemoteRegistry
 from butler.remote.access import RemoteAccess
 from butler_model.access import AccessEntry, Verb
-from butler_model.errors import AccessDeniedError, ArtifactExistsError, GrantError, RepositoryNotFoundError
+from butler_model.errors import (
+    AccessDeniedError,
+    ArtifactExistsError,
+    GrantError,
+    QuotaExceededError,
+    RepositoryNotFoundError,
+)
 from butler_model.grants import TokenSigner
 from tests.support.registries import RegistrySetup
 from tests.support.secured import SecuredServices, secured_services
@@ -247,3 +253,27 @@ def test_access_is_granted_on_the_command_line(
     taken = command(services, owner, "access", "revoke", address, "group:survey", "g/{group}/**")
     assert taken.returncode == 0, taken.stderr
     assert command(services, guest, "query-collections", address).returncode == 3
+
+
+def test_quotas_are_set_and_met_on_the_command_line(
+    services: SecuredServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{services.registry}/limited"
+    owner, guest = services.provider.token("alice"), services.provider.token("bob")
+    use(services, monkeypatch, owner)
+    Butler.makeRepo(address)
+    set_ = command(services, owner, "quota", "set", address, "u/alice/**", "1kB", "--json")
+    assert (set_.returncode, json.loads(set_.stdout)["bytes"]) == (0, 1000), set_.stderr
+    assert command(services, guest, "quota", "set", address, "u/bob/**", "1TB").returncode != 0
+    with Butler(address, run="u/alice/run") as butler:
+        register_note(butler)
+        butler.put({"a": 1}, "note")
+        butler.registry.registerRun("u/alice/other")
+        with pytest.raises(QuotaExceededError, match="u/alice"):
+            butler.put({"a": "x" * 2000}, "note", run="u/alice/other")
+    listed = json.loads(command(services, owner, "quota", "list", address, "--json").stdout)
+    assert (listed["prefix"], listed["bytes"]) == ("u/alice/**", 1000)
+    assert 0 < listed["used"] < 1000
+    assert command(services, owner, "quota", "remove", address, "u/alice/**").returncode == 0
+    with Butler(address, run="u/alice/other") as butler:
+        butler.put({"a": "x" * 2000}, "note")
