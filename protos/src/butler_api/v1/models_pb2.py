@@ -27,7 +27,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from butler_api.v1 import values_pb2 as butler__api_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62utler_api/v1/models.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/values.proto\"\xb0\x01\n\nCollection\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x35\n\x04type\x18\x02 \x01(\x0e\x32\x1d.butler_api.v1.CollectionTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\x03\x64oc\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\xc0\x84=\x12#\n\x08\x63hildren\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x16\n\x04\x65tag\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\xbf\x01\n\x11\x43ollectionSummary\x12\x15\n\rdataset_types\x18\x01 \x03(\t\x12\x42\n\tgovernors\x18\x02 \x03(\x0b\x32/.butler_api.v1.CollectionSummary.GovernorsEntry\x1aO\n\x0eGovernorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.butler_api.v1.GovernorValues:\x02\x38\x01\" \n\x0eGovernorValues\x12\x0e\n\x06values\x18\x01 \x03(\t\"\xb4\x01\n\x0b\x44\x61tasetType\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12%\n\ndimensions\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x1f\n\rstorage_class\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x0eis_calibration\x18\x04 \x01(\x08\x12-\n\x12implied_dimensions\x18\x05 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\"b\n\nDatasetRef\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x14\n\x0c\x64\x61taset_type\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12%\n\x07\x64\x61ta_id\x18\x04 \x03(\x0b\x32\x14.butler_api.v1.Value\"X\n\x14\x44imensionRecordTable\x12\x19\n\x07\x65lement\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12%\n\x07records\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Table\"o\n\x0f\x45xpandedDataIds\x12&\n\x08\x64\x61ta_ids\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Table\x12\x34\n\x07records\x18\x02 \x03(\x0b\x32#.butler_api.v1.DimensionRecordTable\"\x88\x01\n\x0e\x41rtifactLayout\x12\x1b\n\tcomponent\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1b\n\tformatter\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1b\n\textension\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1f\n\rstorage_class\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"{\n\x0e\x41rtifactRecord\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12-\n\x06layout\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.ArtifactLayout\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x05 \x01(\t\"M\n\x08\x41rtifact\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.butler_api.v1.ArtifactRecord\x12\x12\n\nread_grant\x18\x02 \x01(\x0c\"\x8f\x01\n\x07Receipt\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x12\n\ndataset_id\x18\x03 \x01(\x0c\x12\x11\n\tcomponent\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x06 \x01(\t\x12\r\n\x05token\x18\x07 \x01(\x0c\x12\x12\n\nrepository\x18\x08 \x01(\t\"\xef\x01\n\x05Store\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08template\x18\x02 \x01(\t\x12\x36\n\ttemplates\x18\x03 \x03(\x0b\x32#.butler_api.v1.Store.TemplatesEntry\x12/\n\x0b\x63onstraints\x18\x04 \x01(\x0b\x32\x1a.butler_api.v1.Constraints\x12+\n\x07members\x18\x05 \x03(\x0b\x32\x1a.butler_api.v1.StoreMember\x1a\x30\n\x0eTemplatesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"-\n\x0b\x43onstraints\x12\x0e\n\x06\x61\x63\x63\x65pt\x18\x01 \x03(\t\x12\x0e\n\x06reject\x18\x02 \x03(\t\"L\n\x0bStoreMember\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x0b\x63onstraints\x18\x02 \x01(\x0b\x32\x1a.butler_api.v1.Constraints\"\xfd\x03\n\x06Limits\x12\x13\n\x0b\x62\x61tch_items\x18\x01 \x01(\x05\x12\x11\n\tpage_rows\x18\x02 \x01(\x05\x12\x19\n\x11\x64\x65\x66\x61ult_page_rows\x18\x03 \x01(\x05\x12\x14\n\x0cinline_bytes\x18\x04 \x01(\x05\x12\x13\n\x0b\x62\x61tch_bytes\x18\x05 \x01(\x05\x12\x13\n\x0b\x63hunk_bytes\x18\x06 \x01(\x05\x12\x15\n\rmessage_bytes\x18\x07 \x01(\x05\x12\x14\n\x0ctransactions\x18\x08 \x01(\x05\x12 \n\x18transaction_idle_seconds\x18\t \x01(\x05\x12\x1b\n\x13transaction_seconds\x18\n \x01(\x05\x12\x1b\n\x13\x63\x61ller_transactions\x18\x0b \x01(\x05\x12\r\n\x05\x63\x61lls\x18\x0c \x01(\x05\x12\x14\n\x0c\x63\x61ller_calls\x18\r \x01(\x05\x12\x18\n\x10\x63\x61lls_per_second\x18\x0e \x01(\x05\x12\x18\n\x10\x62ytes_per_second\x18\x0f \x01(\x03\x12\x15\n\rquery_seconds\x18\x10 \x01(\x05\x12\x1d\n\x15\x65xpression_characters\x18\x11 \x01(\x05\x12\x19\n\x11\x65xpression_levels\x18\x12 \x01(\x05\x12\x17\n\x0fname_characters\x18\x13 \x01(\x05\x12$\n\x1c\x64\x61taset_type_name_characters\x18\x14 \x01(\x05*\xa4\x01\n\x0e\x43ollectionType\x12\x1f\n\x1b\x43OLLECTION_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OLLECTION_TYPE_RUN\x10\x01\x12\x1a\n\x16\x43OLLECTION_TYPE_TAGGED\x10\x02\x12\x1b\n\x17\x43OLLECTION_TYPE_CHAINED\x10\x03\x12\x1f\n\x1b\x43OLLECTION_TYPE_CALIBRATION\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62utler_api/v1/models.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/values.proto\"\xb1\x01\n\nCollection\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x35\n\x04type\x18\x02 \x01(\x0e\x32\x1d.butler_api.v1.CollectionTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x03\x64oc\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x80\x80\x08\x12#\n\x08\x63hildren\x18\x04 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x16\n\x04\x65tag\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\xbf\x01\n\x11\x43ollectionSummary\x12\x15\n\rdataset_types\x18\x01 \x03(\t\x12\x42\n\tgovernors\x18\x02 \x03(\x0b\x32/.butler_api.v1.CollectionSummary.GovernorsEntry\x1aO\n\x0eGovernorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.butler_api.v1.GovernorValues:\x02\x38\x01\" \n\x0eGovernorValues\x12\x0e\n\x06values\x18\x01 \x03(\t\"\xb4\x01\n\x0b\x44\x61tasetType\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12%\n\ndimensions\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x1f\n\rstorage_class\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x16\n\x0eis_calibration\x18\x04 \x01(\x08\x12-\n\x12implied_dimensions\x18\x05 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\"b\n\nDatasetRef\x12\n\n\x02id\x18\x01 \x01(\x0c\x12\x14\n\x0c\x64\x61taset_type\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12%\n\x07\x64\x61ta_id\x18\x04 \x03(\x0b\x32\x14.butler_api.v1.Value\"X\n\x14\x44imensionRecordTable\x12\x19\n\x07\x65lement\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12%\n\x07records\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Table\"o\n\x0f\x45xpandedDataIds\x12&\n\x08\x64\x61ta_ids\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Table\x12\x34\n\x07records\x18\x02 \x03(\x0b\x32#.butler_api.v1.DimensionRecordTable\"\x88\x01\n\x0e\x41rtifactLayout\x12\x1b\n\tcomponent\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1b\n\tformatter\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1b\n\textension\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1f\n\rstorage_class\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"{\n\x0e\x41rtifactRecord\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12-\n\x06layout\x18\x03 \x01(\x0b\x32\x1d.butler_api.v1.ArtifactLayout\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x05 \x01(\t\"M\n\x08\x41rtifact\x12-\n\x06record\x18\x01 \x01(\x0b\x32\x1d.butler_api.v1.ArtifactRecord\x12\x12\n\nread_grant\x18\x02 \x01(\x0c\"\x8f\x01\n\x07Receipt\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x12\n\ndataset_id\x18\x03 \x01(\x0c\x12\x11\n\tcomponent\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x06 \x01(\t\x12\r\n\x05token\x18\x07 \x01(\x0c\x12\x12\n\nrepository\x18\x08 \x01(\t\"\xef\x01\n\x05Store\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08template\x18\x02 \x01(\t\x12\x36\n\ttemplates\x18\x03 \x03(\x0b\x32#.butler_api.v1.Store.TemplatesEntry\x12/\n\x0b\x63onstraints\x18\x04 \x01(\x0b\x32\x1a.butler_api.v1.Constraints\x12+\n\x07members\x18\x05 \x03(\x0b\x32\x1a.butler_api.v1.StoreMember\x1a\x30\n\x0eTemplatesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"-\n\x0b\x43onstraints\x12\x0e\n\x06\x61\x63\x63\x65pt\x18\x01 \x03(\t\x12\x0e\n\x06reject\x18\x02 \x03(\t\"L\n\x0bStoreMember\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x0b\x63onstraints\x18\x02 \x01(\x0b\x32\x1a.butler_api.v1.Constraints\"\xfd\x03\n\x06Limits\x12\x13\n\x0b\x62\x61tch_items\x18\x01 \x01(\x05\x12\x11\n\tpage_rows\x18\x02 \x01(\x05\x12\x19\n\x11\x64\x65\x66\x61ult_page_rows\x18\x03 \x01(\x05\x12\x14\n\x0cinline_bytes\x18\x04 \x01(\x05\x12\x13\n\x0b\x62\x61tch_bytes\x18\x05 \x01(\x05\x12\x13\n\x0b\x63hunk_bytes\x18\x06 \x01(\x05\x12\x15\n\rmessage_bytes\x18\x07 \x01(\x05\x12\x14\n\x0ctransactions\x18\x08 \x01(\x05\x12 \n\x18transaction_idle_seconds\x18\t \x01(\x05\x12\x1b\n\x13transaction_seconds\x18\n \x01(\x05\x12\x1b\n\x13\x63\x61ller_transactions\x18\x0b \x01(\x05\x12\r\n\x05\x63\x61lls\x18\x0c \x01(\x05\x12\x14\n\x0c\x63\x61ller_calls\x18\r \x01(\x05\x12\x18\n\x10\x63\x61lls_per_second\x18\x0e \x01(\x05\x12\x18\n\x10\x62ytes_per_second\x18\x0f \x01(\x03\x12\x15\n\rquery_seconds\x18\x10 \x01(\x05\x12\x1d\n\x15\x65xpression_characters\x18\x11 \x01(\x05\x12\x19\n\x11\x65xpression_levels\x18\x12 \x01(\x05\x12\x17\n\x0fname_characters\x18\x13 \x01(\x05\x12$\n\x1c\x64\x61taset_type_name_characters\x18\x14 \x01(\x05*\xa4\x01\n\x0e\x43ollectionType\x12\x1f\n\x1b\x43OLLECTION_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OLLECTION_TYPE_RUN\x10\x01\x12\x1a\n\x16\x43OLLECTION_TYPE_TAGGED\x10\x02\x12\x1b\n\x17\x43OLLECTION_TYPE_CHAINED\x10\x03\x12\x1f\n\x1b\x43OLLECTION_TYPE_CALIBRATION\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,7 +39,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COLLECTION'].fields_by_name['type']._loaded_options = None
   _globals['_COLLECTION'].fields_by_name['type']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_COLLECTION'].fields_by_name['doc']._loaded_options = None
-  _globals['_COLLECTION'].fields_by_name['doc']._serialized_options = b'\272H\006r\004\030\300\204='
+  _globals['_COLLECTION'].fields_by_name['doc']._serialized_options = b'\272H\007r\005\030\200\200\200\010'
   _globals['_COLLECTION'].fields_by_name['children']._loaded_options = None
   _globals['_COLLECTION'].fields_by_name['children']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
   _globals['_COLLECTION'].fields_by_name['etag']._loaded_options = None
@@ -66,40 +66,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ARTIFACTLAYOUT'].fields_by_name['storage_class']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_STORE_TEMPLATESENTRY']._loaded_options = None
   _globals['_STORE_TEMPLATESENTRY']._serialized_options = b'8\001'
-  _globals['_COLLECTIONTYPE']._serialized_start=2364
-  _globals['_COLLECTIONTYPE']._serialized_end=2528
+  _globals['_COLLECTIONTYPE']._serialized_start=2365
+  _globals['_COLLECTIONTYPE']._serialized_end=2529
   _globals['_COLLECTION']._serialized_start=103
-  _globals['_COLLECTION']._serialized_end=279
-  _globals['_COLLECTIONSUMMARY']._serialized_start=282
-  _globals['_COLLECTIONSUMMARY']._serialized_end=473
-  _globals['_COLLECTIONSUMMARY_GOVERNORSENTRY']._serialized_start=394
-  _globals['_COLLECTIONSUMMARY_GOVERNORSENTRY']._serialized_end=473
-  _globals['_GOVERNORVALUES']._serialized_start=475
-  _globals['_GOVERNORVALUES']._serialized_end=507
-  _globals['_DATASETTYPE']._serialized_start=510
-  _globals['_DATASETTYPE']._serialized_end=690
-  _globals['_DATASETREF']._serialized_start=692
-  _globals['_DATASETREF']._serialized_end=790
-  _globals['_DIMENSIONRECORDTABLE']._serialized_start=792
-  _globals['_DIMENSIONRECORDTABLE']._serialized_end=880
-  _globals['_EXPANDEDDATAIDS']._serialized_start=882
-  _globals['_EXPANDEDDATAIDS']._serialized_end=993
-  _globals['_ARTIFACTLAYOUT']._serialized_start=996
-  _globals['_ARTIFACTLAYOUT']._serialized_end=1132
-  _globals['_ARTIFACTRECORD']._serialized_start=1134
-  _globals['_ARTIFACTRECORD']._serialized_end=1257
-  _globals['_ARTIFACT']._serialized_start=1259
-  _globals['_ARTIFACT']._serialized_end=1336
-  _globals['_RECEIPT']._serialized_start=1339
-  _globals['_RECEIPT']._serialized_end=1482
-  _globals['_STORE']._serialized_start=1485
-  _globals['_STORE']._serialized_end=1724
-  _globals['_STORE_TEMPLATESENTRY']._serialized_start=1676
-  _globals['_STORE_TEMPLATESENTRY']._serialized_end=1724
-  _globals['_CONSTRAINTS']._serialized_start=1726
-  _globals['_CONSTRAINTS']._serialized_end=1771
-  _globals['_STOREMEMBER']._serialized_start=1773
-  _globals['_STOREMEMBER']._serialized_end=1849
-  _globals['_LIMITS']._serialized_start=1852
-  _globals['_LIMITS']._serialized_end=2361
+  _globals['_COLLECTION']._serialized_end=280
+  _globals['_COLLECTIONSUMMARY']._serialized_start=283
+  _globals['_COLLECTIONSUMMARY']._serialized_end=474
+  _globals['_COLLECTIONSUMMARY_GOVERNORSENTRY']._serialized_start=395
+  _globals['_COLLECTIONSUMMARY_GOVERNORSENTRY']._serialized_end=474
+  _globals['_GOVERNORVALUES']._serialized_start=476
+  _globals['_GOVERNORVALUES']._serialized_end=508
+  _globals['_DATASETTYPE']._serialized_start=511
+  _globals['_DATASETTYPE']._serialized_end=691
+  _globals['_DATASETREF']._serialized_start=693
+  _globals['_DATASETREF']._serialized_end=791
+  _globals['_DIMENSIONRECORDTABLE']._serialized_start=793
+  _globals['_DIMENSIONRECORDTABLE']._serialized_end=881
+  _globals['_EXPANDEDDATAIDS']._serialized_start=883
+  _globals['_EXPANDEDDATAIDS']._serialized_end=994
+  _globals['_ARTIFACTLAYOUT']._serialized_start=997
+  _globals['_ARTIFACTLAYOUT']._serialized_end=1133
+  _globals['_ARTIFACTRECORD']._serialized_start=1135
+  _globals['_ARTIFACTRECORD']._serialized_end=1258
+  _globals['_ARTIFACT']._serialized_start=1260
+  _globals['_ARTIFACT']._serialized_end=1337
+  _globals['_RECEIPT']._serialized_start=1340
+  _globals['_RECEIPT']._serialized_end=1483
+  _globals['_STORE']._serialized_start=1486
+  _globals['_STORE']._serialized_end=1725
+  _globals['_STORE_TEMPLATESENTRY']._serialized_start=1677
+  _globals['_STORE_TEMPLATESENTRY']._serialized_end=1725
+  _globals['_CONSTRAINTS']._serialized_start=1727
+  _globals['_CONSTRAINTS']._serialized_end=1772
+  _globals['_STOREMEMBER']._serialized_start=1774
+  _globals['_STOREMEMBER']._serialized_end=1850
+  _globals['_LIMITS']._serialized_start=1853
+  _globals['_LIMITS']._serialized_end=2362
 # @@protoc_insertion_point(module_scope)

@@ -28,7 +28,7 @@ from butler_api.v1 import access_pb2 as butler__api_dot_v1_dot_access__pb2
 from butler_api.v1 import values_pb2 as butler__api_dot_v1_dot_values__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!butler_api/v1/query_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/values.proto\"W\n\rDatasetSearch\x12\x1e\n\x0c\x64\x61taset_type\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12&\n\x0b\x63ollections\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\"\x96\x01\n\tBindValue\x12%\n\x05value\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.ValueH\x00\x12\x17\n\x04uuid\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h\x10H\x00\x12\x13\n\ttime_nsec\x18\x03 \x01(\x12H\x00\x12,\n\x04list\x18\x04 \x01(\x0b\x32\x1c.butler_api.v1.BindValueListH\x00\x42\x06\n\x04kind\"9\n\rBindValueList\x12(\n\x06values\x18\x01 \x03(\x0b\x32\x18.butler_api.v1.BindValue\"\xea\x03\n\x0bQueryFilter\x12\x18\n\x05where\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x18\xc0\x84=\x12\x32\n\x04\x62ind\x18\x02 \x03(\x0b\x32$.butler_api.v1.QueryFilter.BindEntry\x12\x46\n\x0f\x64\x65\x66\x61ult_data_id\x18\x03 \x03(\x0b\x32-.butler_api.v1.QueryFilter.DefaultDataIdEntry\x12\x12\n\nskip_check\x18\x04 \x01(\x08\x12+\n\x05joins\x18\x05 \x03(\x0b\x32\x1c.butler_api.v1.DatasetSearch\x12%\n\x07uploads\x18\x06 \x03(\x0b\x32\x14.butler_api.v1.Table\x12#\n\x08order_by\x18\x07 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x1b\n\x05limit\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x1a\x45\n\tBindEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.butler_api.v1.BindValue:\x02\x38\x01\x1aJ\n\x12\x44\x65\x66\x61ultDataIdEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Value:\x02\x38\x01\x42\x08\n\x06_limit\"\xca\x01\n\x05Query\x12\x36\n\x08\x64\x61ta_ids\x18\x01 \x01(\x0b\x32\".butler_api.v1.QueryDataIdsRequestH\x00\x12H\n\x11\x64imension_records\x18\x02 \x01(\x0b\x32+.butler_api.v1.QueryDimensionRecordsRequestH\x00\x12\x37\n\x08\x64\x61tasets\x18\x03 \x01(\x0b\x32#.butler_api.v1.QueryDatasetsRequestH\x00\x42\x06\n\x04kind\"L\n\x12StreamQueryRequest\x12#\n\x05query\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Query\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"8\n\x13StreamQueryResponse\x12!\n\x04page\x18\x01 \x01(\x0b\x32\x13.butler_api.v1.Page\"I\n\x11\x43ountQueryRequest\x12#\n\x05query\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Query\x12\x0f\n\x07inexact\x18\x02 \x01(\x08\"4\n\x12\x43ountQueryResponse\x12\x0c\n\x04rows\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x03\":\n\x13\x45xplainQueryRequest\x12#\n\x05query\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Query\"9\n\x14\x45xplainQueryResponse\x12\x0f\n\x07reasons\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\":\n\x06Paging\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1d\n\npage_token\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\xc0\x84=\"U\n\x04Page\x12\"\n\x04rows\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Table\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\xd6\x02\n\x13QueryDataIdsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12%\n\ndimensions\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12?\n\x07\x64\x61ta_id\x18\x03 \x03(\x0b\x32..butler_api.v1.QueryDataIdsRequest.DataIdEntry\x12%\n\x06paging\x18\x04 \x01(\x0b\x32\x15.butler_api.v1.Paging\x12*\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.butler_api.v1.QueryFilter\x12!\n\x06joined\x18\x06 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x1a\x43\n\x0b\x44\x61taIdEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Value:\x02\x38\x01\"9\n\x14QueryDataIdsResponse\x12!\n\x04page\x18\x01 \x01(\x0b\x32\x13.butler_api.v1.Page\"\xe0\x02\n\x1cQueryDimensionRecordsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x19\n\x07\x65lement\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12H\n\x07\x64\x61ta_id\x18\x03 \x03(\x0b\x32\x37.butler_api.v1.QueryDimensionRecordsRequest.DataIdEntry\x12%\n\x06paging\x18\x04 \x01(\x0b\x32\x15.butler_api.v1.Paging\x12*\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.butler_api.v1.QueryFilter\x12%\n\ndimensions\x18\x06 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x1a\x43\n\x0b\x44\x61taIdEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Value:\x02\x38\x01\"B\n\x1dQueryDimensionRecordsResponse\x12!\n\x04page\x18\x01 \x01(\x0b\x32\x13.butler_api.v1.Page\"\xbc\x03\n\x14QueryDatasetsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0c\x64\x61taset_type\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12&\n\x0b\x63ollections\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x12\n\nfind_first\x18\x04 \x01(\x08\x12@\n\x07\x64\x61ta_id\x18\x05 \x03(\x0b\x32/.butler_api.v1.QueryDatasetsRequest.DataIdEntry\x12%\n\x06paging\x18\x06 \x01(\x0b\x32\x15.butler_api.v1.Paging\x12*\n\x06\x66ilter\x18\x07 \x01(\x0b\x32\x1a.butler_api.v1.QueryFilter\x12%\n\ndimensions\x18\x08 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12)\n\x0e\x64\x61taset_fields\x18\t \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x1a\x43\n\x0b\x44\x61taIdEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Value:\x02\x38\x01\":\n\x15QueryDatasetsResponse\x12!\n\x04page\x18\x01 \x01(\x0b\x32\x13.butler_api.v1.Page2\xf7\x04\n\x0cQueryService\x12\x61\n\x0cQueryDataIds\x12\".butler_api.v1.QueryDataIdsRequest\x1a#.butler_api.v1.QueryDataIdsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12|\n\x15QueryDimensionRecords\x12+.butler_api.v1.QueryDimensionRecordsRequest\x1a,.butler_api.v1.QueryDimensionRecordsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12\x64\n\rQueryDatasets\x12#.butler_api.v1.QueryDatasetsRequest\x1a$.butler_api.v1.QueryDatasetsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12`\n\x0bStreamQuery\x12!.butler_api.v1.StreamQueryRequest\x1a\".butler_api.v1.StreamQueryResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x30\x01\x12[\n\nCountQuery\x12 .butler_api.v1.CountQueryRequest\x1a!.butler_api.v1.CountQueryResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12\x61\n\x0c\x45xplainQuery\x12\".butler_api.v1.ExplainQueryRequest\x1a#.butler_api.v1.ExplainQueryResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!butler_api/v1/query_service.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1a\x62utler_api/v1/access.proto\x1a\x1a\x62utler_api/v1/values.proto\"W\n\rDatasetSearch\x12\x1e\n\x0c\x64\x61taset_type\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12&\n\x0b\x63ollections\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\"\x96\x01\n\tBindValue\x12%\n\x05value\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.ValueH\x00\x12\x17\n\x04uuid\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h\x10H\x00\x12\x13\n\ttime_nsec\x18\x03 \x01(\x12H\x00\x12,\n\x04list\x18\x04 \x01(\x0b\x32\x1c.butler_api.v1.BindValueListH\x00\x42\x06\n\x04kind\"9\n\rBindValueList\x12(\n\x06values\x18\x01 \x03(\x0b\x32\x18.butler_api.v1.BindValue\"\xeb\x03\n\x0bQueryFilter\x12\x19\n\x05where\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x80\x80\x08\x12\x32\n\x04\x62ind\x18\x02 \x03(\x0b\x32$.butler_api.v1.QueryFilter.BindEntry\x12\x46\n\x0f\x64\x65\x66\x61ult_data_id\x18\x03 \x03(\x0b\x32-.butler_api.v1.QueryFilter.DefaultDataIdEntry\x12\x12\n\nskip_check\x18\x04 \x01(\x08\x12+\n\x05joins\x18\x05 \x03(\x0b\x32\x1c.butler_api.v1.DatasetSearch\x12%\n\x07uploads\x18\x06 \x03(\x0b\x32\x14.butler_api.v1.Table\x12#\n\x08order_by\x18\x07 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x1b\n\x05limit\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x1a\x45\n\tBindEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.butler_api.v1.BindValue:\x02\x38\x01\x1aJ\n\x12\x44\x65\x66\x61ultDataIdEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Value:\x02\x38\x01\x42\x08\n\x06_limit\"\xca\x01\n\x05Query\x12\x36\n\x08\x64\x61ta_ids\x18\x01 \x01(\x0b\x32\".butler_api.v1.QueryDataIdsRequestH\x00\x12H\n\x11\x64imension_records\x18\x02 \x01(\x0b\x32+.butler_api.v1.QueryDimensionRecordsRequestH\x00\x12\x37\n\x08\x64\x61tasets\x18\x03 \x01(\x0b\x32#.butler_api.v1.QueryDatasetsRequestH\x00\x42\x06\n\x04kind\"L\n\x12StreamQueryRequest\x12#\n\x05query\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Query\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"8\n\x13StreamQueryResponse\x12!\n\x04page\x18\x01 \x01(\x0b\x32\x13.butler_api.v1.Page\"I\n\x11\x43ountQueryRequest\x12#\n\x05query\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Query\x12\x0f\n\x07inexact\x18\x02 \x01(\x08\"4\n\x12\x43ountQueryResponse\x12\x0c\n\x04rows\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x03\":\n\x13\x45xplainQueryRequest\x12#\n\x05query\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Query\"9\n\x14\x45xplainQueryResponse\x12\x0f\n\x07reasons\x18\x01 \x03(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\":\n\x06Paging\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x1d\n\npage_token\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\xc0\x84=\"U\n\x04Page\x12\"\n\x04rows\x18\x01 \x01(\x0b\x32\x14.butler_api.v1.Table\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\xd6\x02\n\x13QueryDataIdsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12%\n\ndimensions\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12?\n\x07\x64\x61ta_id\x18\x03 \x03(\x0b\x32..butler_api.v1.QueryDataIdsRequest.DataIdEntry\x12%\n\x06paging\x18\x04 \x01(\x0b\x32\x15.butler_api.v1.Paging\x12*\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.butler_api.v1.QueryFilter\x12!\n\x06joined\x18\x06 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x1a\x43\n\x0b\x44\x61taIdEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Value:\x02\x38\x01\"9\n\x14QueryDataIdsResponse\x12!\n\x04page\x18\x01 \x01(\x0b\x32\x13.butler_api.v1.Page\"\xe0\x02\n\x1cQueryDimensionRecordsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x19\n\x07\x65lement\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12H\n\x07\x64\x61ta_id\x18\x03 \x03(\x0b\x32\x37.butler_api.v1.QueryDimensionRecordsRequest.DataIdEntry\x12%\n\x06paging\x18\x04 \x01(\x0b\x32\x15.butler_api.v1.Paging\x12*\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1a.butler_api.v1.QueryFilter\x12%\n\ndimensions\x18\x06 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x1a\x43\n\x0b\x44\x61taIdEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Value:\x02\x38\x01\"B\n\x1dQueryDimensionRecordsResponse\x12!\n\x04page\x18\x01 \x01(\x0b\x32\x13.butler_api.v1.Page\"\xbc\x03\n\x14QueryDatasetsRequest\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x0c\x64\x61taset_type\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12&\n\x0b\x63ollections\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12\x12\n\nfind_first\x18\x04 \x01(\x08\x12@\n\x07\x64\x61ta_id\x18\x05 \x03(\x0b\x32/.butler_api.v1.QueryDatasetsRequest.DataIdEntry\x12%\n\x06paging\x18\x06 \x01(\x0b\x32\x15.butler_api.v1.Paging\x12*\n\x06\x66ilter\x18\x07 \x01(\x0b\x32\x1a.butler_api.v1.QueryFilter\x12%\n\ndimensions\x18\x08 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x12)\n\x0e\x64\x61taset_fields\x18\t \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xa0\x8d\x06\"\x05r\x03\x18\xe8\x07\x1a\x43\n\x0b\x44\x61taIdEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.butler_api.v1.Value:\x02\x38\x01\":\n\x15QueryDatasetsResponse\x12!\n\x04page\x18\x01 \x01(\x0b\x32\x13.butler_api.v1.Page2\xf7\x04\n\x0cQueryService\x12\x61\n\x0cQueryDataIds\x12\".butler_api.v1.QueryDataIdsRequest\x1a#.butler_api.v1.QueryDataIdsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12|\n\x15QueryDimensionRecords\x12+.butler_api.v1.QueryDimensionRecordsRequest\x1a,.butler_api.v1.QueryDimensionRecordsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12\x64\n\rQueryDatasets\x12#.butler_api.v1.QueryDatasetsRequest\x1a$.butler_api.v1.QueryDatasetsResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12`\n\x0bStreamQuery\x12!.butler_api.v1.StreamQueryRequest\x1a\".butler_api.v1.StreamQueryResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x30\x01\x12[\n\nCountQuery\x12 .butler_api.v1.CountQueryRequest\x1a!.butler_api.v1.CountQueryResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x12\x61\n\x0c\x45xplainQuery\x12\".butler_api.v1.ExplainQueryRequest\x1a#.butler_api.v1.ExplainQueryResponse\"\x08\x8a\xe7\x18\x04\x08\x01\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,7 +46,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUERYFILTER_DEFAULTDATAIDENTRY']._loaded_options = None
   _globals['_QUERYFILTER_DEFAULTDATAIDENTRY']._serialized_options = b'8\001'
   _globals['_QUERYFILTER'].fields_by_name['where']._loaded_options = None
-  _globals['_QUERYFILTER'].fields_by_name['where']._serialized_options = b'\272H\006r\004\030\300\204='
+  _globals['_QUERYFILTER'].fields_by_name['where']._serialized_options = b'\272H\007r\005\030\200\200\200\010'
   _globals['_QUERYFILTER'].fields_by_name['order_by']._loaded_options = None
   _globals['_QUERYFILTER'].fields_by_name['order_by']._serialized_options = b'\272H\016\222\001\013\020\240\215\006\"\005r\003\030\350\007'
   _globals['_QUERYFILTER'].fields_by_name['limit']._loaded_options = None
@@ -100,47 +100,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BINDVALUELIST']._serialized_start=379
   _globals['_BINDVALUELIST']._serialized_end=436
   _globals['_QUERYFILTER']._serialized_start=439
-  _globals['_QUERYFILTER']._serialized_end=929
-  _globals['_QUERYFILTER_BINDENTRY']._serialized_start=774
-  _globals['_QUERYFILTER_BINDENTRY']._serialized_end=843
-  _globals['_QUERYFILTER_DEFAULTDATAIDENTRY']._serialized_start=845
-  _globals['_QUERYFILTER_DEFAULTDATAIDENTRY']._serialized_end=919
-  _globals['_QUERY']._serialized_start=932
-  _globals['_QUERY']._serialized_end=1134
-  _globals['_STREAMQUERYREQUEST']._serialized_start=1136
-  _globals['_STREAMQUERYREQUEST']._serialized_end=1212
-  _globals['_STREAMQUERYRESPONSE']._serialized_start=1214
-  _globals['_STREAMQUERYRESPONSE']._serialized_end=1270
-  _globals['_COUNTQUERYREQUEST']._serialized_start=1272
-  _globals['_COUNTQUERYREQUEST']._serialized_end=1345
-  _globals['_COUNTQUERYRESPONSE']._serialized_start=1347
-  _globals['_COUNTQUERYRESPONSE']._serialized_end=1399
-  _globals['_EXPLAINQUERYREQUEST']._serialized_start=1401
-  _globals['_EXPLAINQUERYREQUEST']._serialized_end=1459
-  _globals['_EXPLAINQUERYRESPONSE']._serialized_start=1461
-  _globals['_EXPLAINQUERYRESPONSE']._serialized_end=1518
-  _globals['_PAGING']._serialized_start=1520
-  _globals['_PAGING']._serialized_end=1578
-  _globals['_PAGE']._serialized_start=1580
-  _globals['_PAGE']._serialized_end=1665
-  _globals['_QUERYDATAIDSREQUEST']._serialized_start=1668
-  _globals['_QUERYDATAIDSREQUEST']._serialized_end=2010
-  _globals['_QUERYDATAIDSREQUEST_DATAIDENTRY']._serialized_start=1943
-  _globals['_QUERYDATAIDSREQUEST_DATAIDENTRY']._serialized_end=2010
-  _globals['_QUERYDATAIDSRESPONSE']._serialized_start=2012
-  _globals['_QUERYDATAIDSRESPONSE']._serialized_end=2069
-  _globals['_QUERYDIMENSIONRECORDSREQUEST']._serialized_start=2072
-  _globals['_QUERYDIMENSIONRECORDSREQUEST']._serialized_end=2424
-  _globals['_QUERYDIMENSIONRECORDSREQUEST_DATAIDENTRY']._serialized_start=1943
-  _globals['_QUERYDIMENSIONRECORDSREQUEST_DATAIDENTRY']._serialized_end=2010
-  _globals['_QUERYDIMENSIONRECORDSRESPONSE']._serialized_start=2426
-  _globals['_QUERYDIMENSIONRECORDSRESPONSE']._serialized_end=2492
-  _globals['_QUERYDATASETSREQUEST']._serialized_start=2495
-  _globals['_QUERYDATASETSREQUEST']._serialized_end=2939
-  _globals['_QUERYDATASETSREQUEST_DATAIDENTRY']._serialized_start=1943
-  _globals['_QUERYDATASETSREQUEST_DATAIDENTRY']._serialized_end=2010
-  _globals['_QUERYDATASETSRESPONSE']._serialized_start=2941
-  _globals['_QUERYDATASETSRESPONSE']._serialized_end=2999
-  _globals['_QUERYSERVICE']._serialized_start=3002
-  _globals['_QUERYSERVICE']._serialized_end=3633
+  _globals['_QUERYFILTER']._serialized_end=930
+  _globals['_QUERYFILTER_BINDENTRY']._serialized_start=775
+  _globals['_QUERYFILTER_BINDENTRY']._serialized_end=844
+  _globals['_QUERYFILTER_DEFAULTDATAIDENTRY']._serialized_start=846
+  _globals['_QUERYFILTER_DEFAULTDATAIDENTRY']._serialized_end=920
+  _globals['_QUERY']._serialized_start=933
+  _globals['_QUERY']._serialized_end=1135
+  _globals['_STREAMQUERYREQUEST']._serialized_start=1137
+  _globals['_STREAMQUERYREQUEST']._serialized_end=1213
+  _globals['_STREAMQUERYRESPONSE']._serialized_start=1215
+  _globals['_STREAMQUERYRESPONSE']._serialized_end=1271
+  _globals['_COUNTQUERYREQUEST']._serialized_start=1273
+  _globals['_COUNTQUERYREQUEST']._serialized_end=1346
+  _globals['_COUNTQUERYRESPONSE']._serialized_start=1348
+  _globals['_COUNTQUERYRESPONSE']._serialized_end=1400
+  _globals['_EXPLAINQUERYREQUEST']._serialized_start=1402
+  _globals['_EXPLAINQUERYREQUEST']._serialized_end=1460
+  _globals['_EXPLAINQUERYRESPONSE']._serialized_start=1462
+  _globals['_EXPLAINQUERYRESPONSE']._serialized_end=1519
+  _globals['_PAGING']._serialized_start=1521
+  _globals['_PAGING']._serialized_end=1579
+  _globals['_PAGE']._serialized_start=1581
+  _globals['_PAGE']._serialized_end=1666
+  _globals['_QUERYDATAIDSREQUEST']._serialized_start=1669
+  _globals['_QUERYDATAIDSREQUEST']._serialized_end=2011
+  _globals['_QUERYDATAIDSREQUEST_DATAIDENTRY']._serialized_start=1944
+  _globals['_QUERYDATAIDSREQUEST_DATAIDENTRY']._serialized_end=2011
+  _globals['_QUERYDATAIDSRESPONSE']._serialized_start=2013
+  _globals['_QUERYDATAIDSRESPONSE']._serialized_end=2070
+  _globals['_QUERYDIMENSIONRECORDSREQUEST']._serialized_start=2073
+  _globals['_QUERYDIMENSIONRECORDSREQUEST']._serialized_end=2425
+  _globals['_QUERYDIMENSIONRECORDSREQUEST_DATAIDENTRY']._serialized_start=1944
+  _globals['_QUERYDIMENSIONRECORDSREQUEST_DATAIDENTRY']._serialized_end=2011
+  _globals['_QUERYDIMENSIONRECORDSRESPONSE']._serialized_start=2427
+  _globals['_QUERYDIMENSIONRECORDSRESPONSE']._serialized_end=2493
+  _globals['_QUERYDATASETSREQUEST']._serialized_start=2496
+  _globals['_QUERYDATASETSREQUEST']._serialized_end=2940
+  _globals['_QUERYDATASETSREQUEST_DATAIDENTRY']._serialized_start=1944
+  _globals['_QUERYDATASETSREQUEST_DATAIDENTRY']._serialized_end=2011
+  _globals['_QUERYDATASETSRESPONSE']._serialized_start=2942
+  _globals['_QUERYDATASETSRESPONSE']._serialized_end=3000
+  _globals['_QUERYSERVICE']._serialized_start=3003
+  _globals['_QUERYSERVICE']._serialized_end=3634
 # @@protoc_insertion_point(module_scope)

@@ -167,7 +167,7 @@ class QueryFilter(_message.Message):
     ORDER_BY_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     where: _builtins.str
-    """An expression, at most 100,000 characters; empty for none."""
+    """An expression, at most 100,000 characters by default; empty for none. What is longer is refused with LIMIT_EXCEEDED."""
     skip_check: _builtins.bool
     """Do not ask that the expression gives the governor dimensions of the dimensions it uses."""
     limit: _builtins.int

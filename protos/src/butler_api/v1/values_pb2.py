@@ -26,7 +26,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62utler_api/v1/values.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\"\xdb\x01\n\x05Value\x12\x13\n\tint_value\x18\x01 \x01(\x12H\x00\x12!\n\x0cstring_value\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\xc0\x84=H\x00\x12\x15\n\x0b\x66loat_value\x18\x03 \x01(\x01H\x00\x12\x14\n\nbool_value\x18\x04 \x01(\x08H\x00\x12\x15\n\x0b\x62ytes_value\x18\x05 \x01(\x0cH\x00\x12\x16\n\x0cregion_value\x18\x06 \x01(\x0cH\x00\x12\x36\n\x0etimespan_value\x18\x07 \x01(\x0b\x32\x1c.butler_api.v1.TimespanValueH\x00\x42\x06\n\x04kind\"5\n\rTimespanValue\x12\x12\n\nbegin_nsec\x18\x01 \x01(\x12\x12\x10\n\x08\x65nd_nsec\x18\x02 \x01(\x12\"\xbf\x03\n\x06\x43olumn\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x11\n\tnull_rows\x18\x02 \x03(\r\x12(\n\x04ints\x18\x03 \x01(\x0b\x32\x18.butler_api.v1.IntColumnH\x00\x12.\n\x07strings\x18\x04 \x01(\x0b\x32\x1b.butler_api.v1.StringColumnH\x00\x12,\n\x06\x66loats\x18\x05 \x01(\x0b\x32\x1a.butler_api.v1.FloatColumnH\x00\x12*\n\x05\x62ools\x18\x06 \x01(\x0b\x32\x19.butler_api.v1.BoolColumnH\x00\x12+\n\x05\x62ytes\x18\x07 \x01(\x0b\x32\x1a.butler_api.v1.BytesColumnH\x00\x12-\n\x07regions\x18\x08 \x01(\x0b\x32\x1a.butler_api.v1.BytesColumnH\x00\x12\x32\n\ttimespans\x18\t \x01(\x0b\x32\x1d.butler_api.v1.TimespanColumnH\x00\x12\x0f\n\x05uuids\x18\n \x01(\x0cH\x00\x12+\n\x05mixed\x18\x0b \x01(\x0b\x32\x1a.butler_api.v1.ValueColumnH\x00\x42\x08\n\x06values\"\x1b\n\tIntColumn\x12\x0e\n\x06values\x18\x01 \x03(\x12\"C\n\x0cStringColumn\x12\"\n\ndictionary\x18\x01 \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\"\x06r\x04\x18\xc0\x84=\x12\x0f\n\x07indexes\x18\x02 \x03(\r\"\x1d\n\x0b\x46loatColumn\x12\x0e\n\x06values\x18\x01 \x03(\x01\"\x1c\n\nBoolColumn\x12\x0e\n\x06values\x18\x01 \x03(\x08\"\x1d\n\x0b\x42ytesColumn\x12\x0e\n\x06values\x18\x01 \x03(\x0c\"3\n\x0bValueColumn\x12$\n\x06values\x18\x01 \x03(\x0b\x32\x14.butler_api.v1.Value\"6\n\x0eTimespanColumn\x12\x12\n\nbegin_nsec\x18\x01 \x03(\x12\x12\x10\n\x08\x65nd_nsec\x18\x02 \x03(\x12\"=\n\x05Table\x12&\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x15.butler_api.v1.Column\x12\x0c\n\x04rows\x18\x02 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62utler_api/v1/values.proto\x12\rbutler_api.v1\x1a\x1b\x62uf/validate/validate.proto\"\xdc\x01\n\x05Value\x12\x13\n\tint_value\x18\x01 \x01(\x12H\x00\x12\"\n\x0cstring_value\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x80\x80\x08H\x00\x12\x15\n\x0b\x66loat_value\x18\x03 \x01(\x01H\x00\x12\x14\n\nbool_value\x18\x04 \x01(\x08H\x00\x12\x15\n\x0b\x62ytes_value\x18\x05 \x01(\x0cH\x00\x12\x16\n\x0cregion_value\x18\x06 \x01(\x0cH\x00\x12\x36\n\x0etimespan_value\x18\x07 \x01(\x0b\x32\x1c.butler_api.v1.TimespanValueH\x00\x42\x06\n\x04kind\"5\n\rTimespanValue\x12\x12\n\nbegin_nsec\x18\x01 \x01(\x12\x12\x10\n\x08\x65nd_nsec\x18\x02 \x01(\x12\"\xbf\x03\n\x06\x43olumn\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x11\n\tnull_rows\x18\x02 \x03(\r\x12(\n\x04ints\x18\x03 \x01(\x0b\x32\x18.butler_api.v1.IntColumnH\x00\x12.\n\x07strings\x18\x04 \x01(\x0b\x32\x1b.butler_api.v1.StringColumnH\x00\x12,\n\x06\x66loats\x18\x05 \x01(\x0b\x32\x1a.butler_api.v1.FloatColumnH\x00\x12*\n\x05\x62ools\x18\x06 \x01(\x0b\x32\x19.butler_api.v1.BoolColumnH\x00\x12+\n\x05\x62ytes\x18\x07 \x01(\x0b\x32\x1a.butler_api.v1.BytesColumnH\x00\x12-\n\x07regions\x18\x08 \x01(\x0b\x32\x1a.butler_api.v1.BytesColumnH\x00\x12\x32\n\ttimespans\x18\t \x01(\x0b\x32\x1d.butler_api.v1.TimespanColumnH\x00\x12\x0f\n\x05uuids\x18\n \x01(\x0cH\x00\x12+\n\x05mixed\x18\x0b \x01(\x0b\x32\x1a.butler_api.v1.ValueColumnH\x00\x42\x08\n\x06values\"\x1b\n\tIntColumn\x12\x0e\n\x06values\x18\x01 \x03(\x12\"D\n\x0cStringColumn\x12#\n\ndictionary\x18\x01 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\"\x07r\x05\x18\x80\x80\x80\x08\x12\x0f\n\x07indexes\x18\x02 \x03(\r\"\x1d\n\x0b\x46loatColumn\x12\x0e\n\x06values\x18\x01 \x03(\x01\"\x1c\n\nBoolColumn\x12\x0e\n\x06values\x18\x01 \x03(\x08\"\x1d\n\x0b\x42ytesColumn\x12\x0e\n\x06values\x18\x01 \x03(\x0c\"3\n\x0bValueColumn\x12$\n\x06values\x18\x01 \x03(\x0b\x32\x14.butler_api.v1.Value\"6\n\x0eTimespanColumn\x12\x12\n\nbegin_nsec\x18\x01 \x03(\x12\x12\x10\n\x08\x65nd_nsec\x18\x02 \x03(\x12\"=\n\x05Table\x12&\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x15.butler_api.v1.Column\x12\x0c\n\x04rows\x18\x02 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,31 +34,31 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'butler_api.v1.values_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_VALUE'].fields_by_name['string_value']._loaded_options = None
-  _globals['_VALUE'].fields_by_name['string_value']._serialized_options = b'\272H\006r\004\030\300\204='
+  _globals['_VALUE'].fields_by_name['string_value']._serialized_options = b'\272H\007r\005\030\200\200\200\010'
   _globals['_COLUMN'].fields_by_name['name']._loaded_options = None
   _globals['_COLUMN'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_STRINGCOLUMN'].fields_by_name['dictionary']._loaded_options = None
-  _globals['_STRINGCOLUMN'].fields_by_name['dictionary']._serialized_options = b'\272H\013\222\001\010\"\006r\004\030\300\204='
+  _globals['_STRINGCOLUMN'].fields_by_name['dictionary']._serialized_options = b'\272H\014\222\001\t\"\007r\005\030\200\200\200\010'
   _globals['_VALUE']._serialized_start=75
-  _globals['_VALUE']._serialized_end=294
-  _globals['_TIMESPANVALUE']._serialized_start=296
-  _globals['_TIMESPANVALUE']._serialized_end=349
-  _globals['_COLUMN']._serialized_start=352
-  _globals['_COLUMN']._serialized_end=799
-  _globals['_INTCOLUMN']._serialized_start=801
-  _globals['_INTCOLUMN']._serialized_end=828
-  _globals['_STRINGCOLUMN']._serialized_start=830
-  _globals['_STRINGCOLUMN']._serialized_end=897
-  _globals['_FLOATCOLUMN']._serialized_start=899
-  _globals['_FLOATCOLUMN']._serialized_end=928
-  _globals['_BOOLCOLUMN']._serialized_start=930
-  _globals['_BOOLCOLUMN']._serialized_end=958
-  _globals['_BYTESCOLUMN']._serialized_start=960
-  _globals['_BYTESCOLUMN']._serialized_end=989
-  _globals['_VALUECOLUMN']._serialized_start=991
-  _globals['_VALUECOLUMN']._serialized_end=1042
-  _globals['_TIMESPANCOLUMN']._serialized_start=1044
-  _globals['_TIMESPANCOLUMN']._serialized_end=1098
-  _globals['_TABLE']._serialized_start=1100
-  _globals['_TABLE']._serialized_end=1161
+  _globals['_VALUE']._serialized_end=295
+  _globals['_TIMESPANVALUE']._serialized_start=297
+  _globals['_TIMESPANVALUE']._serialized_end=350
+  _globals['_COLUMN']._serialized_start=353
+  _globals['_COLUMN']._serialized_end=800
+  _globals['_INTCOLUMN']._serialized_start=802
+  _globals['_INTCOLUMN']._serialized_end=829
+  _globals['_STRINGCOLUMN']._serialized_start=831
+  _globals['_STRINGCOLUMN']._serialized_end=899
+  _globals['_FLOATCOLUMN']._serialized_start=901
+  _globals['_FLOATCOLUMN']._serialized_end=930
+  _globals['_BOOLCOLUMN']._serialized_start=932
+  _globals['_BOOLCOLUMN']._serialized_end=960
+  _globals['_BYTESCOLUMN']._serialized_start=962
+  _globals['_BYTESCOLUMN']._serialized_end=991
+  _globals['_VALUECOLUMN']._serialized_start=993
+  _globals['_VALUECOLUMN']._serialized_end=1044
+  _globals['_TIMESPANCOLUMN']._serialized_start=1046
+  _globals['_TIMESPANCOLUMN']._serialized_end=1100
+  _globals['_TABLE']._serialized_start=1102
+  _globals['_TABLE']._serialized_end=1163
 # @@protoc_insertion_point(module_scope)
