@@ -98,7 +98,7 @@ def test_what_breaks_a_rule_is_refused_with_the_path_of_the_field() -> None:
     many = query_service_pb2.Paging(page_token=bytes(1_000_001))
     assert refused(query_service_pb2.QueryDataIdsRequest(paging=many))[0] == "paging.page_token"
     assert refused(datastore_service_pb2.ReadRequest(offset=-1))[0] == "offset"
-    data_id = {"detector": values_pb2.Value(string_value="x" * 1_000_001)}
+    data_id = {"detector": values_pb2.Value(string_value="x" * (2**24 + 1))}
     assert (
         refused(query_service_pb2.QueryDataIdsRequest(data_id=data_id))[0] == "data_id[detector].string_value"
     )
