@@ -236,12 +236,15 @@ def test_a_service_answers_until_it_is_told_to_stop(place: Place, name: str, tmp
     new = [] if place.root.name == "repo" else ["--repository", "second", "--create"]
     command = [*COMMAND, name, "--data-root", str(place.root), *new, "--address", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        address = process.stdout.readline().split()[-1]
-        with Butler(address) as opened:
-            assert ("chain" in opened.registry.queryCollections()) is not bool(new)
-        process.send_signal(signal.SIGINT)
-    assert process.returncode == 0
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().split()[-1]
+            with Butler(address) as opened:
+                assert ("chain" in opened.registry.queryCollections()) is not bool(new)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("place", ["served"], indirect=True)
