@@ -21,11 +21,11 @@ import gc
 import logging
 import signal
 import sys
-import threading
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Literal, ParamSpec, Self
 
@@ -52,6 +52,7 @@ _Parameters = ParamSpec("_Parameters")
 
 _COLLECT_AFTER = 20_000
 """New objects after which garbage cycles are searched for; by default 700, which is a third of a page of results."""
+_LOOK_SECONDS = 0.5
 _SWITCH_SECONDS = 0.0005
 """How long a thread may compute while others want to. By default 5 ms, for which a short call waits several times over
 while another caller keeps a dozen threads busy."""
@@ -317,10 +318,11 @@ def serve(
     announce
         Is given one line with the address as soon as the service answers.
     """
-    stopping, hurried = threading.Event(), threading.Event()
+    # Not an event: a handler that sets it while this thread looks at it would wait for this thread for ever.
+    signals: SimpleQueue[int] = SimpleQueue()
 
     def stop(number: int, _: FrameType | None) -> None:
-        (hurried if stopping.is_set() else stopping).set()
+        signals.put(number)
 
     # What was imported and opened stays: no search for garbage cycles needs to look at it.
     gc.collect()
@@ -334,7 +336,9 @@ def serve(
         if server.machine_address:
             announce(f"{name} listening for machines on {server.machine_address}")
         _LOGGER.info("%s listening on %s", name, server.address)
-        stopping.wait()
+        # Not one wait without an end: a signal that comes just before it is noticed by Python after it only.
+        while not _comes(signals, _LOOK_SECONDS):
+            pass
         _LOGGER.info(
             "%s is stopping after %g s; calls under way then have %g s to finish",
             name,
@@ -342,11 +346,20 @@ def serve(
             grace_seconds,
         )
         server.drain()
-        hurried.wait(drain_seconds)
+        _comes(signals, drain_seconds)
     finally:
         server.stop(grace_seconds)
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _comes(signals: SimpleQueue[int], seconds: float) -> bool:
+    """Return whether a signal comes within some time."""
+    try:
+        signals.get(timeout=seconds)
+    except Empty:
+        return False
+    return True
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
