@@ -175,6 +175,7 @@ def test_an_empty_answer_comes_with_its_reason(
     [
         (("query-datasets", "REPO", "nite"), 3, "the nearest known one is 'note'"),
         (("query-datasets", "REPO", "note", "--collections", "rum1"), 3, "the nearest known one is 'run1'"),
+        (("query-datasets", "REPO", "--collections", "rum1"), 3, "the nearest known one is 'run1'"),
         (("query-datasets", "REPO", "note", "--order-by", "detektor"), 5, "did you mean detector"),
         (("query-datasets", "REPO", "log", "--order-by", "detector"), 5, "Datasets of type 'log'"),
         (("query-data-ids", "REPO", "detektor"), 5, "did you mean 'detector'"),

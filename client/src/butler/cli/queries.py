@@ -122,9 +122,18 @@ def query_datasets(
 
 
 def _types(butler: Butler, wanted: list[str], collections: list[str]) -> list[str]:
-    """Return names of dataset types; of those that globs match, the ones of which the collections may have datasets."""
+    """Return names of dataset types; of those that globs match, the ones of which the collections may have datasets.
+
+    Raises
+    ------
+    MissingCollectionError
+        Raised for a collection that is not there, since nothing else would ask for it if no type is left.
+    """
     if not any(map(is_glob, wanted)):
         return wanted
+    for name in collections:
+        if not is_glob(name):
+            butler.collections.get_info(name)
     searched = butler.collections.query_info(collections, include_summary=True)
     held = {name for each in searched if each.summary is not None for name in each.summary.dataset_types}
     found = butler.registry.queryDatasetTypes(wanted)
