@@ -25,7 +25,7 @@ from butler_model.errors import (
 from .direct_access import RemoteDirectAccess
 from .http_transfers import NoWayError, get_range, give_up, put, reachable
 from .patience import Patience
-from .shared_files import SharedFiles
+from .shared_files import OPEN_FLAGS, SharedFiles
 
 _PIECE_BYTES = 1024 * 1024
 _MARGIN_SECONDS = 10
@@ -188,7 +188,7 @@ def _of_length(content: Iterable[bytes], size: int) -> Iterator[bytes]:
 def _of_file(url: ArtifactUrl, offset: int, end: int) -> Iterator[bytes]:
     path = unquote(urlsplit(url.url).path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, OPEN_FLAGS)
     except OSError as error:
         # Where artifacts were, directories stay: without one, this is another file system.
         if not os.path.isdir(os.path.dirname(path)):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["SharedFiles"]
+__all__ = ["OPEN_FLAGS", "SharedFiles"]
 
 import os
 from collections.abc import Callable, Sequence
@@ -13,7 +13,8 @@ from butler_model.artifact import ArtifactRecord, ArtifactUrl, sha256
 
 from .http_transfers import NoWayError, give_up, reachable
 
-_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""How a file of a store is opened: never over a link, and without waiting for what is no file."""
 
 
 class SharedFiles:
@@ -64,7 +65,7 @@ class SharedFiles:
             return None
         # It is opened to be looked at, too: what a network file system says of a file that is not may be old.
         try:
-            descriptor = os.open(f"{root}/{record.key}", _FLAGS)
+            descriptor = os.open(f"{root}/{record.key}", OPEN_FLAGS)
         except OSError as error:
             self._note(record.store, error)
             return None
