@@ -29,9 +29,9 @@ settings.register_profile("butler", deadline=None)
 settings.load_profile("butler")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Work in memory, but for the tests of robustness: what they break is to be as slow as it is."""
-    if not any("robustness" in each for each in config.args):
+def pytest_configure() -> None:
+    """Work in memory, but for the nightly tests of robustness: what they break is to be as slow as it is."""
+    if os.environ.get("BUTLER_ROBUSTNESS") != "nightly":
         work_in_memory()
 
 

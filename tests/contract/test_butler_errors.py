@@ -373,6 +373,21 @@ def test_an_unreachable_service_is_named() -> None:
         assert isinstance(caught.value, ConnectionError)
 
 
+def test_a_database_that_cannot_be_reached_is_named_without_its_password(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    database = f"postgresql://me:secret@127.0.0.1:{port}/x"
+    file = tmp_path / "butler.yaml"
+    file.touch(mode=0o600)
+    file.write_text(
+        f"repository: main\nregistry: {{database: '{database}'}}\ndatastore: {{stores: {{main: {{root: x}}}}}}\n"
+    )
+    for call in (lambda: Butler(tmp_path), lambda: Butler.makeRepo(tmp_path / "new", database=database)):
+        with pytest.raises(errors.ServiceUnavailableError, match=rf"me:\*\*\*@127.0.0.1:{port}/x") as caught:
+            call()
+        assert "secret" not in str(caught.value)
+    assert [each.name for each in tmp_path.iterdir()] == ["butler.yaml"]
+
+
 @pytest.mark.parametrize(
     "address",
     [

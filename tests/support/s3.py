@@ -152,7 +152,8 @@ def _arguments(folder: Path, identities: Path, ports: list[int]) -> list[str]:
         "-master.volumeSizeLimitMB=64",
         f"-volume.port={volume}",
         f"-volume.port.grpc={volume_rpc}",
-        "-volume.max=0",
+        # Each bucket has some volumes of its own. By the room that there is, memory would have too few of them.
+        "-volume.max=4000",
         "-volume.preStopSeconds=0",
         "-filer",
         f"-filer.port={filer}",

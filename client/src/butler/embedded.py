@@ -8,6 +8,7 @@ __all__ = ["EmbeddedRepository", "create_embedded"]
 import contextlib
 import secrets
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from butler_datastore.application import DatastoreApplication
@@ -15,7 +16,7 @@ from butler_datastore.config import PosixStoreConfig
 from butler_datastore.store_tables import store_configs
 from butler_model.artifact import DIRECT_STORE, ArtifactRecord
 from butler_model.composites import Composites
-from butler_model.errors import ConfigurationError
+from butler_model.errors import ConfigurationError, ServiceUnavailableError
 from butler_model.grants import TokenSigner
 from butler_model.ports import Datastore, Registry
 from butler_model.repository import Limits, Store
@@ -50,7 +51,8 @@ class EmbeddedRepository:
             configuration.database, signer, limits=Limits(query_seconds=0)
         )
         try:
-            self.registry = self._repositories.open(configuration.repository)
+            with _named(configuration.database):
+                self.registry = self._repositories.open(configuration.repository)
             limits = self.registry.info.limits
             # Everything that this process may read.
             self.datastore = DatastoreApplication(
@@ -139,11 +141,21 @@ def _create_registry(
     signer = TokenSigner([secrets.token_bytes(32)])
     repositories = RegistryApplication(configuration.database, signer, stores=stores)
     try:
-        repositories.create(
-            configuration.repository, universe, composites=composites, request_id=uuid.uuid4()
-        )
+        with _named(configuration.database):
+            repositories.create(
+                configuration.repository, universe, composites=composites, request_id=uuid.uuid4()
+            )
     finally:
         repositories.close()
+
+
+@contextlib.contextmanager
+def _named(database: str) -> Iterator[None]:
+    """Tell of a database that cannot be reached which it is: a service does not, since its callers need not know."""
+    try:
+        yield
+    except ServiceUnavailableError as error:
+        raise ServiceUnavailableError(f"{error} It is {without_secrets(database).replace('+psycopg', '', 1)}.") from error
 
 
 def _make_directories(directory: Path) -> list[Path]:
