@@ -27,7 +27,7 @@ _FIRST_NEW_VISIT = 1_000_000
 
 
 def insert_records(subject: Subject, n: int, round: int) -> Call:
-    first = _FIRST_NEW_VISIT + (round + 10 * n) * 10_000
+    first = _FIRST_NEW_VISIT + (100 + round) * n
     records = [visit(subject, first + i) for i in range(n)]
     where = f"instrument = '{INSTRUMENT}' AND visit >= {first} AND visit < {first + n}"
     return Call(

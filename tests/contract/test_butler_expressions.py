@@ -282,3 +282,30 @@ def test_extreme_numbers_are_compared_and_nan_is_refused(butler: Butler) -> None
     for bad in (float("nan"), 2**63, b"bytes"[0:0] or object(), [[1]]):
         with pytest.raises((errors.ExpressionTypeError, errors.InvalidRequestError)):
             visits(butler, "visit.exposure_time = :x", {"x": bad})
+
+
+@pytest.mark.parametrize(
+    ("dataset_type", "where", "data_id"),
+    [
+        ("calexp", "", {}),
+        ("calexp", "instrument = 'Cam1' AND band = 'r'", {}),
+        ("calexp", "instrument = 'Cam1'", {"band": "r"}),
+        ("calexp", "instrument = 'Cam1' AND physical_filter = 'Cam1-R1' AND day_obs > 0", {}),
+        ("calexp", "instrument = 'Cam1' AND visit.exposure_time > 40.0 AND detector.raft = 'A'", {}),
+        ("calexp", "instrument = 'Cam1' AND exposure = 12", {}),
+        ("calexp", "instrument = 'Cam1' AND detector = 2 AND visit IN (1..6)", {}),
+        ("bias", "instrument = 'Cam1' AND visit = 1", {}),
+        ("bias", "instrument = 'Cam1' AND band = 'g'", {}),
+    ],
+)
+@pytest.mark.parametrize("collections", ["run1", ["run2", "run1"], "chain"], ids=str)
+def test_as_many_are_counted_as_are_listed(
+    butler: Butler, dataset_type: str, where: str, data_id: dict[str, Any], collections: Any
+) -> None:
+    for find_first in (False, True):
+        results = butler.registry.queryDatasets(
+            dataset_type, collections=collections, where=where, dataId=data_id, findFirst=find_first
+        )
+        listed = list(results)
+        assert listed
+        assert results.count() == len(listed)

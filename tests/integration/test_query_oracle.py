@@ -126,6 +126,7 @@ def test_a_database_selects_what_plain_evaluation_selects(
     found = [(d["visit"], d["detector"]) for d in results]
     assert len(found) == len(set(found))
     assert set(found) == expected
+    assert results.count() == len(expected)
 
 
 @settings(max_examples=500)

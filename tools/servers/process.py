@@ -6,16 +6,20 @@ from __future__ import annotations
 __all__ = ["ServerProcess", "free_ports", "running", "wait_until"]
 
 import os
+import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+_SERVER_PORTS = range(10_000, 32_000)
+# Not the generator of the process, which the tests of properties set to the same beginning everywhere.
+_CHANCE = random.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +103,18 @@ def running(
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback address that nobody listened on a moment ago, all different."""
+    """Return ports of the loopback address that nobody listened on a moment ago, all different.
+
+    They are below those that a system gives to who connects: of these one may be taken before the server has it.
+    """
+    found: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+        while len(found) < count:
+            tried = stack.enter_context(closing(socket.socket()))
+            with suppress(OSError):
+                tried.bind(("127.0.0.1", _CHANCE.choice(_SERVER_PORTS)))
+                found.append(int(tried.getsockname()[1]))
+    return found
 
 
 def wait_until(ready: Callable[[], bool], server: ServerProcess, *, seconds: float) -> None:

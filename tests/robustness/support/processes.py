@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Nursery", "TestProcess", "fixed_port", "nursery_of"]
+__all__ = ["Nursery", "TestProcess", "nursery_of"]
 
 import json
 import os
-import random
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -29,8 +27,6 @@ from .nursery import JOBS_VARIABLE
 
 _ANNOUNCEMENT = re.compile(rb"^\w+ listening on (\S+)$", re.MULTILINE)
 _START_SECONDS = 30.0
-_PORTS = range(12_000, 32_000)
-"""Below those that the system gives to whoever connects, so that a port stays free while its server is down."""
 
 
 @dataclass(slots=True)
@@ -171,12 +167,3 @@ def nursery_of(jobs: str) -> Iterator[Nursery]:
         yield nursery
     finally:
         nursery.close()
-
-
-def fixed_port() -> int:
-    """Return a port that stays free as long as nobody asks for just this one."""
-    while True:
-        port = random.SystemRandom().choice(_PORTS)
-        with socket.socket() as tried, suppress(OSError):
-            tried.bind(("127.0.0.1", port))
-            return port

@@ -6,13 +6,16 @@ from __future__ import annotations
 __all__ = ["DirectoryTree"]
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from .threads import SYNC_THREADS, side_by_side
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _BELOW_FLAGS = _FLAGS | os.O_NOFOLLOW
 _MOST_REMEMBERED = 10_000
+_SETTLED_IN_TURN = 4
 
 
 class DirectoryTree:
@@ -52,11 +55,28 @@ class DirectoryTree:
         finally:
             os.close(descriptor)
 
-    def unsettled(self, paths: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
-        """Return which directories to `settle` before what is new in these is safe from a loss of power.
+    def settle_all(self, paths: Collection[tuple[str, ...]]) -> None:
+        """Wait until what is new in some directories is safe from a loss of power."""
+        unsettled = self._unsettled(paths)
+        if len(unsettled) <= _SETTLED_IN_TURN:
+            # With the deepest a journal has what is above, too; threads would only begin later than that.
+            for path in sorted(unsettled, key=len, reverse=True):
+                self.settle(path)
+        else:
+            side_by_side(self.settle, unsettled, SYNC_THREADS)
+        if len(self._settled) > _MOST_REMEMBERED:
+            self._settled.clear()
+        self._settled.update(path[:depth] for path in paths for depth in range(1, len(path) + 1))
 
-        Besides themselves, these are all above them in which an entry may be new; somebody else may have made
-        it, and not have come as far as settling it.
+    def settle(self, path: tuple[str, ...]) -> None:
+        """Wait until the disk has the entries of a directory."""
+        with self.opened(path) as descriptor:
+            os.fsync(descriptor)
+
+    def _unsettled(self, paths: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """Return directories and all above them in which an entry may be new.
+
+        Somebody else may have made it, and not have come as far as settling it.
         """
         found = set(paths)
         for path in tuple(found):
@@ -64,17 +84,6 @@ class DirectoryTree:
                 if path[:depth] not in self._settled:
                     found.add(path[: depth - 1])
         return list(found)
-
-    def settle(self, path: tuple[str, ...]) -> None:
-        """Wait until the disk has the entries of a directory."""
-        with self.opened(path) as descriptor:
-            os.fsync(descriptor)
-
-    def remember_settled(self, paths: Iterable[tuple[str, ...]]) -> None:
-        """Take it that these directories, and all above them, are where a loss of power leaves them."""
-        if len(self._settled) > _MOST_REMEMBERED:
-            self._settled.clear()
-        self._settled.update(path[:depth] for path in paths for depth in range(1, len(path) + 1))
 
     def _open(self, path: tuple[str, ...]) -> int:
         descriptor = os.open(self.root, _FLAGS)

@@ -335,9 +335,7 @@ class PosixStore:
         """Wait until the disk has the keys, new or not: whoever wrote an older one may not have waited."""
         reach("put.after_rename_before_dirsync")
         if self._durable:
-            directories = {place.directory for place in places}
-            side_by_side(self._tree.settle, self._tree.unsettled(directories), SYNC_THREADS)
-            self._tree.remember_settled(directories)
+            self._tree.settle_all({place.directory for place in places})
 
     @contextmanager
     def _staging(self) -> Iterator[int]:

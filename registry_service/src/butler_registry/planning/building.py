@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["plan_query"]
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, select
@@ -16,7 +17,7 @@ from butler_model.data_id import check_value
 from butler_model.dimensions import ColumnType, DimensionElement
 from butler_model.errors import InvalidRequestError, UnsupportedOperationError
 from butler_model.paging import ResultType
-from butler_model.query.typed import Column, DatasetColumn
+from butler_model.query.typed import Column, DatasetColumn, columns_of
 from butler_model.timespan import MAX_NSEC, MIN_NSEC
 from butler_registry.storage.bound_rows import bound_rows
 from butler_registry.storage.dimension_tables import TIMESPAN_BEGIN, TIMESPAN_END, DimensionTables
@@ -69,7 +70,7 @@ class _Builder:
         tests += [
             join_pair(joins, self._universe[one], self._universe[other]) for one, other in request.overlaps
         ]
-        joins.group(request.joined)
+        joins.group(request.joined, implied=not self._is_counted_by_keys)
         self._restrict()
         columns = self._result_columns(expansions)
         terms = self._order_terms()
@@ -190,6 +191,17 @@ class _Builder:
         table, field = self._joins.source(element.name)
         return table.c[field].label(element.name)
 
+    @cached_property
+    def _is_counted_by_keys(self) -> bool:
+        """Whether the rows can be counted without what their dimensions imply: a record of it exists, just one."""
+        request = self._request
+        used = set(request.data_id or ())
+        for column in columns_of(request.where) if request.where is not None else ():
+            if isinstance(column, Column):
+                element = self._universe[column.element]
+                used.update(element.required, [element.name] if element.is_dimension else [])
+        return request.counted and used <= set(request.joined.required)
+
     def _restrict(self) -> None:
         request, joins = self._request, self._joins
         for name, value in (request.data_id or {}).items():
@@ -206,7 +218,7 @@ class _Builder:
             return tuple(self._field(request.element, c.name, c.type) for c in request.element.columns)
         columns = []
         listed = {expansion.dimension.name for expansion in expansions}
-        for name in request.result.names:
+        for name in request.result.required if self._is_counted_by_keys else request.result.names:
             type_ = _result_type(self._universe[name].key_columns[name].type)
             at = None if name in listed else self._at(self._joins.columns[name])
             columns.append(PlannedColumn(name, type_, at))

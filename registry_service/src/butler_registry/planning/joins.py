@@ -68,14 +68,14 @@ class Joins:
         """Return whether one thing that is joined relates all of these dimensions."""
         return any(group.issuperset(dimensions) for group in self._related)
 
-    def group(self, group: DimensionGroup) -> None:
-        """Join what is needed for the values of all dimensions of a group."""
+    def group(self, group: DimensionGroup, *, implied: bool = True) -> None:
+        """Join what is needed for the values of all dimensions of a group, or of the required ones only."""
         universe = self.universe
         known = set().union(*self._related)
         for element in group.lookup_order:
             if not set(element.required) <= known:
                 continue
-            if element.has_table and any(name not in self.columns for name in element.implied):
+            if implied and element.has_table and any(n not in self.columns for n in element.implied):
                 self.element(element)
             # Records of what is implied exist, since a record refers to them.
             known.update(name for name in element.implied if name in group)
@@ -84,7 +84,7 @@ class Joins:
             joined = element.name in known if element.is_dimension else self.is_related(element.required)
             if element.has_table and not joined and (element.is_dimension or element.always_join):
                 self.element(element)
-        for name in group.names:
+        for name in group.names if implied else group.required:
             if name not in self.columns and universe[name].view_of is not None:
                 self._values(universe[name])
 

@@ -48,6 +48,8 @@ class QueryRequest:
         For datasets: of which type, from where.
     order_by
         Columns, each with whether it is descending.
+    counted
+        Whether only the number of rows is wanted, and no values of what their dimensions imply.
     """
 
     result: DimensionGroup
@@ -63,6 +65,7 @@ class QueryRequest:
     joins: Sequence[DatasetPlace] = ()
     uploads: Sequence[DataIdTable] = ()
     order_by: Sequence[tuple[Column | DatasetColumn, bool]] = ()
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,9 @@ class QueryService:
 
     def count(self, spec: QuerySpec, *, exact: bool = True) -> int:
         with self._database.reading_one_state() as connection, self._in_time(connection):
-            plan = self._plan(self._definitions.snapshot(connection), replace(spec, order_by=()))
+            plan = self._plan(
+                self._definitions.snapshot(connection), replace(spec, order_by=()), counted=True
+            )
             if not exact and plan.pixels is None:
                 plan = replace(plan, tests=())
             if plan.is_complete:
@@ -147,8 +149,9 @@ class QueryService:
     def _in_time(self, connection: Connection) -> AbstractContextManager[None]:
         return self._database.in_time(connection, self._limits.query_seconds)
 
-    def _plan(self, snapshot: Snapshot, spec: QuerySpec) -> QueryPlan:
+    def _plan(self, snapshot: Snapshot, spec: QuerySpec, *, counted: bool = False) -> QueryPlan:
         request = request_of(snapshot, self._dimension_tables, spec, self._limits)
+        request = replace(request, counted=counted)
         return plan_query(self._static, self._dimension_tables, request, snapshot.connection)
 
     def _part(

@@ -91,26 +91,30 @@ class AssociationStore:
         Raises `ConflictingDefinitionError` if the range overlaps another of the same data ID; the transaction is
         then of no use.
         """
-        calibrations, tags, keys = row.calibrations, row.tags, row.dataset_type.dimensions.required
+        calibrations, keys = row.calibrations, row.dataset_type.dimensions.required
         begin, end = nsec
-        overlapping = (
-            select(*(calibrations.c[name] for name in keys), calibrations.c[CALIBRATION_BEGIN])
-            .join_from(calibrations, tags, and_(*(calibrations.c[name] == tags.c[name] for name in keys)))
-            .join(self._datasets, self._its_run(tags))
+        given = self._in_their_runs(connection, row, ids, literal(collection.id)).subquery("given")
+        # One look into the index for each dataset. As a join it would be planned by the number of ranges that there
+        # were when the table was last analyzed, none perhaps, and each would be compared with each.
+        range_of_one = (
+            select(calibrations.c[CALIBRATION_BEGIN])
             .where(
-                among(tags.c.dataset_id, ids, connection),
+                *(calibrations.c[name] == given.c[name] for name in keys),
                 *_overlapping(calibrations, row.id, collection.id, begin, end),
             )
             .limit(1)
+            .correlate(given)
+            .scalar_subquery()
         )
+        overlapping = select(*(given.c[name] for name in keys)).where(range_of_one.is_not(None)).limit(1)
         found = connection.execute(overlapping).first()
         if found is not None:
-            raise _overlap(row, collection, dict(zip(keys, found, strict=False)))
-        given = self._in_their_runs(connection, row, ids, literal(collection.id))
-        given = given.add_columns(literal(begin), literal(end))
+            raise _overlap(row, collection, dict(zip(keys, found, strict=True)))
+        added = self._in_their_runs(connection, row, ids, literal(collection.id))
+        added = added.add_columns(literal(begin), literal(end))
         names = ["dataset_type_id", "collection_id", *keys, "dataset_id", CALIBRATION_BEGIN, CALIBRATION_END]
         try:
-            connection.execute(calibrations.insert().from_select(names, given))
+            connection.execute(calibrations.insert().from_select(names, added))
         except IntegrityError as error:
             raise _overlap(row, collection, {}) from error
 

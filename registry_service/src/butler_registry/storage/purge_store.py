@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = ["ClaimedRow", "PurgeStore", "RowKey", "row_key"]
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +63,8 @@ class PurgeStore:
         same = (other.c.store == trash.c.store, other.c.key == trash.c.key)
         claim = bindparam("claim", type_=trash.c.claim_id.type)
         live = exists().where(records.c.store == trash.c.store, records.c.key == trash.c.key)
-        # All in one statement, so that what moves to the trash meanwhile is seen here or there.
+        # All in one statement, so that what moves to the trash meanwhile is seen here or there. No row is locked: what
+        # was claimed is changed under the lock of owners only.
         self._select = (
             select(
                 trash.c.dataset_id,
@@ -73,12 +75,14 @@ class PurgeStore:
                 trash.c.trashed_by,
                 trash.c.attempts,
                 live.label("is_live"),
-                select(func.count()).select_from(other).where(*same).scalar_subquery().label("in_trash"),
-                exists().where(*same, other.c.claim_id.is_distinct_from(claim)).label("elsewhere"),
+                select(func.count())
+                .select_from(other)
+                .where(*same, other.c.claim_id.is_distinct_from(claim))
+                .scalar_subquery()
+                .label("others"),
             )
             .where(trash.c.claim_id == claim)
             .order_by(trash.c.dataset_id, trash.c.component, trash.c.store)
-            .with_for_update(of=trash)
         )
         row = tuple(
             trash.c[name] == bindparam(f"row_{name}") for name in ("dataset_id", "component", "store")
@@ -132,22 +136,17 @@ class PurgeStore:
         )
 
     def claimed(self, connection: Connection, claim_id: UUID) -> dict[RowKey, ClaimedRow]:
-        """Return the rows of a claim, and keep others from them."""
-        rows = connection.execute(self._select, {"claim": claim_id})
-        made = (
-            ClaimedRow(
-                (row.dataset_id, row.component, row.store),
-                row.key,
-                row.size,
-                row.trashed_by,
-                row.attempts,
-                bool(row.is_live),
-                row.in_trash,
-                bool(row.elsewhere),
+        """Return the rows of a claim; the caller has the lock of owners."""
+        rows = connection.execute(self._select, {"claim": claim_id}).all()
+        # Those of the claim itself are here already.
+        own = Counter((row.store, row.key) for row in rows)
+        found = {}
+        for dataset_id, component, store, key, size, trashed_by, attempts, is_live, others in rows:
+            row_key, in_trash = (dataset_id, component, store), own[store, key] + others
+            found[row_key] = ClaimedRow(
+                row_key, key, size, trashed_by, attempts, bool(is_live), in_trash, others > 0
             )
-            for row in rows
-        )
-        return {row.row_key: row for row in made}
+        return found
 
     def delete(self, connection: Connection, claim_id: UUID, rows: Sequence[ClaimedRow]) -> None:
         """Take rows out of the trash."""
