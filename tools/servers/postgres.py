@@ -10,11 +10,12 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -83,7 +84,10 @@ def _printed(*command: str) -> str:
 
 @contextmanager
 def own_postgres_server(
-    programs: Path | None = None, *, max_connections: int = 100
+    programs: Path | None = None,
+    *,
+    max_connections: int = 100,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[PostgresServer]:
     """Start a server with empty databases and durable settings, and stop and remove it afterwards.
 
@@ -91,6 +95,8 @@ def own_postgres_server(
     ----------
     programs
         Directory of the programs of an installation that any account may read; of the package if absent.
+    settings
+        What is to be other than by default, such as ``shared_buffers``.
 
     Raises
     ------
@@ -99,7 +105,9 @@ def own_postgres_server(
     """
     folder = Path(tempfile.mkdtemp(prefix="butler-postgres-"))
     try:
-        with _started(programs or _packaged(folder), folder, max_connections) as server:
+        with _started(
+            programs or _packaged(folder), folder, {**settings, "max_connections": str(max_connections)}
+        ) as server:
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -118,7 +126,7 @@ def _packaged(folder: Path) -> Path:
 
 
 @contextmanager
-def _started(programs: Path, folder: Path, max_connections: int) -> Iterator[PostgresServer]:
+def _started(programs: Path, folder: Path, settings: Mapping[str, str]) -> Iterator[PostgresServer]:
     user = None
     data = folder / "data"
     data.mkdir(mode=0o700)
@@ -131,7 +139,8 @@ def _started(programs: Path, folder: Path, max_connections: int) -> Iterator[Pos
     port = free_ports(1)[0]
     command = [str(programs / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port)]
     # No Unix socket: its path may be too long where temporary folders lie deep.
-    command += ["-c", "unix_socket_directories=", "-c", f"max_connections={max_connections}"]
+    for name, value in {**settings, "unix_socket_directories": ""}.items():
+        command += ["-c", f"{name}={value}"]
     server = PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres")
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
     with running(command, log=folder / "log", stop_signal="SIGINT", user=user, remove=folder) as process:

@@ -27,7 +27,6 @@ from butler_registry.storage.dataset_store import DatasetStore
 from butler_registry.storage.dataset_type_store import DatasetTypeRow
 from butler_registry.storage.summary_store import Holding
 
-from .collection_summaries import holdings_of
 from .data_id_rewriting import required_values
 from .definitions import Definitions, Snapshot
 from .limits import check_batch
@@ -180,8 +179,8 @@ class AssociationService:
         """Record what the collection will hold; return what is to be remembered after the commit."""
         new: set[Holding] = set()
         for row, ids in by_type:
-            found = self._datasets.get(connection, row, ids, want_artifacts=False)
-            new |= holdings_of(into.id, row, (each.data_id for each in found))
+            governors = self._associations.governors(connection, row, ids)
+            new |= {Holding(into.id, row.id, values) for values in governors}
         new = self._definitions.summaries.unknown(new)
         self._definitions.summaries.record(connection, new)
         return new

@@ -115,14 +115,15 @@ class RemovalService:
         datasets = _removable(snapshot, request, find(connection, ids))
         if not request.validate_only:
             reach("prune.after_select_refs")
-        kept = [dataset.id for dataset in datasets]
-        stored = self._removal.artifacts(connection, kept) if request.unstore else {}
+        stored: Mapping[UUID, tuple[int, int]] = {}
+        if request.unstore and request.validate_only:
+            stored = self._removal.artifacts(connection, [dataset.id for dataset in datasets])
+        elif request.unstore:
+            stored = self._move_to_trash(snapshot, datasets, request)
         touched = {dataset.id for dataset in datasets} if request.purge else set(stored)
         if not request.purge:
             touched |= self._tagged_ones(snapshot, datasets, tagged)
         if not request.validate_only:
-            if stored:
-                self._move_to_trash(snapshot, datasets, stored, request)
             if request.purge:
                 self._delete(connection, datasets, stored)
             else:
@@ -140,10 +141,10 @@ class RemovalService:
         complete = len(ids) <= most
         datasets = self._removal.lock(connection, ids[:most])
         reach("prune.after_select_refs")
-        stored = self._removal.artifacts(connection, ids[:most])
-        if stored and request.unstore:
-            self._move_to_trash(snapshot, datasets, stored, request)
-        elif stored:
+        if request.unstore:
+            stored = self._move_to_trash(snapshot, datasets, request)
+        else:
+            stored = self._removal.artifacts(connection, ids[:most])
             self._removal.forget_artifacts(connection, stored)
         self._delete(connection, datasets, stored)
         reach("prune.after_disassociate")
@@ -156,15 +157,16 @@ class RemovalService:
         self,
         snapshot: Snapshot,
         datasets: Sequence[RemovableDataset],
-        stored: Mapping[UUID, tuple[int, int]],
         request: PruneDatasets | RemoveRun,
-    ) -> None:
+    ) -> Mapping[UUID, tuple[int, int]]:
+        """Move what is stored of datasets; return, for each that has artifacts, how many and their bytes."""
         purged = isinstance(request, RemoveRun) or request.purge
         move = TrashMove(request.request_id, purged, request.purge_after_seconds, self._definitions.principal)
-        by_type = _by_type(snapshot, [dataset for dataset in datasets if dataset.id in stored])
-        self._trash.move(snapshot.connection, by_type, move)
-        self._removal.forget_artifacts(snapshot.connection, stored)
-        reach("prune.after_move_to_trash")
+        stored = self._trash.move(snapshot.connection, _by_type(snapshot, datasets), move)
+        if stored:
+            self._removal.forget_artifacts(snapshot.connection, stored)
+            reach("prune.after_move_to_trash")
+        return stored
 
     def _delete(
         self,

@@ -19,6 +19,7 @@ from .bound_rows import among, bound_rows
 from .collection_store import CollectionRow
 from .dataset_type_store import DatasetTypeRow
 from .schema import StaticTables
+from .summary_store import governors_of
 from .tag_tables import CALIBRATION_BEGIN, CALIBRATION_END
 
 
@@ -27,6 +28,17 @@ class AssociationStore:
 
     def __init__(self, tables: StaticTables) -> None:
         self._datasets = tables.dataset
+
+    def governors(
+        self, connection: Connection, row: DatasetTypeRow, ids: Sequence[UUID]
+    ) -> set[tuple[Any, ...]]:
+        """Return the values of governor dimensions of datasets of one type, in the order of `governors_of`."""
+        tags, names = row.tags, governors_of(row)
+        if not names:
+            return {()}
+        # It has the same in whatever collection it stands.
+        query = select(*(tags.c[name] for name in names)).where(among(tags.c.dataset_id, ids, connection))
+        return {tuple(found) for found in connection.execute(query.distinct())}
 
     def associate(
         self, connection: Connection, row: DatasetTypeRow, collection: CollectionRow, ids: Sequence[UUID]
@@ -39,11 +51,14 @@ class AssociationStore:
         tags, keys = row.tags, row.dataset_type.dimensions.required
         given = self._in_their_runs(connection, row, ids, literal(collection.id))
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        connection.execute(
+        inserted = connection.execute(
             dialect.insert(tags)
             .from_select(["dataset_type_id", "collection_id", *keys, "dataset_id"], given)
-            .on_conflict_do_nothing()
+            .on_conflict_do_nothing(),
+            execution_options={"preserve_rowcount": True},
         )
+        if inserted.rowcount == len(ids):
+            return
         there = select(func.count()).where(
             tags.c.collection_id == collection.id,
             tags.c.dataset_type_id == row.id,

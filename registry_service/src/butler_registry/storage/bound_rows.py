@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["among", "bound_rows"]
+__all__ = ["among", "among_joined", "bound_rows"]
 
 import json
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     Select,
     String,
+    and_,
     any_,
     bindparam,
     cast,
@@ -52,7 +53,18 @@ def bound_rows(
 
 def among(column: ColumnElement[Any], values: Sequence[Any], connection: Connection) -> ColumnElement[bool]:
     """Return whether a column has one of the given values: one parameter on PostgreSQL, whatever their number."""
+    return among_joined([column], values, connection)
+
+
+def among_joined(
+    columns: Sequence[ColumnElement[Any]], values: Sequence[Any], connection: Connection
+) -> ColumnElement[bool]:
+    """Return whether columns on which tables are joined have one of the given values.
+
+    PostgreSQL is told of each column: of those that only follow, it takes all rows of the table where there are many
+    values, and SQLite takes the index anyway.
+    """
     if connection.dialect.name == "postgresql":
         array: BindParameter[Any] = bindparam(None, list(values), unique=True)
-        return column == any_(cast(array, ARRAY(column.type)))
-    return column.in_(bindparam(None, list(values), column.type, expanding=True, unique=True))
+        return and_(*(column == any_(cast(array, ARRAY(column.type))) for column in columns))
+    return columns[0].in_(bindparam(None, list(values), columns[0].type, expanding=True, unique=True))

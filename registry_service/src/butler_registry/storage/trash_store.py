@@ -32,7 +32,7 @@ from sqlalchemy import exists as sql_exists
 from butler_model.artifact import ArtifactLayout, ArtifactRecord
 from butler_model.trash import TrashedArtifact, TrashSelection, TrashState
 
-from .bound_rows import among
+from .bound_rows import among, among_joined
 from .column_types import database_time
 from .dataset_type_store import DatasetTypeRow
 from .schema import StaticTables, TrashRowState
@@ -94,13 +94,23 @@ class TrashStore:
         connection: Connection,
         by_type: Sequence[tuple[DatasetTypeRow, Sequence[UUID]]],
         move: TrashMove,
-    ) -> None:
-        """Copy the records of artifacts of datasets, given with their types; the caller deletes the records."""
+    ) -> dict[UUID, tuple[int, int]]:
+        """Copy the records of artifacts of datasets, given with their types; the caller deletes the records.
+
+        Return, of each dataset that has artifacts, how many, and their recorded bytes together.
+        """
         by_table: dict[Table, list[UUID]] = defaultdict(list)
         for row, ids in by_type:
             by_table[row.tags] += ids
+        moved: dict[UUID, tuple[int, int]] = {}
         for tags, together in by_table.items():
-            connection.execute(self._move(connection, tags, together, move))
+            statement = self._move(connection, tags, together, move)
+            for dataset_id, size in connection.execute(
+                statement.returning(self.table.c.dataset_id, self.table.c.size)
+            ):
+                artifacts, before = moved.get(dataset_id, (0, 0))
+                moved[dataset_id] = (artifacts + 1, before + size)
+        return moved
 
     def _move(self, connection: Connection, tags: Table, dataset_ids: list[UUID], move: TrashMove) -> Insert:
         """Return the statement for datasets whose types share a tag table."""
@@ -129,7 +139,11 @@ class TrashStore:
             .join(tags, in_its_run)
             .join(types, types.c.id == datasets.c.dataset_type_id)
             .join(runs, runs.c.id == datasets.c.run_id)
-            .where(among(records.c.dataset_id, dataset_ids, connection))
+            .where(
+                among_joined(
+                    [records.c.dataset_id, datasets.c.id, tags.c.dataset_id], dataset_ids, connection
+                )
+            )
         )
         return self.table.insert().from_select(list(values), source)
 
