@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from butler import Butler
+from butler import Butler, DatasetType
 from tests.support.command_line import COMMAND, butler, environment
 from tests.support.survey import insert_survey, register_types
 
 DATASETS = 1_500
 """So many that nothing that goes through them is over at once."""
 FILES = 40
+LARGE = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,11 @@ WORK = {
     "put-file": Work(
         "put-file REPO DIR/1.json blob instrument=Cam1 detector=1 --run run2", "blob", point="put.upload_0"
     ),
+    "get-file": Work(
+        "get-file REPO large instrument=Cam1 --collections large -o DIR/got/large.bin",
+        "268435456",
+        begun=lambda folder, pid: any(each.stat().st_size for each in (folder / "got").glob(".large.bin.*")),
+    ),
     "retrieve-artifacts": Work(
         "retrieve-artifacts REPO DIR/files -d blob", "files", begun=has_files("files")
     ),
@@ -115,10 +121,16 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 made.put_many([(b"%d" % n, "blob", each) for n, each in enumerate(data_ids)], run=run)
             else:
                 made.put_many([({"n": n}, "note", each) for n, each in enumerate(data_ids)], run=run)
+        made.registry.registerDatasetType(
+            DatasetType("large", ("instrument",), "Bytes", universe=made.dimensions)
+        )
+        made.registry.registerRun("large")
+        made.put(bytes(LARGE), "large", instrument="Cam1", run="large")
         with made.export(directory=folder / "export", filename="export.yaml", transfer="copy") as out:
             out.saveDatasets(made.registry.queryDatasets("note", collections="run1"))
         made.removeRuns(["run3"], purge_after=1)
     time.sleep(1.1)
+    (folder / "got").mkdir()
     for number in range(1, FILES + 1):
         (folder / f"{number}.json").write_text("{}")
     rows = "".join(f"{folder}/{number}.json {number}\n" for number in range(1, FILES + 1))
@@ -180,6 +192,7 @@ def test_a_long_command_that_is_interrupted_says_so_and_can_be_repeated(
 
 def test_what_was_interrupted_is_whole_once_it_was_repeated(full: Path) -> None:
     """After all of the above, in whatever order."""
+    assert [path.name for path in (full / "got").iterdir()] == ["large.bin"]
     with Butler(full / "repo") as opened:
         assert len(list(opened.registry.queryDatasets("blob", collections="run0"))) == DATASETS
     done = butler("verify", f"{full}/repo", "--json")
