@@ -14,6 +14,7 @@ from rich.table import Table
 from .plan import PAIRS
 from .rows import RATE, Row
 
+_SHOWN = ("start", "grpc")
 _TITLES = {"start": "programs", **{pair.name: pair.title for pair in PAIRS}}
 _BEGIN, _END = "<!-- comparison: written by make bench README=1 -->", "<!-- end of the comparison -->"
 _HEADINGS = ("N", "Theirs", "Ours", "Unit", "Ratio", "Target", "", "Floor", "Ours / floor")
@@ -34,20 +35,23 @@ def as_tables(rows: Sequence[Row]) -> Iterator[Table]:
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """Return tables for a page, one for each pair."""
+    """Return tables for a page, one for each pair; those of all but `_SHOWN` are folded."""
     lines = []
     for pair, title in _TITLES.items():
         some = [row for row in rows if row.pair == pair]
         if not some:
             continue
-        lines += [f"**{title}**", "", "| operation | N | theirs | ours | ratio | target | | floor |"]
+        met = sum(row.is_met for row in some)
+        heading = f"{title} ({met} of {len(some)} met)"
+        lines += [f"**{heading}**" if pair in _SHOWN else f"<details><summary>{heading}</summary>", ""]
+        lines += ["| operation | N | theirs | ours | ratio | target | | floor |"]
         lines += ["|---|---:|---:|---:|---:|---:|---|---:|"]
         for row in some:
             n, theirs, ours, unit, ratio, target, met, floor, _ = _cells(row)
             note = f" ({row.note[:80]})" if row.note else ""
             cells = (row.title, n, f"{theirs} {unit}", f"{ours} {unit}", ratio, target, met + note, floor)
             lines.append(f"| {' | '.join(cells)} |")
-        lines.append("")
+        lines += ["", "" if pair in _SHOWN else "</details>\n"]
     return "\n".join(lines)
 
 
@@ -83,7 +87,8 @@ def write_into_readme(root: Path, rows: Sequence[Row], about: Mapping[str, str])
     intro = f"{len(rows)} figures, {missed} of which miss their target. " + ", ".join(
         f"{name} {value}" for name, value in about.items()
     )
-    readme.write_text(f"{before}{_BEGIN}\n{intro}.\n\n{as_markdown(rows)}\n{_END}{after}")
+    picture = "![How many times better than theirs](docs/ratios.png)"
+    readme.write_text(f"{before}{_BEGIN}\n{intro}.\n\n{picture}\n\n{as_markdown(rows)}\n{_END}{after}")
     plot(rows, root / "docs" / "ratios.png")
 
 
