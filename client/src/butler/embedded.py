@@ -155,7 +155,8 @@ def _named(database: str) -> Iterator[None]:
     try:
         yield
     except ServiceUnavailableError as error:
-        raise ServiceUnavailableError(f"{error} It is {without_secrets(database).replace('+psycopg', '', 1)}.") from error
+        address = without_secrets(database).replace("+psycopg", "", 1)
+        raise ServiceUnavailableError(f"{error} It is {address}.") from error
 
 
 def _make_directories(directory: Path) -> list[Path]:
