@@ -41,8 +41,8 @@ def as_markdown(rows: Sequence[Row]) -> str:
         some = [row for row in rows if row.pair == pair]
         if not some:
             continue
-        met = sum(row.is_met for row in some)
-        heading = f"{title} ({met} of {len(some)} met)"
+        reached = sum(row.is_met for row in some)
+        heading = f"{title} ({reached} of {len(some)} met)"
         lines += [f"**{heading}**" if pair in _SHOWN else f"<details><summary>{heading}</summary>", ""]
         lines += ["| operation | N | theirs | ours | ratio | target | | floor |"]
         lines += ["|---|---:|---:|---:|---:|---:|---|---:|"]
