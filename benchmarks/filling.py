@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DETECTORS", "PAYLOAD", "RUN", "TYPE", "data_id", "describe", "register"]
+__all__ = ["DETECTORS", "PAYLOAD", "RUN", "SERVER_SETTINGS", "TYPE", "data_id", "describe", "register"]
 
 import random
 from collections.abc import Mapping
@@ -19,6 +19,8 @@ DETECTORS = 100
 RUN = "bench/run"
 TYPE = "thousand_bytes"
 PAYLOAD = random.Random(1).randbytes(1000)
+SERVER_SETTINGS = {"shared_buffers": "2GB", "max_wal_size": "4GB"}
+"""Of the database of a million datasets, which has a gigabyte: a part of the memory, as its manual says."""
 
 _NIGHT = 20_250_101
 _NIGHT_BEGINS = 1_735_700_000 * 10**9

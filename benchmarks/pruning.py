@@ -28,14 +28,11 @@ from butler_model.ports import PruneDatasets
 from butler_registry.application import RegistryApplication
 from tools.servers.postgres import own_postgres_server
 
-from .filling import RUN, describe, register
+from .filling import RUN, SERVER_SETTINGS, describe, register
 
 SMALL, LARGE, PRUNED = 100_000, 1_000_000, 50_000
 MOST_SECONDS, MOST_RATIO = 5.0, 1.5
 _BATCH = 5_000
-# A database of a million datasets has a gigabyte, and its server is given as much memory by whoever runs one: a quarter
-# of what there is, as the manual of PostgreSQL says.
-_SERVER = {"shared_buffers": "2GB", "max_wal_size": "4GB"}
 _STORE_ALL = """
     INSERT INTO butler_main.artifact_record
     SELECT id, '', 'main', 'bench/' || id, 'bytes', '.bin', 'Bytes', 1000, 'sha256:' || repeat('0', 64)
@@ -66,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here, too")
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
-        server = stack.enter_context(own_postgres_server(settings=_SERVER))
+        server = stack.enter_context(own_postgres_server(settings=SERVER_SETTINGS))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="butler-pruning-"))
         small, large = (
             _measured(server.create_database(), Path(folder) / name, size, options.pruned)

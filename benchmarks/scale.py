@@ -33,7 +33,7 @@ from butler_model.query.spec import QuerySpec, ResultKind
 from tools.servers.postgres import own_postgres_server
 from tools.servers.services import own_services
 
-from .filling import DETECTORS, RUN, TYPE, data_id, describe, register
+from .filling import DETECTORS, RUN, SERVER_SETTINGS, TYPE, data_id, describe, register
 from .measuring import Measurement, measure
 
 SMALL, LARGE = 10_000, 1_000_000
@@ -77,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console() if sys.stdout.isatty() else Console(width=120)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="butler-scale-"))
-        database = stack.enter_context(own_postgres_server()).create_database()
+        server = stack.enter_context(own_postgres_server(settings=SERVER_SETTINGS))
+        database = server.create_database()
         address = stack.enter_context(own_services(database, Path(folder)))
         small = _measured(console, f"grpc://{address}/small", SMALL, options.repetitions)
         large_address = f"grpc://{address}/large"
