@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import random
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ import urllib3
 
 from butler.remote import RemoteDatastore, http_transfers
 from butler.remote.shared_files import SharedFiles
+from butler_api.process import read_signing_keys
 from butler_api.server import build_server
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.config import MemoryStoreConfig, PosixStoreConfig, StoreConfig
@@ -41,6 +44,8 @@ from tests.support.faulty_http import FaultyServer, faulty_server_before
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.s3 import S3Server
 from tests.support.stores import files, s3_settings
+from tools.servers.process import free_ports, running, wait_until
+from tools.servers.services import new_keys
 
 MEBIBYTE = 2**20
 CONTENT = random.Random(2).randbytes(5 * MEBIBYTE + 4_321)
@@ -400,17 +405,23 @@ def test_a_server_that_cannot_be_reached_is_remembered_and_said_once(
 
 
 def test_a_path_that_is_not_mounted_here_is_remembered(
-    shared: Direct, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    grant = shared.put()
-    access = shared.service.direct_access
-    signed = access.sign_urls
-    monkeypatch.setattr(
-        access,
-        "sign_urls",
-        lambda *arguments: [replace(url, url="file:///nowhere/at/all") for url in signed(*arguments)],
-    )
-    assert [read(shared, grant) for _ in range(2)] == [CONTENT] * 2
+    # A path that leads each process elsewhere, as one does that each machine mounts something else at.
+    stores = {"main": {"root": "/proc/self/cwd/{repository}", "shared_path": True}}
+    keys, log, (port,) = new_keys(tmp_path), tmp_path / "log", free_ports(1)
+    settings = {"ADDRESS": f"127.0.0.1:{port}", "SIGNING_KEYS": str(keys), "STORES": json.dumps(stores)}
+    environment = {f"BUTLER_DATASTORE_{name}": value for name, value in settings.items()}
+    service = ["env", "-C", str(tmp_path), sys.executable, "-m", "butler_datastore", "serve"]
+    with running(service, log=log, environment=environment) as process:
+        wait_until(lambda: b"listening on" in log.read_bytes(), process, seconds=30.0)
+        with closing(RemoteDatastore(f"127.0.0.1:{port}")) as datastore:
+            signer = TokenSigner(read_signing_keys(keys))
+            setup = DatastoreSetup(datastore, signer, tmp_path, partial(files, tmp_path), tmp_path / "drop")
+            datastore.write(setup.write_grant(KEY), Content(), size=len(CONTENT))
+            grant = setup.grant_of_content(KEY, CONTENT)
+            assert [b"".join(datastore.read(grant)) for _ in range(2)] == [CONTENT] * 2
+    assert (tmp_path / "main" / KEY).read_bytes() == CONTENT
     assert len([record for record in caplog.records if "cannot be reached" in record.message]) == 1
     http_transfers._process.unreachable.clear()
 
