@@ -309,3 +309,12 @@ def test_as_many_are_counted_as_are_listed(
         listed = list(results)
         assert listed
         assert results.count() == len(listed)
+
+
+@pytest.mark.parametrize(("band", "expected"), [("r", 4), ("g", 0)])
+def test_what_is_given_of_what_is_implied_counts(butler: Butler, band: str, expected: int) -> None:
+    # A visit implies its filter, and that its band.
+    given = list(butler.registry.queryDataIds("band", where=f"band = '{band}'"))
+    with butler.query() as query:
+        found = query.join_data_coordinates(given).datasets("calexp", "run1", find_first=False)
+        assert (found.count(), len(list(found))) == (expected, expected)

@@ -193,9 +193,16 @@ class _Builder:
 
     @cached_property
     def _is_counted_by_keys(self) -> bool:
-        """Whether the rows can be counted without what their dimensions imply: a record of it exists, just one."""
+        """Whether the rows can be counted without what their dimensions imply: a record of it exists, just one.
+
+        Not if anything else has values of that, which are then compared.
+        """
         request = self._request
-        used = set(request.data_id or ())
+        used = {*(request.data_id or ()), *request.result.required}
+        for place in request.joins:
+            used.update(place.row.dataset_type.dimensions.required)
+        for table in request.uploads:
+            used.update(self._universe.dimension(name).name for name in table.dimensions)
         for column in columns_of(request.where) if request.where is not None else ():
             if isinstance(column, Column):
                 element = self._universe[column.element]

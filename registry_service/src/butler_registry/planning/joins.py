@@ -30,6 +30,7 @@ class Joins:
         self._source: FromClause | None = None
         self._elements: set[str] = set()
         self._related: list[frozenset[str]] = []
+        self._given: set[str] = set()
         self.columns: dict[str, ColumnElement[Any]] = {}
         self.conditions: list[ColumnElement[bool]] = []
         """What every row must satisfy besides being joined."""
@@ -41,6 +42,10 @@ class Joins:
 
     def join(self, table: FromClause, columns: Mapping[str, ColumnElement[Any]]) -> None:
         """Join a table on the dimensions that it shares with what is joined; the others are new."""
+        self._given.update(columns)
+        self._join(table, columns)
+
+    def _join(self, table: FromClause, columns: Mapping[str, ColumnElement[Any]]) -> None:
         shared = [self.columns[name] == column for name, column in columns.items() if name in self.columns]
         self.join_on(table, and_(true(), *shared))
         self.columns.update({n: column for n, column in columns.items() if n not in self.columns})
@@ -54,7 +59,7 @@ class Joins:
         table = self._tables[element.name]
         if element.name not in self._elements:
             self._elements.add(element.name)
-            self.join(table, {n: table.c[element.field_name(n)] for n in element.key_columns})
+            self._join(table, {n: table.c[element.field_name(n)] for n in element.key_columns})
         return table
 
     def relate(self, dimensions: Iterable[str]) -> None:
@@ -75,7 +80,9 @@ class Joins:
         for element in group.lookup_order:
             if not set(element.required) <= known:
                 continue
-            if implied and element.has_table and any(n not in self.columns for n in element.implied):
+            # What is implied may have come from elsewhere, and is compared then.
+            needed = any(n not in self.columns or n in self._given for n in element.implied)
+            if implied and element.has_table and needed:
                 self.element(element)
             # Records of what is implied exist, since a record refers to them.
             known.update(name for name in element.implied if name in group)

@@ -145,7 +145,8 @@ class RemovalService:
             stored = self._move_to_trash(snapshot, datasets, request)
         else:
             stored = self._removal.artifacts(connection, ids[:most])
-            self._removal.forget_artifacts(connection, stored)
+            if stored:
+                self._removal.forget_artifacts(connection, stored)
         self._delete(connection, datasets, stored)
         reach("prune.after_disassociate")
         if complete:
