@@ -281,11 +281,11 @@ def test_large_artifacts_are_slowed_down_and_arrive(tmp_path: Path) -> None:
         butler = stack.enter_context(Butler(services.url, run="run1"))
         insert_survey(butler)
         register_types(butler)
-        content = bytes(range(256)) * (12 * 2**20 // 256)
+        content = bytes(range(256)) * (16 * 2**20 // 256)
         begun = time.monotonic()
         butler.put(content, "blob", instrument="Cam1", detector=1)
         assert butler.get("blob", instrument="Cam1", detector=1) == content
-        # Twelve came and twelve went, eight of them at once.
+        # Sixteen came and sixteen went, each over its own connection, eight of them at once.
         assert time.monotonic() - begun > 3.0
         butler.put({"a": 1}, "note", instrument="Cam1", detector=1)
         assert butler.get("note", instrument="Cam1", detector=1) == {"a": 1}

@@ -176,6 +176,7 @@ def test_a_connection_that_breaks_ends_the_transaction_and_the_next_one_succeeds
         def put_two() -> None:
             with butler.transaction():
                 butler.put({}, "note", instrument="Cam1", detector=1)
+                proxy.wait_until_quiet()
                 proxy.cut_after(1)
                 butler.put({}, "note", instrument="Cam1", detector=2)
 
@@ -200,6 +201,7 @@ def test_a_commit_whose_answer_is_lost_is_asked_about(
         try:
             with butler.transaction():
                 butler.put({}, "note", instrument="Cam1", detector=1)
+                proxy.wait_until_quiet()
                 proxy.cut_after(size, up=up)
         except TransactionError:
             committed = False

@@ -62,7 +62,7 @@ def kill_at_random(deployment: Deployment, name: str) -> None:
     history = History()
     for job, steps in jobs:
         code = job.process.wait(END_SECONDS)
-        assert code == 0 or victim == "client" or job.fell()
+        assert code == 0 or victim == "client", job.process.log.read_text()[-4000:]
         history.add(steps, job.entries())
     assert check_quiet(deployment, history) == [], f"{victim} was killed"
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _LOOK_SECONDS = 0.01
+_QUIET_SECONDS = 0.05
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: a reset instead of an orderly end."""
 
@@ -68,6 +69,13 @@ class Proxy:
         """
         with self._lock:
             self._cuts["up" if up else "down"] = list(sizes)
+
+    def wait_until_quiet(self) -> None:
+        """Wait until what connections say of themselves, as pings and windows, has passed too."""
+        before = (-1, -1)
+        while before != (self.up, self.down):
+            before = (self.up, self.down)
+            time.sleep(_QUIET_SECONDS)
 
     @property
     def cuts_left(self) -> int:

@@ -82,14 +82,16 @@ def connect(address: str) -> Client:
     if endpoint.startswith(":"):
         endpoint = target.rpartition(":")[0] + endpoint
     datastore = _channel(endpoint, encrypted=scheme == "grpcs")
-    return Client(repository, registry, datastore, found.limits.chunk_bytes)
+    uploads = _channel(endpoint, encrypted=scheme == "grpcs", repeats=False)
+    return Client(repository, registry, datastore, uploads, found.limits.chunk_bytes)
 
 
-def _channel(target: str, *, encrypted: bool) -> grpc.Channel:
+def _channel(target: str, *, encrypted: bool, repeats: bool = True) -> grpc.Channel:
     options = [
         ("grpc.max_send_message_length", LARGEST_MESSAGE),
         ("grpc.max_receive_message_length", LARGEST_MESSAGE),
-        ("grpc.service_config", RETRIES),
+        # Repeating the stream of a client, gRPC's C core may lose messages of it.
+        ("grpc.service_config", RETRIES) if repeats else ("grpc.enable_retries", 0),
     ]
     if not encrypted:
         return grpc.insecure_channel(target, options=options)
@@ -117,16 +119,22 @@ class Client:
     """A connection to one repository."""
 
     def __init__(
-        self, repository: str, registry: grpc.Channel, datastore: grpc.Channel, chunk_bytes: int
+        self,
+        repository: str,
+        registry: grpc.Channel,
+        datastore: grpc.Channel,
+        uploads: grpc.Channel,
+        chunk_bytes: int,
     ) -> None:
         self._repository = repository
         self._chunk_bytes = chunk_bytes
-        self._channels = (registry, datastore)
+        self._channels = (registry, datastore, uploads)
         self._datasets = DatasetServiceStub(registry)
         self._queries = QueryServiceStub(registry)
         self._removals = RemovalServiceStub(registry)
         self._events = EventServiceStub(registry)
         self._datastore = DatastoreServiceStub(datastore)
+        self._uploads = DatastoreServiceStub(uploads)
 
     def close(self) -> None:
         """Close the channels."""
@@ -155,7 +163,7 @@ class Client:
         )
         try:
             parts = self._parts(begun.batches[0].grants[0].token, content)
-            receipt = self._datastore.Write(parts).receipt
+            receipt = self._uploads.Write(parts).receipt
             self._datasets.CommitPut(
                 datasets_pb2.CommitPutRequest(
                     repository=self._repository,

@@ -13,3 +13,6 @@ os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_li
 # Without the engine nobody looks at a connection between calls but a timer, every five seconds. A server that stops
 # waits for its clients to notice, so it took as long.
 os.environ.setdefault("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "500")
+
+# Without it a process that was forked after the first call hangs in its own first call.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")

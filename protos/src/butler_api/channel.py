@@ -5,28 +5,21 @@ from __future__ import annotations
 
 __all__ = ["CALL_SECONDS", "STREAM_SECONDS", "Connection"]
 
-import json
 import os
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
 from typing import Any, TypeVar
-
-# Without it a process that was forked after the first call hangs in its own first call.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 
 import grpc
 
 from butler_model.cancellation import Cancellation
 from butler_model.errors import AuthenticationError, RateLimitedError
-from butler_model.repository import Limits
 
 from .client_security import ClientSecurity
 from .errors import error_from_rpc, retry_seconds
+from .shared_channels import ChannelKey, SharedChannels
 from .token_sources import TokenReader
-from .tracing import traced_channel
 
 CALL_SECONDS = 60.0
 """How long a call may take unless it is told otherwise."""
@@ -38,55 +31,6 @@ _ATTEMPTS = 4
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 _Stub = TypeVar("_Stub")
-
-_SERVICE_CONFIG: dict[str, object] = {
-    "methodConfig": [
-        {
-            # Every method: reads are harmless to repeat, and mutations carry ids by which a repeat is known.
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "2s",
-                "backoffMultiplier": 2,
-                # A server that stops ends calls that it has not begun with CANCELLED. What a caller cancels itself is
-                # never repeated.
-                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
-            },
-        }
-    ],
-}
-_MESSAGE_BYTES = Limits().message_bytes
-# A name that stands for several replicas, as that of a headless Service of Kubernetes does, means all of them.
-_ALL_REPLICAS: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
-_OPTIONS: list[tuple[str, object]] = [
-    ("grpc.max_send_message_length", _MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", _MESSAGE_BYTES),
-    # Soon enough for the repeats of a call: after a second, which is usual, a short interruption would outlast them.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 10_000),
-    # A connection whose other end vanished without a word is noticed while a call waits on it.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-]
-
-
-def _options(address: str) -> list[tuple[str, object]]:
-    """Return how a channel to an address behaves.
-
-    Only names go round: going round connects ahead of calls, and after failures waits longer and longer before it tries
-    again. Whoever has a number has one server, and asks it when there is something to ask.
-    """
-    config = _SERVICE_CONFIG if _is_number(address) else {**_ALL_REPLICAS, **_SERVICE_CONFIG}
-    return [("grpc.service_config", json.dumps(config)), *_OPTIONS]
-
-
-def _is_number(address: str) -> bool:
-    try:
-        ip_address(address.rpartition(":")[0].strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 class Connection:
@@ -128,7 +72,7 @@ class Connection:
         token = self.security.token
         self._reader = TokenReader(token) if token is not None and self.security.goes_to(address) else None
         self._stubs: tuple[int, dict[object, Any]] = (0, {})
-        self._key: _ChannelKey | None = None
+        self._key: ChannelKey | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reconnect, (self.address, self.call_seconds, self.stream_seconds, self._given)
@@ -292,48 +236,11 @@ class _Outgoing(Iterator[Any]):
         return self.latest
 
 
-_ChannelKey = tuple[str, ClientSecurity, tuple[object, ...]]
-"""The address, what is shown there, and which certificates that were."""
-
-
-class _Channels:
-    """The channels of this process, by what they are opened with, each with the number of connections that share it."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self._shared: dict[_ChannelKey, tuple[grpc.Channel, int]] = {}
-        self._inherited: list[object] = []
-
-    def take(self, key: _ChannelKey) -> grpc.Channel:
-        """Return the channel to an address for one more connection; the caller holds the lock."""
-        channel, holders = self._shared.get(key, (None, 0))
-        if channel is None:
-            address, security, _ = key
-            channel = traced_channel(security.channel(address, _options(address)))
-        self._shared[key] = (channel, holders + 1)
-        return channel
-
-    def release(self, key: _ChannelKey) -> None:
-        """Close the channel to an address if this was its last connection; the caller holds the lock."""
-        channel, holders = self._shared.pop(key)
-        if holders > 1:
-            self._shared[key] = (channel, holders - 1)
-        else:
-            channel.close()
-
-    def forget(self) -> None:
-        """Begin anew in a forked process, where the parent's channels and locks cannot be used."""
-        self.lock = threading.Lock()
-        # Never collected: closing them would be talking on the parent's sockets.
-        self._inherited.append(self._shared)
-        self._shared = {}
-
-
 def _reconnect(
     address: str, call_seconds: float, stream_seconds: float, security: ClientSecurity | None
 ) -> Connection:
     return Connection(address, call_seconds=call_seconds, stream_seconds=stream_seconds, security=security)
 
 
-_CHANNELS = _Channels()
+_CHANNELS = SharedChannels()
 os.register_at_fork(after_in_child=_CHANNELS.forget)

@@ -196,14 +196,6 @@ class Job:
             return []
         return [json.loads(line) for line in self.journal.read_text().splitlines() if line.endswith("}")]
 
-    def fell(self) -> bool:
-        """Return whether it ended by no fault that it reported, so that to all others it is a client that was killed.
-
-        gRPC itself ends a process now and then whose server vanishes in the middle of an upload: its issue 40283, open.
-        """
-        aborted = self.process.code == -signal.SIGABRT
-        return aborted and "promise_based_filter.cc" in self.process.log.read_text(errors="replace")
-
 
 class Deployments:
     """All kinds of deployments, each made when it is first asked for and kept until the end."""

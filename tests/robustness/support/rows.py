@@ -138,6 +138,8 @@ class DatabaseRows:
 
     def wait_until_it_answers(self) -> None:
         """Wait for the end of a recovery."""
+        # A connection of before may be the last that is thrown out, and answer still.
+        self.close()
         deadline = time.monotonic() + _ANSWER_SECONDS
         while True:
             try:

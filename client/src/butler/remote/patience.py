@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
-__all__ = ["Patience"]
+__all__ = ["PASSING", "Patience"]
 
 import time
 
-from butler_model.errors import ButlerError
+from butler_model.errors import ButlerError, OverloadedError, RateLimitedError, ServiceUnavailableError
+
+PASSING = (OverloadedError, RateLimitedError, ServiceUnavailableError)
+"""What passes, so that the same may be tried again."""
 
 _PAUSES = (0.1, 0.5, 2.0, 5.0)
 _MOST_SECONDS = 30.0
 
 
 class Patience:
-    """Pauses before each new attempt at moving bytes; ends after four in a row that got no further."""
+    """Pauses before each new attempt at a stream; ends after four in a row that got no further."""
 
     def __init__(self) -> None:
         self._failures = 0

@@ -24,6 +24,7 @@ from butler_model.query.spec import QuerySpec
 from butler_model.repository import RepositoryInfo
 
 from .datasets import RemotePuts
+from .patience import PASSING, Patience
 from .queries import RemoteQueries
 from .services import RemoteServices
 from .session import RepositorySession
@@ -47,16 +48,21 @@ class RemoteTransactions:
 
     def begin(self, transaction_id: UUID, *, cancellation: Cancellation | None = None) -> RemoteTransaction:
         limits = self.session.info.limits
-        stream = TransactionStream(self.session.connection, limits.transaction_seconds)
         begin = pb.BeginTransaction(repository=self.session.repository, transaction_id=transaction_id.bytes)
-        try:
-            response = stream.ask(pb.TransactRequest(begin=begin))
-        except BrokenStreamError as error:
-            raise error.cause from None
-        except BaseException:
-            stream.close()
-            raise
-        return RemoteTransaction(transaction_id, self, stream, response.revision)
+        patience = Patience()
+        while True:
+            stream = TransactionStream(self.session.connection, limits.transaction_seconds)
+            try:
+                response = stream.ask(pb.TransactRequest(begin=begin))
+            except BrokenStreamError as error:
+                # One that was begun all the same has done nothing, and ends with its stream.
+                if not isinstance(error.cause, PASSING) or not patience.wait(0, error.cause):
+                    raise error.cause from None
+            except BaseException:
+                stream.close()
+                raise
+            else:
+                return RemoteTransaction(transaction_id, self, stream, response.revision)
 
     def was_committed(self, transaction_id: UUID) -> bool:
         connection = self.session.connection

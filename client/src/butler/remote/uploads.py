@@ -14,23 +14,18 @@ from butler_api.convert.chunks import cut, fill_chunk
 from butler_api.v1 import datastore_service_pb2 as pb
 from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceStub
 from butler_model.artifact import SignedReceipt
-from butler_model.errors import (
-    ArtifactIntegrityError,
-    OverloadedError,
-    RateLimitedError,
-    ServiceUnavailableError,
-    UploadConflictError,
-)
+from butler_model.errors import ArtifactIntegrityError, UploadConflictError
 from butler_model.repository import Limits
 
-from .patience import Patience
+from .patience import PASSING, Patience
 
 _LIMITS = Limits()
-_PASSING = (OverloadedError, RateLimitedError, ServiceUnavailableError)
 
 
 def upload(connection: Connection, grant: bytes, content: Iterable[bytes], offset: int) -> SignedReceipt:
-    """Send an artifact; if the connection breaks, and the content can be iterated anew, go on with what is kept.
+    """Send an artifact; if the connection breaks, go on with what is kept.
+
+    Content that cannot be iterated anew is sent again only if none of it has been taken.
 
     Raises
     ------
@@ -46,8 +41,9 @@ def upload(connection: Connection, grant: bytes, content: Iterable[bytes], offse
         part = _Part(grant, content, offset, start)
         try:
             signed = receipt_from_proto(connection.send(stub.Write, part.requests()).receipt)
-        except (*_PASSING, UploadConflictError) as error:
-            if isinstance(content, Iterator) or not patience.wait(start, error):
+        except (*PASSING, UploadConflictError) as error:
+            is_gone = part.is_begun and isinstance(content, Iterator)
+            if is_gone or not patience.wait(start, error):
                 raise
             conflicts += isinstance(error, UploadConflictError)
             # The end of the old stream may never come; one from the beginning does not need it.
@@ -61,7 +57,7 @@ def _kept(connection: Connection, grant: bytes) -> int:
     query = pb.QueryWriteRequest(grant=grant)
     try:
         return connection.call(connection.stub(DatastoreServiceStub).QueryWrite, query).persisted_size
-    except _PASSING:
+    except PASSING:
         return 0
 
 
@@ -74,11 +70,13 @@ class _Part:
         self._offset = offset
         self._start = start
         self._digest = hashlib.sha256()
+        self.is_begun = False
 
     def requests(self) -> Iterator[pb.WriteRequest]:
         """Yield the messages."""
         yield pb.WriteRequest(header=pb.WriteHeader(grant=self._grant, offset=self._start))
         size = self._start
+        self.is_begun = True
         for piece in cut(self._fresh(), _LIMITS.chunk_bytes):
             size += len(piece)
             request = pb.WriteRequest()
