@@ -103,7 +103,7 @@ docs: $(READY) ## Build the documentation, warnings as errors, into docs/_build/
 CASES ?= 5000
 N ?= 125000
 fuzz-queries: $(READY) ## Compare random queries with plain evaluation; CASES=5000 for each database
-	@BUTLER_FUZZ_QUERIES=$(CASES) $(PY) -m pytest -q -n 2 --timeout 0 tests/integration/test_query_oracle.py
+	@BUTLER_FUZZ_QUERIES=$(CASES) $(PY) -m pytest -q -n 2 --timeout 0 tests/integration/test_query_oracle.py tests/integration/test_join_oracle.py
 
 fuzz-wire: $(READY) ## Send random bytes to both services; N=125000 to each (BUTLER_FUZZ_SEED=number)
 	@BUTLER_FUZZ_WIRE=$(N) $(PY) -m pytest -q --log-cli-level=INFO tests/integration/test_wire_fuzz.py

@@ -8,7 +8,7 @@ __all__ = ["ChannelKey", "SharedChannels"]
 import json
 import threading
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Self
 
 import grpc
 
@@ -130,7 +130,7 @@ class _ServiceChannel(grpc.Channel):
         for channel in filter(None, (self._repeating, self._plain)):
             channel.close()
 
-    def __enter__(self) -> grpc.Channel:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select
 from sqlalchemy.sql.elements import NamedColumn
 
 from butler_model.collection import CollectionType
@@ -132,10 +132,11 @@ class _Builder:
             # A record without times counts as unbounded.
             time = self._joins.element(element).c
             begin, end = places.valid
-            self._joins.conditions += [
+            overlap = and_(
                 begin < func.coalesce(time[TIMESPAN_END], MAX_NSEC),
                 end > func.coalesce(time[TIMESPAN_BEGIN], MIN_NSEC),
-            ]
+            )
+            self._joins.conditions.append(overlap if places.always is None else or_(places.always, overlap))
 
     def _time_of(self, place: DatasetPlace) -> DimensionElement | None:
         """Return the element whose times decide which calibrations are meant; `None` if nothing does."""

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, literal, select
+from sqlalchemy import ColumnElement, FromClause, false, literal, select, true
 
 from butler_model.timespan import MAX_NSEC, MIN_NSEC
 from butler_registry.storage.collection_store import CollectionRow
 from butler_registry.storage.dataset_type_store import DatasetTypeRow
 from butler_registry.storage.tag_tables import CALIBRATION_BEGIN, CALIBRATION_END
+
+_ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Places:
     ----------
     valid
         Begin and end of validity; `None` if no CALIBRATION collection is searched.
+    always
+        Whether it is from another kind of collection, where time does not matter; `None` if none of those is searched.
     conditions
         What narrows the table to the search.
     """
@@ -32,6 +36,7 @@ class Places:
     table: FromClause
     valid: tuple[ColumnElement[int], ColumnElement[int]] | None
     conditions: tuple[ColumnElement[bool], ...]
+    always: ColumnElement[bool] | None = None
 
     def dimensions(self, row: DatasetTypeRow) -> dict[str, ColumnElement[Any]]:
         """Return the columns of the required dimensions."""
@@ -49,15 +54,16 @@ def dataset_places(row: DatasetTypeRow, collections: Sequence[CollectionRow]) ->
         tags = row.tags
         return Places(tags, None, _searched(tags, row, tagged))
     names = ["dataset_id", "collection_id", *row.dataset_type.dimensions.required]
-    both: Select[Any] | Any = select(
-        *(row.calibrations.c[name] for name in (*names, CALIBRATION_BEGIN, CALIBRATION_END))
-    ).where(*_searched(row.calibrations, row, certified))
-    if tagged:
-        always = literal(MIN_NSEC).label(CALIBRATION_BEGIN), literal(MAX_NSEC).label(CALIBRATION_END)
-        tags_too = select(*(row.tags.c[name] for name in names), *always)
-        both = both.union_all(tags_too.where(*_searched(row.tags, row, tagged)))
-    table = both.subquery("places")
-    return Places(table, (table.c[CALIBRATION_BEGIN], table.c[CALIBRATION_END]), ())
+    ranges = select(*(row.calibrations.c[name] for name in (*names, CALIBRATION_BEGIN, CALIBRATION_END)))
+    ranges = ranges.where(*_searched(row.calibrations, row, certified))
+    if not tagged:
+        table = ranges.subquery("places")
+        return Places(table, (table.c[CALIBRATION_BEGIN], table.c[CALIBRATION_END]), ())
+    always = literal(MIN_NSEC).label(CALIBRATION_BEGIN), literal(MAX_NSEC).label(CALIBRATION_END)
+    tags = select(*(row.tags.c[name] for name in names), *always, true().label(_ALWAYS))
+    tags = tags.where(*_searched(row.tags, row, tagged))
+    table = ranges.add_columns(false().label(_ALWAYS)).union_all(tags).subquery("places")
+    return Places(table, (table.c[CALIBRATION_BEGIN], table.c[CALIBRATION_END]), (), table.c[_ALWAYS])
 
 
 def existing_data_ids(row: DatasetTypeRow, collections: Sequence[CollectionRow], number: int) -> Places:
@@ -69,13 +75,14 @@ def existing_data_ids(row: DatasetTypeRow, collections: Sequence[CollectionRow],
         Position of the constraint among those of a query, for a name.
     """
     places = dataset_places(row, collections)
-    columns = [*places.dimensions(row).values(), *(places.valid or ())]
+    always = [] if places.always is None else [places.always]
+    columns = [*places.dimensions(row).values(), *(places.valid or ()), *always]
     query = select(*(columns or [places.table.c.dataset_type_id])).where(*places.conditions)
     if len(collections) != 1 or places.valid is not None or not columns:
         query = query.distinct()
     table = query.subquery(f"existing_{number}")
     valid = (table.c[CALIBRATION_BEGIN], table.c[CALIBRATION_END]) if places.valid is not None else None
-    return Places(table, valid, ())
+    return Places(table, valid, (), table.c[_ALWAYS] if always else None)
 
 
 def _searched(table: FromClause, row: DatasetTypeRow, ids: Sequence[int]) -> tuple[ColumnElement[bool], ...]:
