@@ -187,10 +187,10 @@ def _questions(butler: Butler, address: str, datasets: int, repetitions: int) ->
     calls: list[tuple[Callable[[int], object], int, int]] = [
         (find, repetitions, 1),
         (page, repetitions, 1),
-        # As often as the others: each of some connections is slow until it has seen the tables.
+        # These two as often as the others: each of some connections is slow until it has seen the tables.
         (lambda _: counted.count(), repetitions, 1),
         (select, repetitions, 1),
-        (listed, 10, LISTED),
+        (listed, repetitions, LISTED),
     ]
     try:
         return [

@@ -93,7 +93,7 @@ def fill(butler: Butler, seed: int) -> Night:
     for run, (name, dimensions) in product(_RUNS, _TYPES.items()):
         butler.registry.registerRun(run)
         keys = [key for key in product(*map(_values_of, dimensions)) if chance.random() < 0.5]
-        items = [({}, name, dict(zip(dimensions, key, strict=True))) for key in keys]
+        items: list[Any] = [({}, name, dict(zip(dimensions, key, strict=True))) for key in keys]
         refs = butler.put_many(items, run=run)
         night.datasets[name, run] = {key: ref.id for key, ref in zip(keys, refs, strict=True)}
         tagged = [

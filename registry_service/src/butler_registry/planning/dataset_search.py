@@ -57,12 +57,12 @@ def dataset_places(row: DatasetTypeRow, collections: Sequence[CollectionRow]) ->
     ranges = select(*(row.calibrations.c[name] for name in (*names, CALIBRATION_BEGIN, CALIBRATION_END)))
     ranges = ranges.where(*_searched(row.calibrations, row, certified))
     if not tagged:
-        table = ranges.subquery("places")
-        return Places(table, (table.c[CALIBRATION_BEGIN], table.c[CALIBRATION_END]), ())
+        certain = ranges.subquery("places")
+        return Places(certain, (certain.c[CALIBRATION_BEGIN], certain.c[CALIBRATION_END]), ())
     always = literal(MIN_NSEC).label(CALIBRATION_BEGIN), literal(MAX_NSEC).label(CALIBRATION_END)
-    tags = select(*(row.tags.c[name] for name in names), *always, true().label(_ALWAYS))
-    tags = tags.where(*_searched(row.tags, row, tagged))
-    table = ranges.add_columns(false().label(_ALWAYS)).union_all(tags).subquery("places")
+    rest = select(*(row.tags.c[name] for name in names), *always, true().label(_ALWAYS))
+    rest = rest.where(*_searched(row.tags, row, tagged))
+    table = ranges.add_columns(false().label(_ALWAYS)).union_all(rest).subquery("places")
     return Places(table, (table.c[CALIBRATION_BEGIN], table.c[CALIBRATION_END]), (), table.c[_ALWAYS])
 
 
