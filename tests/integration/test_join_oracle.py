@@ -79,8 +79,9 @@ def test_datasets_found_first_are_those_that_plain_loops_find(
     joined = Drawn((), (*drawn.searches, search), drawn.uploads, drawn.given, drawn.where)
     expected = joined.first_datasets(search, content)
     with butler.query() as query:
-        results = asked(butler, query, joined).datasets(search.dataset_type, list(search.collections))
+        results = asked(butler, query, drawn).datasets(search.dataset_type, list(search.collections))
         found = [ref.id for ref in results]
         assert len(found) == len(set(found))
         assert set(found) == expected
         assert results.count() == len(expected)
+        assert [ref.id for ref in results.limit(3)] == found[:3]

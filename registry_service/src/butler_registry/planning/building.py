@@ -6,10 +6,11 @@ from __future__ import annotations
 __all__ = ["plan_query"]
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, func, or_, select
 from sqlalchemy.sql.elements import NamedColumn
 
 from butler_model.collection import CollectionType
@@ -53,10 +54,12 @@ class _Builder:
     ) -> None:
         self._request = request
         self._connection = connection
+        self._tables = tables
         self._universe = tables.universe
         self._joins = Joins(tables)
         self._datasets = DatasetColumns(static, self._joins)
         self._selected: list[ColumnElement[Any]] = []
+        self._completes_late = False
         self._rank: ColumnElement[int] | None = None
 
     def build(self) -> QueryPlan:
@@ -70,7 +73,8 @@ class _Builder:
         tests += [
             join_pair(joins, self._universe[one], self._universe[other]) for one, other in request.overlaps
         ]
-        joins.group(request.joined, implied=not self._is_counted_by_keys)
+        self._completes_late = self._may_complete_late and not (tests or expansions)
+        joins.group(request.joined, implied=not (self._is_counted_by_keys or self._completes_late))
         self._restrict()
         columns = self._result_columns(expansions)
         terms = self._order_terms()
@@ -80,6 +84,9 @@ class _Builder:
         if repeats and needs_more:
             terms += self._hidden_terms()
         order_at = tuple(self._at(term.column) for term in terms)
+        if self._completes_late:
+            late = {name: len(self._selected) + at for at, name in enumerate(request.result.implied)}
+            columns = tuple(replace(each, at=late.get(each.name, each.at)) for each in columns)
         pairs = tuple(ExactPair(self._at(t.first), self._at(t.second), t.pixels) for t in tests)
         pixels = self._pixels(expansions)
         statement = joins.select(self._selected)
@@ -87,11 +94,13 @@ class _Builder:
             statement = statement.distinct()
         statement = self._of_first_collection(statement)
         given = list(statement.selected_columns)
+        complete = self._complete if self._completes_late else None
         order = tuple(
             SortTerm(given[at], term.descending, term.nullable)
             for at, term in zip(order_at, terms, strict=True)
         )
-        return QueryPlan(statement, columns, order, order_at, n_key, repeats and needs_more, pairs, pixels)
+        needs_more = repeats and needs_more
+        return QueryPlan(statement, columns, order, order_at, n_key, needs_more, pairs, pixels, complete)
 
     def column(self, column: Column) -> ColumnElement[Any]:
         """Return a field of a record; of a timespan, one end (implements `ColumnSource`)."""
@@ -210,6 +219,30 @@ class _Builder:
                 used.update(element.required, [element.name] if element.is_dimension else [])
         return request.counted and used <= set(request.joined.required)
 
+    @property
+    def _may_complete_late(self) -> bool:
+        """Whether what the rows imply can be looked up for those of a page only, when it is known which these are.
+
+        So it is for a listing of datasets: each of their data IDs has a record of all that it implies.
+        """
+        request = self._request
+        is_listing = (
+            request.dataset is not None and request.joined is request.result and request.result.implied
+        )
+        narrowed = request.where is not None or request.data_id or request.joins or request.uploads
+        return bool(is_listing) and not (
+            narrowed or request.order_by or request.counted or self._may_repeat()
+        )
+
+    def _complete(self, page: FromClause) -> Select[Any]:
+        """Return the statement for the rows of a page with what their dimensions imply."""
+        group = self._request.result
+        joins = Joins(self._tables)
+        joins.join(page, {name: page.c[self._joins.columns[name].name] for name in group.required})
+        joins.relate(group.required)
+        joins.group(group)
+        return joins.select([*page.c, *(joins.columns[name] for name in group.implied)])
+
     def _restrict(self) -> None:
         request, joins = self._request, self._joins
         for name, value in (request.data_id or {}).items():
@@ -228,8 +261,10 @@ class _Builder:
         listed = {expansion.dimension.name for expansion in expansions}
         for name in request.result.required if self._is_counted_by_keys else request.result.names:
             type_ = _result_type(self._universe[name].key_columns[name].type)
-            at = None if name in listed else self._at(self._joins.columns[name])
-            columns.append(PlannedColumn(name, type_, at))
+            is_elsewhere = name in listed or (self._completes_late and name in request.result.implied)
+            columns.append(
+                PlannedColumn(name, type_, None if is_elsewhere else self._at(self._joins.columns[name]))
+            )
         if request.dataset is not None:
             columns.append(PlannedColumn("id", ResultType.UUID, self._at(self._datasets.dataset_id)))
             run = self._at(self._datasets.run_id)
@@ -288,13 +323,18 @@ class _Builder:
             terms.append(SortTerm(expression, descending, nullable=True))
         columns = self._joins.columns
         keys = [columns[n] for n in self._request.result.required if n in columns]
-        if self._request.dataset is not None:
+        if self._request.dataset is not None and not self._is_one_for_each(self._request.dataset):
             keys.append(self._datasets.dataset_id)
             if "collection" in self._request.dataset_fields:
                 keys.append(self._datasets.collection_id)
             if "timespan" in self._request.dataset_fields:
                 keys.append(self._datasets.valid[0])
         return terms + [SortTerm(key) for key in keys]
+
+    def _is_one_for_each(self, place: DatasetPlace) -> bool:
+        """Return whether there is one dataset at most for each data ID, in one collection."""
+        is_single = self._request.find_first or len(place.collections) == 1
+        return is_single and not any(collection.is_calibration for collection in place.collections)
 
     def _check_determined(self, column: DatasetColumn) -> None:
         several = column.field in ("collection", "timespan") and not self._request.find_first

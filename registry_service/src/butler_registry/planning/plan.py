@@ -5,11 +5,11 @@ from __future__ import annotations
 
 __all__ = ["DatasetPlace", "ExactPair", "PixelColumn", "PlannedColumn", "QueryPlan", "QueryRequest"]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import FromClause, Select, and_, func, or_, select
 
 from butler_model.data_id import DataIdValue
 from butler_model.dimensions import DimensionElement
@@ -124,6 +124,8 @@ class QueryPlan:
         apart, the others rows of the statement.
     repeats
         Whether rows that are alike in the first ``n_key`` terms may come, one after the other.
+    complete
+        From the rows of a page to the statement that adds, after their columns, what their dimensions imply.
     """
 
     statement: Select[Any]
@@ -134,6 +136,7 @@ class QueryPlan:
     repeats: bool = False
     tests: tuple[ExactPair, ...] = ()
     pixels: PixelColumn | None = None
+    complete: Callable[[FromClause], Select[Any]] | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -154,8 +157,14 @@ class QueryPlan:
                 terms = zip(self.order, beyond, strict=False)
                 further = or_(further, and_(*(term.same(value) for term, value in terms)))
             statement = statement.where(further)
-        statement = statement.order_by(*(term.clause for term in self.order))
-        return statement if rows is None else statement.limit(rows)
+        ordered = statement.order_by(*(term.clause for term in self.order))
+        if rows is not None:
+            ordered = statement = ordered.limit(rows)
+        if self.complete is None:
+            return ordered
+        page = statement.subquery("page")
+        given = list(page.c)
+        return self.complete(page).order_by(*(given[at] for at in self.order_at))
 
     def count(self) -> Select[Any]:
         """Return the statement that counts its rows."""
