@@ -17,14 +17,19 @@ from butler_api.convert.values import packed_uuids_from_proto
 from butler_api.v1 import transaction_service_pb2 as pb
 from butler_api.v1.transaction_service_pb2_grpc import TransactionServiceStub
 from butler_model.cancellation import Cancellation
-from butler_model.errors import ButlerError, TransactionError, UnsupportedOperationError
+from butler_model.errors import (
+    ButlerError,
+    ServiceUnavailableError,
+    TransactionError,
+    UnsupportedOperationError,
+)
 from butler_model.paging import ResultPage
 from butler_model.ports import BeginPut, Events, PutIntent
 from butler_model.query.spec import QuerySpec
 from butler_model.repository import RepositoryInfo
 
 from .datasets import RemotePuts
-from .patience import PASSING, Patience
+from .patience import Patience
 from .queries import RemoteQueries
 from .services import RemoteServices
 from .session import RepositorySession
@@ -56,7 +61,7 @@ class RemoteTransactions:
                 response = stream.ask(pb.TransactRequest(begin=begin))
             except BrokenStreamError as error:
                 # One that was begun all the same has done nothing, and ends with its stream.
-                if not isinstance(error.cause, PASSING) or not patience.wait(0, error.cause):
+                if not isinstance(error.cause, ServiceUnavailableError) or not patience.wait(0, error.cause):
                     raise error.cause from None
             except BaseException:
                 stream.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = ["MAX_EXPRESSION_DEPTH", "parse"]
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from butler_model.errors import ExpressionSyntaxError, LimitExceededError
 
@@ -56,6 +57,7 @@ _FOREIGN = {
     "LIKE": "There is no LIKE; use GLOB(name, 'pattern*')",
     "BETWEEN": "There is no BETWEEN; use IN (first..last), or two comparisons",
 }
+_MOST_REMEMBERED_CHARACTERS = 1_000
 
 
 def parse(
@@ -77,6 +79,14 @@ def parse(
     """
     if not text.strip():
         return None
+    if len(text) > _MOST_REMEMBERED_CHARACTERS:
+        return _Parser(text, most_characters, most_levels).parse()
+    return _remembered(text, most_characters, most_levels)
+
+
+@lru_cache(512)
+def _remembered(text: str, most_characters: int, most_levels: int) -> Expression:
+    # Jobs ask the same with other values bound.
     return _Parser(text, most_characters, most_levels).parse()
 
 

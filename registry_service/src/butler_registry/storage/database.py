@@ -205,10 +205,8 @@ class Database:
             engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with catalogued(), engine.connect() as connection:
             # Not only with the first statement that SQLAlchemy executes: there may be prepared ones before it.
-            connection.begin()
-            if cancellation is None:
-                yield connection
-                return
+            transaction = connection.begin()
+            cancellation = cancellation or Cancellation()
             try:
                 with cancellation.stopping(lambda: interrupt(connection)):
                     yield connection
@@ -216,6 +214,9 @@ class Database:
                 if cancellation.requested:
                     # The database may hear of it late, and must not stop what somebody else does on the connection.
                     connection.invalidate()
+            if not connection.invalidated:
+                # Not rolled back, though nothing was written: the driver forgets what it has prepared after that.
+                transaction.commit()
 
     @contextmanager
     def in_time(self, connection: Connection, seconds: float) -> Iterator[None]:
