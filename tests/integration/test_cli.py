@@ -118,6 +118,18 @@ def test_an_import_can_be_repeated_and_reports_nothing_new(repository: str, tmp_
     assert {count["new"] for count in counts} == {0}
 
 
+def test_an_import_takes_a_directory_as_those_typed_before_did(repository: str, tmp_path: Path) -> None:
+    (tmp_path / "export.yaml").write_text(export_text())
+    (tmp_path / "other.yaml").write_text(export_text())
+    (tmp_path / "note.json").write_text('{"a": 1}')
+    of_file = objects("import", repository, str(tmp_path / "export.yaml"))
+    assert objects("import", repository, str(tmp_path), "--reuse-ids") == of_file
+    assert objects("import", repository, str(tmp_path), "--export-file", "other.yaml") == of_file
+    refused = butler("import", repository, str(tmp_path), "--export-file", "third.yaml")
+    assert refused.returncode == 2
+    assert "third.yaml" in refused.stderr
+
+
 def test_stored_bytes_are_written_as_they_were_imported(repository: str, tmp_path: Path) -> None:
     arguments = (repository, "note", "instrument=Cam", "detector=3", "--collections", "imported")
     succeeded("get-file", *arguments, "-o", str(tmp_path / "note"))

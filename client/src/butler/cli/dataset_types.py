@@ -56,7 +56,8 @@ def register(
 @click.command()
 @repository_argument
 @click.argument("patterns", metavar="[GLOB]...", nargs=-1)
-@click.option("--components", is_flag=True, help="List the components of composites, too.")
+@click.option("--components/--no-components", help="List the components of composites, too.")
+@click.option("-v", "--verbose", is_flag=True, help="Changes nothing: all is shown.", expose_value=False)
 @json_option
 def query_dataset_types(repository: str, patterns: tuple[str, ...], components: bool, output: Output) -> None:
     """List dataset types.

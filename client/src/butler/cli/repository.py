@@ -113,7 +113,12 @@ def create(
 
 @click.command()
 @repository_argument
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("place", metavar="FILE|DIRECTORY", type=click.Path(exists=True))
+@click.option(
+    "--export-file",
+    metavar="FILE",
+    help="The export file, if a DIRECTORY is given: a path, or a name in DIRECTORY.  [default: export.yaml]",
+)
 @click.option(
     "--directory",
     type=click.Path(exists=True, file_okay=False),
@@ -138,10 +143,12 @@ def create(
     metavar="NAMES",
     help="Dimensions whose records are left out; with commas between, or repeated.",
 )
+@click.option("--reuse-ids", is_flag=True, help="Changes nothing: ids are kept.", expose_value=False)
 @json_option
 def import_file(
     repository: str,
-    file: str,
+    place: str,
+    export_file: str | None,
     directory: str | None,
     transfer: str,
     skip_dimensions: tuple[str, ...],
@@ -153,11 +160,12 @@ def import_file(
     What the repository has already stays as it is, so an import that was broken off can simply be repeated.
     """
     began = time.monotonic()
+    file, relative_to = _to_import(Path(place), export_file)
     with closing(connect(repository)) as connection, output.progress() as progress:
         summary = import_export(
             connection,
             file,
-            directory=directory or Path(file).parent,
+            directory=directory or relative_to,
             transfer=None if transfer == "none" else transfer,
             skip_dimensions=set(names(skip_dimensions)),
             without_datastore=without_datastore,
@@ -174,6 +182,19 @@ def import_file(
         f"Imported in {time.monotonic() - began:.1f} s; {amount(summary.artifacts, 'file')} "
         f"({amount(summary.artifact_bytes, 'byte')}) {was(summary.artifacts)} taken."
     )
+
+
+def _to_import(place: Path, export_file: str | None) -> tuple[Path, Path]:
+    """Return an export file, and the directory that its paths are relative to."""
+    if not place.is_dir():
+        if export_file is not None:
+            raise click.UsageError(f"{place} is a file already; --export-file is for a directory.")
+        return place, place.parent
+    named = Path(export_file or "export.yaml")
+    file = named if export_file is not None and named.exists() else place / named
+    if not file.is_file():
+        raise click.UsageError(f"There is no export file {file}; name it with --export-file.")
+    return file, place
 
 
 def _counts(summary: ImportSummary) -> Iterator[tuple[str, str, ImportCount]]:
