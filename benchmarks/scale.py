@@ -11,7 +11,6 @@ __all__ = ["main"]
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -214,9 +213,14 @@ def _list_all(address: str) -> int:
         began = time.perf_counter()
         rows = sum(1 for _ in butler.registry.queryDatasets(TYPE))
         seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps([rows, seconds, peak]))
+    print(json.dumps([rows, seconds, _peak_bytes()]))
     return 0
+
+
+def _peak_bytes() -> int:
+    # `getrusage` would begin with the memory of the process that started this one.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def _comparison(small: list[Measurement], large: list[Measurement], datasets: int) -> Table:

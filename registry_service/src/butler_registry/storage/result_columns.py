@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from psycopg.types.string import ByteaBinaryLoader
 from sqlalchemy import Connection, Dialect, Select
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -62,6 +61,9 @@ class ResultColumns:
         self._cursor.close()
 
     def _opened(self) -> Any:
+        # Who works on SQLite does not wait for it.
+        from psycopg.types.string import ByteaBinaryLoader
+
         driver: Any = self._connection.connection.driver_connection
         cursor = driver.cursor(f"butler_columns_{next(_NUMBERS)}", binary=True)
         # An object for each of many UUIDs would be taken apart again.
