@@ -20,7 +20,7 @@ from grpc_status import rpc_status
 from butler import Butler
 from butler_api.channel import Connection
 from butler_api.server import build_server
-from butler_api.v1.repository_service_pb2 import GetCapabilitiesRequest
+from butler_api.v1.repository_service_pb2 import GetCapabilitiesRequest, GetRepositoryRequest
 from butler_api.v1.repository_service_pb2_grpc import RepositoryServiceStub
 from butler_datastore.application import DatastoreApplication
 from butler_datastore.config import PosixStoreConfig
@@ -291,6 +291,28 @@ def test_large_artifacts_are_slowed_down_and_arrive(tmp_path: Path) -> None:
         assert butler.get("note", instrument="Cam1", detector=1) == {"a": 1}
 
 
+def test_a_client_keeps_to_smaller_messages_and_larger_ones_are_refused(tmp_path: Path) -> None:
+    limits = Limits(message_bytes=4 * 2**20, batch_bytes=2 * 2**20)
+    with ExitStack() as stack:
+        services = served(tmp_path, limits, stack)
+        Butler.makeRepo(services.url)
+        butler = stack.enter_context(Butler(services.url, run="run1"))
+        insert_survey(butler)
+        register_types(butler)
+        contents = [bytes([number]) * 2**18 for number in range(4)] + [bytes(9 * 2**20)]
+        for number, content in enumerate(contents):
+            butler.registry.registerRun(f"run{number}")
+            items = [(content, "blob", {"instrument": "Cam1", "detector": each}) for each in (1, 2, 3, 4)]
+            butler.put_many(items, run=f"run{number}")
+            refs = butler.query_datasets("blob", f"run{number}")
+            assert list(butler.get_many(refs)) == [content] * 4
+        connection = Connection(services.registry)
+        stack.callback(connection.close)
+        request = GetRepositoryRequest(repository="x" * 5 * 2**20)
+        with pytest.raises(LimitExceededError, match="send less at once"):
+            connection.call(connection.stub(RepositoryServiceStub).GetRepository, request)
+
+
 def test_limits_of_the_configuration_are_published(tmp_path: Path) -> None:
     settings = RegistrySettings(
         database=f"sqlite:///{tmp_path}",
@@ -299,6 +321,7 @@ def test_limits_of_the_configuration_are_published(tmp_path: Path) -> None:
         caller_calls=2,
         calls_per_second=100,
         bytes_per_second=2**33,
+        message_bytes=6 * 2**20,
         transactions=6,
         caller_transactions=1,
         query_seconds=7,
@@ -323,6 +346,8 @@ def test_limits_of_the_configuration_are_published(tmp_path: Path) -> None:
             "caller_calls": 2,
             "calls_per_second": 100,
             "bytes_per_second": 2**33,
+            "message_bytes": 6 * 2**20,
+            "batch_bytes": 3 * 2**20,
             "transactions": 6,
             "caller_transactions": 1,
             "query_seconds": 7,

@@ -50,6 +50,9 @@ from .tracing import ServerTracing, start_tracing, tracing_is_on
 _LOGGER = logging.getLogger(__name__)
 _Parameters = ParamSpec("_Parameters")
 
+_LIMITS = Limits()
+_LEAST_MESSAGE_BYTES = 4 * 2**20
+"""What gRPC itself allows unless it is told; chunks fit into it, and pages of the default length."""
 _COLLECT_AFTER = 20_000
 """New objects after which garbage cycles are searched for; by default 700, which is a third of a page of results."""
 _LOOK_SECONDS = 0.5
@@ -77,6 +80,9 @@ class ServiceSettings(BaseSettings):
     calls_per_second, bytes_per_second
         How many calls one caller may make on average, and how many bytes of requests and responses it may move; 0 for
         any number. A caller is who was recognised, else a connection. Each process counts by itself.
+    message_bytes
+        Largest message in either direction; small artifacts of up to half of it travel together. Registry and
+        datastore service have the same.
     grace_seconds
         How long calls under way may take to finish when the service is asked to stop.
     log_format
@@ -113,6 +119,7 @@ class ServiceSettings(BaseSettings):
     caller_calls: int | None = Field(None, ge=1, le=1000)
     calls_per_second: int = Field(0, ge=0, le=1_000_000)
     bytes_per_second: int = Field(0, ge=0)
+    message_bytes: int = Field(_LIMITS.message_bytes, ge=_LEAST_MESSAGE_BYTES, le=_LIMITS.message_bytes)
     grace_seconds: float = Field(20.0, ge=0)
     log_format: Literal["text", "json"] = "text"
     log_calls: bool = False
@@ -136,6 +143,8 @@ class ServiceSettings(BaseSettings):
             caller_calls=min(self.caller_calls or share, share),
             calls_per_second=self.calls_per_second,
             bytes_per_second=self.bytes_per_second,
+            message_bytes=self.message_bytes,
+            batch_bytes=min(_LIMITS.batch_bytes, self.message_bytes // 2),
         )
 
     @property
