@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from butler import Butler
-from tests.support.butlers import DEPLOYMENTS, Deployment, Repository, deployment
+from tests.support.butlers import DEPLOYMENTS, Deployment, Repository, deployment, new_repository
 from tests.support.observed import observe
 from tests.support.stores import store_place
 
@@ -45,15 +45,8 @@ def observed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Repository]:
     """Give a repository that `tests.support.observed` filled, for tests that only ask; a module shares it."""
-    with ExitStack() as stack:
-        database = None
-        if request.param.endswith("postgresql"):
-            server = request.getfixturevalue("postgres_server")
-            database = server.create_database()
-            stack.callback(server.drop_database, database)
-        place = stack.enter_context(deployment(request.param, tmp_path_factory.mktemp("observed"), database))
-        Butler.makeRepo(place.root, **place.options)
+    with new_repository(request, tmp_path_factory.mktemp("observed")) as place:
         made = Repository(place, place.root)
-        stack.callback(made.close)
-        observe(made.butler(writeable=True))
-        yield made
+        with closing(made):
+            observe(made.butler(writeable=True))
+            yield made

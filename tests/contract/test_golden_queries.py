@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import lsst.sphgeom
 import pytest
 
 from butler import Butler
-from tests.support.butlers import DEPLOYMENTS, Repository, deployment
+from tests.support.butlers import DEPLOYMENTS, Repository, new_repository
 
 HSC: dict[str, Any] = {"instrument": "HSC"}
 RINGS: dict[str, Any] = {"skymap": "hsc_rings_v1"}
@@ -24,15 +23,10 @@ def butler(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_data: Path
 ) -> Iterator[Butler]:
     """Give a butler of a repository that has the survey."""
-    with ExitStack() as stack:
-        database = None
-        if request.param.endswith("postgresql"):
-            server = request.getfixturevalue("postgres_server")
-            database = server.create_database()
-            stack.callback(server.drop_database, database)
-        place = stack.enter_context(deployment(request.param, tmp_path_factory.mktemp("golden"), database))
-        Butler.makeRepo(place.root, **place.options)
-        butler = stack.enter_context(Butler(place.root, writeable=True))
+    with (
+        new_repository(request, tmp_path_factory.mktemp("golden")) as place,
+        Butler(place.root, writeable=True) as butler,
+    ):
         butler.import_(filename="hsc-rc2-subset.yaml", directory=shared_data)
         yield butler
 

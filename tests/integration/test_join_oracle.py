@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from butler import Butler, DataCoordinate
 from butler.query import Query
-from tests.support.butlers import deployment
+from tests.support.butlers import new_repository
 from tests.support.joined import Drawn, Night, Search, draws, fill, searches
 
 CASES = int(os.environ.get("BUTLER_FUZZ_QUERIES", "300"))
@@ -33,15 +32,10 @@ def night(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Butler, Night]]:
     """Give a butler of a filled repository, and what is in it."""
-    with ExitStack() as stack:
-        database = None
-        if request.param.endswith("postgresql"):
-            server = request.getfixturevalue("postgres_server")
-            database = server.create_database()
-            stack.callback(server.drop_database, database)
-        place = stack.enter_context(deployment(request.param, tmp_path_factory.mktemp("joins"), database))
-        Butler.makeRepo(place.root, **place.options)
-        butler = stack.enter_context(Butler(place.root, writeable=True))
+    with (
+        new_repository(request, tmp_path_factory.mktemp("joins")) as place,
+        Butler(place.root, writeable=True) as butler,
+    ):
         yield butler, fill(butler, seed=3)
 
 

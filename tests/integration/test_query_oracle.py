@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from butler import Butler, Timespan
 from butler_model.query.expression import Expression
 from butler_model.query.parser import parse
-from tests.support.butlers import deployment
+from tests.support.butlers import new_repository
 from tests.support.expressions import conditions
 from tests.support.observed import DAY, START, square
 from tests.support.oracle import Row, selects
@@ -34,15 +33,10 @@ def survey(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Butler, list[Row]]]:
     """Give a butler of a repository with random records, and a row for each visit and detector of Cam1."""
-    with ExitStack() as stack:
-        database = None
-        if request.param.endswith("postgresql"):
-            server = request.getfixturevalue("postgres_server")
-            database = server.create_database()
-            stack.callback(server.drop_database, database)
-        place = stack.enter_context(deployment(request.param, tmp_path_factory.mktemp("oracle"), database))
-        Butler.makeRepo(place.root, **place.options)
-        butler = stack.enter_context(Butler(place.root, writeable=True))
+    with (
+        new_repository(request, tmp_path_factory.mktemp("oracle")) as place,
+        Butler(place.root, writeable=True) as butler,
+    ):
         insert_survey(butler, "Cam1", random.Random(1))
         insert_survey(butler, "Cam2", random.Random(2))
         yield butler, rows_of(butler)

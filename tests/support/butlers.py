@@ -3,7 +3,15 @@
 
 from __future__ import annotations
 
-__all__ = ["DEPLOYMENTS", "Deployment", "Repository", "deployment", "on_every_store", "on_posix_and_s3"]
+__all__ = [
+    "DEPLOYMENTS",
+    "Deployment",
+    "Repository",
+    "deployment",
+    "new_repository",
+    "on_every_store",
+    "on_posix_and_s3",
+]
 
 import secrets
 from collections.abc import Iterator
@@ -219,3 +227,17 @@ def _served(database: str, settings: dict[str, Any], drop: Path) -> Iterator[str
         stack.callback(registry_server.stop, 0)
         registry_server.start()
         yield registry_server.address
+
+
+@contextmanager
+def new_repository(request: pytest.FixtureRequest, folder: Path) -> Iterator[Deployment]:
+    """Give an empty repository for a fixture whose parameter is one of `DEPLOYMENTS`; it may be of any scope."""
+    with ExitStack() as stack:
+        database = None
+        if request.param.endswith("postgresql"):
+            server = request.getfixturevalue("postgres_server")
+            database = server.create_database()
+            stack.callback(server.drop_database, database)
+        place = stack.enter_context(deployment(request.param, folder, database))
+        Butler.makeRepo(place.root, **place.options)
+        yield place
