@@ -39,7 +39,10 @@ class RepositoryServicer(RepositoryServiceServicer):
         self._opened = opened
         self._repositories = repositories
         self._callers = callers
-        self._limits = limits
+        # Looked up in a file, which takes as long as a call.
+        self._capabilities = pb.GetCapabilitiesResponse(
+            version=version("butler-registry"), limits=limits_to_proto(limits)
+        )
 
     def CreateRepository(
         self, request: pb.CreateRepositoryRequest, context: grpc.ServicerContext
@@ -66,6 +69,4 @@ class RepositoryServicer(RepositoryServiceServicer):
     def GetCapabilities(
         self, request: pb.GetCapabilitiesRequest, context: grpc.ServicerContext
     ) -> pb.GetCapabilitiesResponse:
-        return pb.GetCapabilitiesResponse(
-            version=version("butler-registry"), limits=limits_to_proto(self._limits)
-        )
+        return self._capabilities
