@@ -11,16 +11,22 @@ from tests.robustness.support.deployments import SERVICES, DeploymentKind, Deplo
 from tests.robustness.support.machine import RepositoryMachine
 from tests.robustness.support.sizes import SEED, SIZES
 
+SHARES = 10
+"""So that the test processes, and the parts of a run, share the work."""
+
 
 @pytest.mark.timeout(10_800)
+@pytest.mark.parametrize("share", range(SHARES))
 @pytest.mark.parametrize("kind", SERVICES, ids=str)
-def test_the_repository_does_what_the_model_says(deployments: Deployments, kind: DeploymentKind) -> None:
+def test_the_repository_does_what_the_model_says(
+    deployments: Deployments, kind: DeploymentKind, share: int
+) -> None:
     machine = type("Machine", (RepositoryMachine,), {"deployment": deployments[kind]})
-    seed(SEED)(machine)
+    seed(SEED * SHARES + share)(machine)
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=-(-SIZES.state_examples // len(SERVICES)),
+            max_examples=-(-SIZES.state_examples // (len(SERVICES) * SHARES)),
             stateful_step_count=SIZES.state_steps,
             # To make an example smaller would take longer than to read it.
             phases=[Phase.generate],
