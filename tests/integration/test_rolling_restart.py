@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two replicas of each service behind nginx are restarted one by one under load, and no call fails."""
+"""Two replicas of each service behind a balancer are restarted one by one under load, and no call fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import secrets
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -19,6 +20,7 @@ from butler import Butler, DatasetType
 from butler.remote import RemoteRepositories
 from butler_api.probe import ask
 from butler_model.universe import DimensionUniverse
+from tests.support.envoy import envoy_in_front_of
 from tests.support.nginx import nginx_in_front_of
 from tools.servers.process import ServerProcess, free_ports, running, wait_until
 
@@ -61,16 +63,26 @@ class Replica:
         return self.process.keeper.returncode
 
 
+def in_front_of(
+    balancer: str, replicas: Mapping[str, Sequence[int]]
+) -> AbstractContextManager[dict[str, str]]:
+    """Run a balancer for services, given the ports of their replicas."""
+    if balancer == "nginx":
+        return nginx_in_front_of(replicas)
+    return envoy_in_front_of(replicas, {name: _SERVICES[f"butler_{name}"] for name in replicas})
+
+
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("balancer", ["envoy", "nginx"])
 def test_replicas_restart_one_by_one_under_load_without_a_failed_call(
-    postgres_database: str, tmp_path: Path
+    balancer: str, postgres_database: str, tmp_path: Path
 ) -> None:
     (tmp_path / "keys").write_text(secrets.token_hex(32))
     stores = {"main": {"root": f"{tmp_path}/store/{{repository}}", "durable": False}}
     ports = free_ports(4)
     places = {"registry": ports[:2], "datastore": ports[2:]}
     with ExitStack() as stack:
-        addresses = stack.enter_context(nginx_in_front_of(places))
+        addresses = stack.enter_context(in_front_of(balancer, places))
         registry = {
             "DATABASE": postgres_database,
             "DATASTORE_ENDPOINT": addresses["datastore"],
