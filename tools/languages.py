@@ -6,7 +6,7 @@ Stubs are generated and programs compiled into folders ``build``, which git igno
 
 from __future__ import annotations
 
-__all__ = ["LANGUAGES", "Language", "build"]
+__all__ = ["BROWSER", "LANGUAGES", "Language", "build"]
 
 import subprocess
 import sys
@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = ROOT / "examples" / "clients"
 PROTOS = str(ROOT / "protos")
+WEB_DESCRIPTORS = ROOT / "deploy/helm/butler/files/web.binpb"
 BUF = str(Path(sys.executable).parent / "buf")
 _PAUSE_SECONDS = 5
 GENERATE = (BUF, "generate", PROTOS, "--template", "buf.gen.yaml")
@@ -71,6 +72,19 @@ LANGUAGES: Mapping[str, Language] = {
 }
 
 
+BROWSER = Language(
+    CLIENTS / "browser",
+    (
+        ("npm", "ci"),
+        # Of what Envoy has, which comes without the rules beside the fields.
+        (BUF, "generate", str(WEB_DESCRIPTORS), "--template", "buf.gen.yaml"),
+        ("npm", "run", "build"),
+    ),
+    ("node", "build/look.mjs"),
+)
+"""A page, which only reads, and comes through Envoy; what is run looks into a collection without a page."""
+
+
 def build(language: Language) -> None:
     """Build a client.
 
@@ -87,12 +101,13 @@ def build(language: Language) -> None:
 
 def main() -> None:
     """Build what the command line names."""
+    known = {**LANGUAGES, "browser": BROWSER}
     match sys.argv[1:]:
-        case ["build", *names] if names and set(names) <= LANGUAGES.keys():
+        case ["build", *names] if names and set(names) <= known.keys():
             for name in names:
-                build(LANGUAGES[name])
+                build(known[name])
         case _:
-            sys.exit(f"usage: languages.py build {'|'.join(LANGUAGES)} …")
+            sys.exit(f"usage: languages.py build {'|'.join(known)} …")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +21,9 @@ from butler import Butler, DatasetType
 from butler_api.v1 import dataset_service_pb2, datastore_service_pb2, models_pb2, values_pb2
 from tests.support.secured import SecuredServices, secured_services
 from tests.support.survey import insert_survey
-from tests.support.web import Answer, Web, grpc_web, web_access
+from tests.support.web import PORTAL, Answer, Web, grpc_web, services_with_web, web_access
 from tools.deployment import CHART, GOLDEN, objects_of
-from tools.servers.process import free_ports
-from tools.servers.services import own_services
 
-PORTAL = "https://portal.example.org"
 CONTENT = secrets.token_bytes(2_500_000)
 STREAMS = ("DatastoreService/Write", "TransactionService/Transact")
 
@@ -50,21 +46,8 @@ class Closed:
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
-    folder = tmp_path_factory.mktemp("services")
-    (folder / "tables").mkdir()
-    front, datastore = free_ports(2)
-    # Clients that come through Envoy find the datastore there, too.
-    environments = {
-        "butler_registry": {"BUTLER_REGISTRY_DATASTORE_ENDPOINT": f":{front}"},
-        "butler_datastore": {"BUTLER_DATASTORE_ADDRESS": f"127.0.0.1:{datastore}"},
-    }
-    with ExitStack() as stack:
-        registry = stack.enter_context(
-            own_services(f"sqlite:///{folder}/tables", folder, environments=environments)
-        )
-        port = int(registry.rpartition(":")[2])
-        web = stack.enter_context(web_access("sqlite-pvc", port, datastore, port=front))
-        address = f"grpc://127.0.0.1:{front}/main"
+    with services_with_web(tmp_path_factory.mktemp("services")) as web:
+        address = f"grpc://127.0.0.1:{web.port}/main"
         Butler.makeRepo(address)
         with Butler(address, run="run") as butler:
             insert_survey(butler)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Answer", "Web", "grpc_web", "web_access"]
+__all__ = ["PORTAL", "Answer", "Web", "grpc_web", "services_with_web", "web_access"]
 
 import base64
 import http.client
@@ -12,8 +12,8 @@ import ssl
 import struct
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,9 +21,12 @@ from google.protobuf.message import Message
 
 from tools.deployment import GOLDEN, objects_of
 from tools.servers.process import free_ports
+from tools.servers.services import own_services
 
 from .envoy import running_envoy
 
+PORTAL = "https://portal.example.org"
+"""The origin whose pages may call, in the examples."""
 _SECONDS = 60.0
 _TRAILERS = 0x80
 _Answered = TypeVar("_Answered", bound=Message)
@@ -60,13 +63,14 @@ class Web:
     port: int
     pages: tuple[int, int]
     ca: Path | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
 
     def send(self, path: str, body: bytes, *, method: str = "POST", **headers: str) -> Answer:
         """Send a request as a page does; names of headers have ``_`` for ``-``."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         with closing(self._connection()) as connection:
-            connection.request(method, path, body, {**self.headers, **named})
+            # What is too long is answered, and the connection ended, before all of it was sent.
+            with suppress(ConnectionError):
+                connection.request(method, path, body, named)
             answer = connection.getresponse()
             return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
 
@@ -84,7 +88,7 @@ class Web:
 
 @contextmanager
 def web_access(
-    example: str, registry: int, datastore: int, *, port: int = 0, tls: Path | None = None
+    example: str, registry: int, datastore: int, *, port: int = 0, tls: Path | None = None, origin: str = ""
 ) -> Iterator[Web]:
     """Run Envoy as an example of the chart configures it.
 
@@ -98,6 +102,8 @@ def web_access(
         Where it is to answer; any if 0.
     tls
         A folder with ``tls.crt``, ``tls.key`` and ``ca.crt``, as Kubernetes mounts it.
+    origin
+        Of which pages may call, instead of `PORTAL`.
     """
     (config,) = (
         each
@@ -113,6 +119,7 @@ def web_access(
         "butler-registry.butler.svc": "localhost",
         "butler-datastore.butler.svc": "localhost",
         "0.0.0.0": "127.0.0.1",
+        PORTAL: origin or PORTAL,
     }
     ports = {50051: registry, 50052: datastore, 8080: front, 50060: health, 9464: metrics, 9901: admin}
     places |= {f"port_value: {old} ": f"port_value: {new} " for old, new in ports.items()}
@@ -124,6 +131,22 @@ def web_access(
         (folder / name).write_bytes(base64.b64decode(content))
     with running_envoy(folder / "envoy.yaml", f"http://127.0.0.1:{health}/ready"):
         yield Web(front, (health, metrics), tls and tls / "ca.crt")
+
+
+@contextmanager
+def services_with_web(folder: Path, *, origin: str = "") -> Iterator[Web]:
+    """Run both services on SQLite, which ask nobody, behind Envoy; ``origin`` as of `web_access`."""
+    (folder / "tables").mkdir()
+    front, datastore = free_ports(2)
+    # Clients that come through Envoy find the datastore there, too.
+    environments = {
+        "butler_registry": {"BUTLER_REGISTRY_DATASTORE_ENDPOINT": f":{front}"},
+        "butler_datastore": {"BUTLER_DATASTORE_ADDRESS": f"127.0.0.1:{datastore}"},
+    }
+    with own_services(f"sqlite:///{folder}/tables", folder, environments=environments) as registry:
+        port = int(registry.rpartition(":")[2])
+        with web_access("sqlite-pvc", port, datastore, port=front, origin=origin) as web:
+            yield web
 
 
 def grpc_web(
