@@ -254,6 +254,10 @@ class Deployments:
             return {"root": f"{folder}/artifacts", **settings}
         bucket = self._s3.create_bucket()
         self._stack.callback(self._s3.delete_bucket, bucket)
+        # The server makes room with the first object of a bucket, for longer than late writes are waited for.
+        client = self._s3.client()
+        client.put_object(Bucket=bucket, Key="first", Body=b"1")
+        client.delete_object(Bucket=bucket, Key="first")
         return s3_settings(self._s3, bucket, folder, **settings)
 
     def _listing(self, kind: DeploymentKind, store: Mapping[str, Any]) -> ObjectListing:

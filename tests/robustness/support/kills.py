@@ -119,9 +119,10 @@ def _do_and_kill(deployment: Deployment, cell: Cell, plan: Plan, run: str) -> No
         marker.unlink()
     deployment.restart_dead()
     job.process.wait(_END_SECONDS)
-    if cell.victim == "client" and cell.owner != "client":
-        # The service goes on with what the dead client asked for. The guard, which keeps out what is written after the
-        # lease, is not waited for by `settle`.
+    asked = cell.victim == "client" and cell.owner != "client"
+    if asked or (cell.victim in ("client", "datastore") and deployment.kind.store == "s3"):
+        # A service goes on with what the dead client asked for, and S3 with what it was sent. The guard, which keeps
+        # out what is written after the lease, is not waited for by `settle`.
         deployment.wait_for_late_writes()
     plan.history.add(plan.steps, job.entries())
     if cell.victim != "client" and job.process.code != 0:
