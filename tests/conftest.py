@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,9 @@ def pytest_configure() -> None:
     """Work in memory, but for the nightly tests of robustness: what they break is to be as slow as it is."""
     if os.environ.get("BUTLER_ROBUSTNESS") != "nightly":
         work_in_memory()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As a shell has it for what runs in the background; programs under test would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
