@@ -186,6 +186,15 @@ def served(folder: Path, limits: Limits, stack: ExitStack) -> Served:
     return Served(first.address, limits)
 
 
+def surveyed(services: Served) -> Butler:
+    """Return a butler of a new repository that has a survey."""
+    Butler.makeRepo(services.url)
+    butler = Butler(services.url, run="run1")
+    insert_survey(butler)
+    register_types(butler)
+    return butler
+
+
 @pytest.fixture
 def hurried(tmp_path: Path) -> Iterator[Served]:
     """Give services that answer twenty calls of one caller in a second."""
@@ -277,10 +286,7 @@ def test_large_artifacts_are_slowed_down_and_arrive(tmp_path: Path) -> None:
     limits = Limits(bytes_per_second=4 * 2**20)
     with ExitStack() as stack:
         services = served(tmp_path, limits, stack)
-        Butler.makeRepo(services.url)
-        butler = stack.enter_context(Butler(services.url, run="run1"))
-        insert_survey(butler)
-        register_types(butler)
+        butler = stack.enter_context(surveyed(services))
         content = bytes(range(256)) * (16 * 2**20 // 256)
         begun = time.monotonic()
         butler.put(content, "blob", instrument="Cam1", detector=1)
@@ -295,10 +301,7 @@ def test_a_client_keeps_to_smaller_messages_and_larger_ones_are_refused(tmp_path
     limits = Limits(message_bytes=4 * 2**20, batch_bytes=2 * 2**20)
     with ExitStack() as stack:
         services = served(tmp_path, limits, stack)
-        Butler.makeRepo(services.url)
-        butler = stack.enter_context(Butler(services.url, run="run1"))
-        insert_survey(butler)
-        register_types(butler)
+        butler = stack.enter_context(surveyed(services))
         contents = [bytes([number]) * 2**18 for number in range(4)] + [bytes(9 * 2**20)]
         for number, content in enumerate(contents):
             butler.registry.registerRun(f"run{number}")

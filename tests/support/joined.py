@@ -13,9 +13,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from butler import Butler, CollectionType, DatasetType, Timespan
+from butler import Butler, CollectionType, Timespan
 
-from .observed import DAY, START
+from .observed import DAY, START, register_type
 
 Values = Mapping[str, Any]
 
@@ -78,16 +78,7 @@ def fill(butler: Butler, seed: int) -> Night:
             of_visit = {"id": visit, "name": f"v{visit}", "day_obs": _DAY_OBS, "physical_filter": filter_}
             insert("visit", {**cam, **of_visit, "timespan": None if hours is None else _timespan(hours)})
     for name, dimensions in _TYPES.items():
-        is_calibration = name == "dark"
-        butler.registry.registerDatasetType(
-            DatasetType(
-                name,
-                dimensions,
-                "StructuredDataDict",
-                universe=butler.dimensions,
-                isCalibration=is_calibration,
-            )
-        )
+        register_type(butler, name, dimensions, is_calibration=name == "dark")
     butler.registry.registerCollection("tag", CollectionType.TAGGED)
     butler.registry.registerCollection("calib", CollectionType.CALIBRATION)
     for run, (name, dimensions) in product(_RUNS, _TYPES.items()):

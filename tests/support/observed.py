@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-__all__ = ["DAY", "START", "observe", "square"]
+__all__ = ["DAY", "START", "observe", "register_type", "square"]
 
+from collections.abc import Sequence
 from typing import Any
 
 import lsst.sphgeom
@@ -29,6 +30,21 @@ def square(ra: float, dec: float, size: float = 1.0) -> lsst.sphgeom.ConvexPolyg
     corners = [(ra, dec), (ra + size, dec), (ra + size, dec + size), (ra, dec + size)]
     return lsst.sphgeom.ConvexPolygon(
         [lsst.sphgeom.UnitVector3d(lsst.sphgeom.LonLat.fromDegrees(*corner)) for corner in corners]
+    )
+
+
+def register_type(
+    butler: Butler, name: str, dimensions: Sequence[str], *, is_calibration: bool = False
+) -> None:
+    """Register a dataset type of dictionaries."""
+    butler.registry.registerDatasetType(
+        DatasetType(
+            name,
+            dimensions,
+            "StructuredDataDict",
+            universe=butler.dimensions,
+            isCalibration=is_calibration,
+        )
     )
 
 
@@ -110,15 +126,7 @@ def _insert_visit(butler: Butler, camera: str, number: int) -> None:
 def _put_datasets(butler: Butler) -> None:
     registry = butler.registry
     for name, (dimensions, is_calibration) in _TYPES.items():
-        registry.registerDatasetType(
-            DatasetType(
-                name,
-                dimensions,
-                "StructuredDataDict",
-                universe=butler.dimensions,
-                isCalibration=is_calibration,
-            )
-        )
+        register_type(butler, name, dimensions, is_calibration=is_calibration)
     cam = {"instrument": "Cam1"}
     runs: dict[str, list[tuple[Any, str, dict[str, Any]]]] = {
         "run1": [

@@ -57,7 +57,7 @@ _CHANNELS = 4
 _SECONDS = 60.0
 _ENDLESS_SECONDS = 0.2
 _FRESH = 0.1
-_DAMAGED = 0.7
+_DAMAGED = 0.85
 _MOST_KEPT = 400
 _ENDLESS = ("WatchDatasets", "Transact")
 _FAULTS = (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
@@ -120,7 +120,7 @@ class Fuzzer:
         return findings
 
     def request(self, kind: Descriptor, random_: random.Random) -> bytes:
-        """Return the bytes of a request, seven in ten of them damaged."""
+        """Return the bytes of a request, six in seven of them damaged."""
         made = self._made.setdefault(kind.full_name, [])
         if not made or random_.random() < _FRESH:
             raw = self._message(kind, random_, _DEPTH).SerializeToString()

@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-__all__ = ["PASSING", "Patience"]
+__all__ = ["Patience"]
 
 import time
 
-from butler_model.errors import ButlerError, OverloadedError, RateLimitedError, ServiceUnavailableError
-
-PASSING = (OverloadedError, RateLimitedError, ServiceUnavailableError)
-"""What passes, so that the same may be tried again."""
+from butler_model.errors import ButlerError
 
 _PAUSES = (0.1, 0.5, 2.0, 5.0)
 _MOST_SECONDS = 30.0

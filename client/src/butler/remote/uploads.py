@@ -14,12 +14,19 @@ from butler_api.convert.chunks import cut, fill_chunk
 from butler_api.v1 import datastore_service_pb2 as pb
 from butler_api.v1.datastore_service_pb2_grpc import DatastoreServiceStub
 from butler_model.artifact import SignedReceipt
-from butler_model.errors import ArtifactIntegrityError, UploadConflictError
+from butler_model.errors import (
+    ArtifactIntegrityError,
+    OverloadedError,
+    RateLimitedError,
+    ServiceUnavailableError,
+    UploadConflictError,
+)
 from butler_model.repository import Limits
 
-from .patience import PASSING, Patience
+from .patience import Patience
 
 _LIMITS = Limits()
+_PASSING = (OverloadedError, RateLimitedError, ServiceUnavailableError)
 
 
 def upload(connection: Connection, grant: bytes, content: Iterable[bytes], offset: int) -> SignedReceipt:
@@ -41,7 +48,7 @@ def upload(connection: Connection, grant: bytes, content: Iterable[bytes], offse
         part = _Part(grant, content, offset, start)
         try:
             signed = receipt_from_proto(connection.send(stub.Write, part.requests()).receipt)
-        except (*PASSING, UploadConflictError) as error:
+        except (*_PASSING, UploadConflictError) as error:
             is_gone = part.is_begun and isinstance(content, Iterator)
             if is_gone or not patience.wait(start, error):
                 raise
@@ -57,7 +64,7 @@ def _kept(connection: Connection, grant: bytes) -> int:
     query = pb.QueryWriteRequest(grant=grant)
     try:
         return connection.call(connection.stub(DatastoreServiceStub).QueryWrite, query).persisted_size
-    except PASSING:
+    except _PASSING:
         return 0
 
 
