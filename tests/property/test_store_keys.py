@@ -99,6 +99,9 @@ def test_every_plain_key_holds_what_was_written_under_it(
 def test_a_hostile_key_is_refused_by_every_method_or_by_none(
     store: Store, place: StorePlace, key: str
 ) -> None:
+    if key[-1:] and key[-1] in PLAIN:
+        # As above: where another example has left a directory, S3 takes no object.
+        key = f"{key}{next(NUMBERS)}"
     actions: list[Callable[[], object]] = [
         lambda: store.write(key, [b"content"], 100),
         lambda: store.write_many([("plain/one", b"content"), (key, b"content")]),
