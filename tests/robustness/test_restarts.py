@@ -14,6 +14,8 @@ from butler import Butler, CollectionType
 from butler_model.collection import ChainEdit, Collection
 from butler_model.ports import PruneDatasets, RemoveRun
 from tests.robustness.support.deployments import SERVICES, DeploymentKind, Deployments
+from tests.robustness.support.history import History
+from tests.robustness.support.invariants import check_settled, settle
 
 Change = Callable[[Butler, str, UUID, UUID], Any]
 """Given the name of a case, the id of a dataset in its run and the id of the request."""
@@ -57,3 +59,6 @@ def test_a_repeat_after_a_restart_gets_the_same_answer_and_has_no_second_effect(
     with deployment.butler() as butler:
         assert change(butler, name, ref.getCheckedId(), request) == first
     assert deployment.rows.select("SELECT value FROM revision") == revision
+    # The trash of a registry that is asked directly is left for others, who count it.
+    settle(deployment)
+    assert check_settled(deployment, History()) == []
