@@ -188,11 +188,12 @@ def test_a_long_command_that_is_interrupted_says_so_and_can_be_repeated(
     assert done.returncode == 0, done.stderr
     assert work.repeated in done.stdout + done.stderr
     assert butler("fsck", f"{full}/repo").returncode == 0
+    if "DIR/got" in work.arguments:
+        assert [path.name for path in (full / "got").iterdir()] == ["large.bin"]
 
 
 def test_what_was_interrupted_is_whole_once_it_was_repeated(full: Path) -> None:
-    """After all of the above, in whatever order."""
-    assert [path.name for path in (full / "got").iterdir()] == ["large.bin"]
+    """After those of the above that this process has run, in whatever order."""
     with Butler(full / "repo") as opened:
         assert len(list(opened.registry.queryDatasets("blob", collections="run0"))) == DATASETS
     done = butler("verify", f"{full}/repo", "--json")
