@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-__all__ = ["Measurement", "as_json", "as_rates", "as_table", "measure"]
+__all__ = ["Measurement", "as_json", "as_rates", "as_table", "measure", "measure_in_turn"]
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,33 @@ def measure(
         call(number)
         durations.append(time.perf_counter() - began)
     return Measurement(subject, operation, tuple(durations), items)
+
+
+def measure_in_turn(
+    operation: str,
+    calls: Mapping[str, Callable[[int], object]],
+    repetitions: int,
+    *,
+    warm_up: int = WARM_UP,
+    items: int = 1,
+) -> tuple[Measurement, ...]:
+    """Repeat the same call on several subjects, A B A B …, so that what else the machine does meets all of them.
+
+    Parameters
+    ----------
+    calls
+        By subject; as `measure` has them.
+    """
+    durations: dict[str, list[float]] = {subject: [] for subject in calls}
+    for number in range(warm_up + repetitions):
+        for subject, call in calls.items():
+            began = time.perf_counter()
+            call(number)
+            durations[subject].append(time.perf_counter() - began)
+    return tuple(
+        Measurement(subject, operation, tuple(seconds[warm_up:]), items)
+        for subject, seconds in durations.items()
+    )
 
 
 def as_table(measurements: Sequence[Measurement]) -> Table:

@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,23 +33,23 @@ from tools.servers.postgres import own_postgres_server
 from tools.servers.services import own_services
 
 from .filling import DETECTORS, RUN, SERVER_SETTINGS, TYPE, data_id, describe, register
-from .measuring import Measurement, measure
+from .measuring import Measurement, measure_in_turn
 
 SMALL, LARGE = 10_000, 1_000_000
 MOST_RATIO = 1.5
 MOST_CLIENT_BYTES = 200_000_000
+PAGE = 2_000
 LISTED = 10_000
 LARGE_TABLE_ROWS = 100_000
 SELECTED_VISITS = 50
 _STATISTICS_SECONDS = 2.0
 """After how long all that the server's processes did is counted."""
-_TARGETS = {
-    "find_dataset": None,
-    "one page of 2,000": None,
-    f"count of {SELECTED_VISITS * DETECTORS:,}": None,
-    "selective query": 0.004,
-    f"list {LISTED:,}, each": 5e-6,
-}
+_FIND = "find_dataset"
+_PAGE = f"one page of {PAGE:,}"
+_COUNT = f"count of {SELECTED_VISITS * DETECTORS:,}"
+_SELECT = "selective query"
+_LISTED = f"list {LISTED:,}, each"
+_TARGETS = {_FIND: None, _PAGE: None, _COUNT: None, _SELECT: 0.004, _LISTED: 5e-6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +79,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server = stack.enter_context(own_postgres_server(settings=SERVER_SETTINGS))
         database = server.create_database()
         address = stack.enter_context(own_services(database, Path(folder)))
-        small = _measured(console, f"grpc://{address}/small", SMALL, options.repetitions)
-        large_address = f"grpc://{address}/large"
-        _fill(console, large_address, options.large)
+        addresses = {SMALL: f"grpc://{address}/small", options.large: f"grpc://{address}/large"}
+        for datasets, each in addresses.items():
+            _fill(console, each, datasets)
         _vacuum(database)
         sizes = _bytes_per_dataset(database, options.large)
         scanned = _whole_scans(database)
-        large = _asked(console, large_address, options.large, options.repetitions)
-        listing = _listing(large_address)
+        with console.status("Asking …"):
+            measured = _asked(addresses, options.repetitions)
+        listing = _listing(addresses[options.large])
         scanned = {table: scans - scanned.get(table, 0) for table, scans in _whole_scans(database).items()}
-    console.print(_comparison(small, large, options.large))
+    console.print(_comparison(measured, options.large))
     console.print(
         f"Listing all {listing.rows:,} took {listing.seconds:.1f} s "
         f"({listing.seconds / listing.rows * 1e6:.1f} us each), and its process {listing.peak_bytes / 1e6:.0f} MB at "
@@ -104,13 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{', '.join(f'{table} {scans}' for table, scans in scanned.items() if scans) or 'none'}."
     )
     if options.json:
-        options.json.write_text(json.dumps(_as_json(small, large, listing, sizes), indent=1) + "\n")
+        options.json.write_text(json.dumps(_as_json(measured, listing, sizes), indent=1) + "\n")
     return 0
-
-
-def _measured(console: Console, address: str, datasets: int, repetitions: int) -> list[Measurement]:
-    _fill(console, address, datasets)
-    return _asked(console, address, datasets, repetitions)
 
 
 def _fill(console: Console, address: str, datasets: int) -> None:
@@ -123,9 +119,24 @@ def _fill(console: Console, address: str, datasets: int) -> None:
     console.print(f"Registered {datasets:,} datasets without bytes, {rate:,.0f}/s.")
 
 
-def _asked(console: Console, address: str, datasets: int, repetitions: int) -> list[Measurement]:
-    with Butler(address, collections=RUN) as butler, console.status("Asking …"):
-        return _questions(butler, address, datasets, repetitions)
+def _asked(addresses: Mapping[int, str], repetitions: int) -> list[tuple[Measurement, ...]]:
+    """Ask both in turn, by their numbers of datasets; return for each question how long each of them took."""
+    with ExitStack() as stack:
+        asked = {
+            f"{datasets:,}": stack.enter_context(_questions(address, datasets))
+            for datasets, address in addresses.items()
+        }
+        # Which connection the service takes is chance, and each is slow until it has seen the tables a few times.
+        return [
+            measure_in_turn(
+                name,
+                {datasets: calls[name] for datasets, calls in asked.items()},
+                repetitions,
+                warm_up=repetitions,
+                items=LISTED if name == _LISTED else 1,
+            )
+            for name in _TARGETS
+        ]
 
 
 def _vacuum(database: str) -> None:
@@ -145,59 +156,47 @@ def _bytes_per_dataset(database: str, datasets: int) -> dict[str, float]:
 
 
 def _whole_scans(database: str) -> dict[str, int]:
-    """Return how often each large table was read from end to end, by the count that PostgreSQL keeps."""
+    """Return how many times its rows each large table was read in their order, by what PostgreSQL counts.
+
+    A search that begins so and ends with the first row it meets is none.
+    """
     time.sleep(_STATISTICS_SECONDS)
     with psycopg.connect(database.replace("+psycopg", "", 1)) as connection:
         rows = connection.execute(
-            "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE schemaname = 'butler_large' AND n_live_tup >= %s",
+            "SELECT relname, seq_tup_read / n_live_tup FROM pg_stat_user_tables "
+            "WHERE schemaname = 'butler_large' AND n_live_tup >= %s",
             (LARGE_TABLE_ROWS,),
         )
         return {str(table): int(scans) for table, scans in rows}
 
 
-def _questions(butler: Butler, address: str, datasets: int, repetitions: int) -> list[Measurement]:
-    connection = connect(address)
-    queries = connection.registry.queries
-    everything = QuerySpec(ResultKind.DATASETS, dataset_type=TYPE, collections=(RUN,))
+@contextmanager
+def _questions(address: str, datasets: int) -> Iterator[dict[str, Callable[[int], object]]]:
+    """Give for each question what asks it."""
     visits = datasets // DETECTORS
+    everything = QuerySpec(ResultKind.DATASETS, dataset_type=TYPE, collections=(RUN,))
     selected = tuple(range(0, visits, max(1, visits // SELECTED_VISITS)))[:SELECTED_VISITS]
-    counted = butler.registry.queryDatasets(
-        TYPE, where="instrument = 'BenchCam' AND visit IN (:visits)", bind={"visits": selected}
-    )
-
-    def find(number: int) -> object:
-        return butler.find_dataset(TYPE, data_id(number * 7919 % datasets))
-
-    def select(number: int) -> object:
-        return list(
-            butler.registry.queryDatasets(
-                TYPE,
-                where="instrument = 'BenchCam' AND visit = :v AND detector < 10",
-                bind={"v": number * 31 % visits},
-            )
+    with Butler(address, collections=RUN) as butler:
+        query = butler.registry.queryDatasets
+        counted = query(
+            TYPE, where="instrument = 'BenchCam' AND visit IN (:visits)", bind={"visits": selected}
         )
 
-    def listed(_: int) -> object:
-        return list(butler.registry.queryDatasets(TYPE).limit(LISTED))
+        def select(number: int) -> object:
+            where = "instrument = 'BenchCam' AND visit = :v AND detector < 10"
+            return list(query(TYPE, where=where, bind={"v": number * 31 % visits}))
 
-    def page(_: int) -> object:
-        return queries.page(everything, PageRequest(2_000))
-
-    calls: list[tuple[Callable[[int], object], int, int]] = [
-        (find, repetitions, 1),
-        (page, repetitions, 1),
-        # These two as often as the others: each of some connections is slow until it has seen the tables.
-        (lambda _: counted.count(), repetitions, 1),
-        (select, repetitions, 1),
-        (listed, repetitions, LISTED),
-    ]
-    try:
-        return [
-            measure(f"{datasets:,}", name, call, times, warm_up=5, items=items)
-            for name, (call, times, items) in zip(_TARGETS, calls, strict=True)
-        ]
-    finally:
-        connection.release()
+        connection = connect(address)
+        try:
+            yield {
+                _FIND: lambda number: butler.find_dataset(TYPE, data_id(number * 7919 % datasets)),
+                _PAGE: lambda _: connection.registry.queries.page(everything, PageRequest(PAGE)),
+                _COUNT: lambda _: counted.count(),
+                _SELECT: select,
+                _LISTED: lambda _: list(query(TYPE).limit(LISTED)),
+            }
+        finally:
+            connection.release()
 
 
 def _listing(address: str) -> Listing:
@@ -223,12 +222,12 @@ def _peak_bytes() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
-def _comparison(small: list[Measurement], large: list[Measurement], datasets: int) -> Table:
+def _comparison(measured: Sequence[tuple[Measurement, ...]], datasets: int) -> Table:
     table = Table(title="Milliseconds", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Operation", no_wrap=True)
     for heading in (f"of {SMALL:,}", f"of {datasets:,}", "Ratio", f"<= {MOST_RATIO}", "Target", ""):
         table.add_column(heading, justify="right")
-    for one, other in zip(small, large, strict=True):
+    for one, other in measured:
         ratio, target = other.median / one.median, _TARGETS[one.operation]
         table.add_row(
             one.operation,
@@ -243,11 +242,11 @@ def _comparison(small: list[Measurement], large: list[Measurement], datasets: in
 
 
 def _as_json(
-    small: list[Measurement], large: list[Measurement], listing: Listing, sizes: dict[str, float]
+    measured: Sequence[tuple[Measurement, ...]], listing: Listing, sizes: dict[str, float]
 ) -> dict[str, object]:
     rows = {
         one.operation: {"small_ms": one.median * 1e3, "large_ms": other.median * 1e3}
-        for one, other in zip(small, large, strict=True)
+        for one, other in measured
     }
     return {
         "operations": rows,
