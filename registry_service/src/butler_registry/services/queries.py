@@ -75,12 +75,12 @@ class QueryService:
         self, spec: QuerySpec, page_rows: int = 0, *, cancellation: Cancellation | None = None
     ) -> Iterator[ResultPage]:
         wanted = self._page_rows(page_rows)
-        if not self._database.has_cursors:
+        if not self._database.may_stream:
             return self._pages(spec, wanted)
         return _one_ahead(self._read(spec, wanted, cancellation), wanted)
 
     def _read(self, spec: QuerySpec, wanted: int, cancellation: Cancellation | None) -> Generator[ResultPage]:
-        with self._database.reading_one_state(cancellation) as connection:
+        with self._database.reading(cancellation) as connection:
             with self._in_time(connection):
                 snapshot = self._definitions.snapshot(connection)
                 plan = self._plan(snapshot, spec)
@@ -88,31 +88,31 @@ class QueryService:
                 while True:
                     # While a page is on its way to the client, nothing is counted.
                     with self._in_time(connection):
-                        part = next(parts, None)
-                    if part is None:
-                        return
-                    rows, cells = part
+                        rows, cells = next(parts)
                     columns = columns_of_cells(plan, cells, snapshot.run_names)
-                    yield ResultPage(columns, rows, b"", snapshot.revision)
+                    page = ResultPage(columns, rows, b"", snapshot.revision)
+                    if rows < wanted:
+                        break
+                    yield page
+        # Nobody waits for its connection until the client has it.
+        yield page
 
     def _parts(
         self, connection: Connection, plan: QueryPlan, wanted: int, limit: int | None
     ) -> Generator[tuple[int, Cells]]:
         """Yield the number and the values of the next ``wanted`` rows of a result, until there are fewer."""
         rows = wanted
-        if plan.is_complete:
-            # What the statement gives is the result: its rows become columns without an object for each.
-            with closing(ResultColumns(connection, plan.ordered(rows=limit), ahead=True)) as result:
-                while rows == wanted:
-                    rows, cells = result.take(wanted)
-                    yield rows, cells
-            return
-        with closing(self._database.cursor(connection, plan.ordered(), wanted)) as some:
-            found = islice(result_rows(plan, some), limit)
+        # If what the statement gives is the result, its rows become columns without an object for each.
+        statement = plan.ordered(rows=limit) if plan.is_complete else plan.ordered()
+        with closing(ResultColumns(connection, statement, wanted)) as result:
+            found = islice(result_rows(plan, result.rows()), limit)
             while rows == wanted:
-                part = list(islice(found, wanted))
-                rows = len(part)
-                yield rows, cells_of_rows(plan, part)
+                if plan.is_complete:
+                    rows, cells = result.take()
+                else:
+                    part = list(islice(found, wanted))
+                    rows, cells = len(part), cells_of_rows(plan, part)
+                yield rows, cells
 
     def _pages(self, spec: QuerySpec, rows: int) -> Iterator[ResultPage]:
         token = b""
@@ -124,7 +124,7 @@ class QueryService:
                 return
 
     def count(self, spec: QuerySpec, *, exact: bool = True) -> int:
-        with self._database.reading_one_state() as connection, self._in_time(connection):
+        with self._database.reading() as connection, self._in_time(connection):
             plan = self._plan(
                 self._definitions.snapshot(connection), replace(spec, order_by=()), counted=True
             )
@@ -134,8 +134,8 @@ class QueryService:
                 rows = int(connection.execute(plan.count()).scalar_one())
             else:
                 ahead = self._limits.page_rows
-                with closing(self._database.cursor(connection, plan.ordered(), ahead)) as result:
-                    rows = sum(1 for _ in result_rows(plan, result))
+                with closing(ResultColumns(connection, plan.ordered(), ahead)) as result:
+                    rows = sum(1 for _ in result_rows(plan, result.rows()))
         return rows if spec.limit is None else min(rows, spec.limit)
 
     def explain_no_results(self, spec: QuerySpec) -> list[str]:
@@ -161,8 +161,8 @@ class QueryService:
         if wanted <= 0:
             return 0, (), None
         if plan.is_complete:
-            with closing(ResultColumns(connection, plan.ordered(position, wanted + 1))) as result:
-                rows, cells = result.take(wanted + 1)
+            with closing(ResultColumns(connection, plan.ordered(position, wanted + 1), wanted + 1)) as result:
+                rows, cells = result.take()
             if rows <= wanted:
                 return rows, cells, None
             cells = [column[:wanted] for column in cells]

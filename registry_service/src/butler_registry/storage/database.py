@@ -18,7 +18,7 @@ __all__ = [
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from butler_model.errors import (
 
 from .kept_connections import KeptConnections
 from .query_clock import QueryClock
+from .result_columns import let_results_flow
 from .statement_spans import trace_statements, tracing_is_set_up
 
 _SQLITE_BUSY_MILLISECONDS = 20_000
@@ -93,6 +94,7 @@ def connect_postgresql(url: str, pool_size: int, *, pooler: bool = False) -> Eng
             **({"prepare_threshold": None} if pooler else {}),
         },
     )
+    let_results_flow(engine)
     if pooler:
         event.listen(engine, "begin", _limit_waiting)
         return engine
@@ -165,27 +167,35 @@ class Database:
         return self.engine.dialect.name == "postgresql"
 
     @property
-    def has_cursors(self) -> bool:
-        """Whether a result may be read while other statements are executed."""
+    def may_stream(self) -> bool:
+        """Whether a result may have a connection for itself until its last row is read."""
         return True
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Give a connection for reading. On PostgreSQL every statement has a snapshot of its own."""
+    def reading(self, cancellation: Cancellation | None = None) -> Iterator[Connection]:
+        """Give a connection for reading. On PostgreSQL every statement has a snapshot of its own.
+
+        A statement that is cancelled ends with `ServiceUnavailableError`, for which nobody waits any more.
+        """
         # A read is one statement or tolerates two: no BEGIN and COMMIT around it.
         with catalogued():
             taken = self._kept.take()
+            connection = taken[1]
             try:
-                yield taken[1]
+                with nullcontext() if cancellation is None else _stoppable(connection, cancellation):
+                    yield connection
             except DBAPIError:
-                taken[1].close()
+                connection.close()
                 # Where one is broken, the others may be.
                 self._kept.close()
                 raise
             except BaseException:
-                taken[1].close()
+                connection.close()
                 raise
-            self._kept.give_back(taken)
+            if connection.invalidated:
+                connection.close()
+            else:
+                self._kept.give_back(taken)
 
     @contextmanager
     def single_statement(self) -> Iterator[Connection]:
@@ -194,11 +204,8 @@ class Database:
             yield connection
 
     @contextmanager
-    def reading_one_state(self, cancellation: Cancellation | None = None) -> Iterator[Connection]:
-        """Give a connection on which every statement sees the database as it was at the first.
-
-        A statement that is cancelled ends with `ServiceUnavailableError`, for which nobody waits any more.
-        """
+    def reading_one_state(self) -> Iterator[Connection]:
+        """Give a connection on which every statement sees the database as it was at the first."""
         self._kept.make_room()
         engine = self.engine
         if self.is_postgresql:
@@ -206,17 +213,9 @@ class Database:
         with catalogued(), engine.connect() as connection:
             # Not only with the first statement that SQLAlchemy executes: there may be prepared ones before it.
             transaction = connection.begin()
-            cancellation = cancellation or Cancellation()
-            try:
-                with cancellation.stopping(lambda: interrupt(connection)):
-                    yield connection
-            finally:
-                if cancellation.requested:
-                    # The database may hear of it late, and must not stop what somebody else does on the connection.
-                    connection.invalidate()
-            if not connection.invalidated:
-                # Not rolled back, though nothing was written: the driver forgets what it has prepared after that.
-                transaction.commit()
+            yield connection
+            # Not rolled back, though nothing was written: the driver forgets what it has prepared after that.
+            transaction.commit()
 
     @contextmanager
     def in_time(self, connection: Connection, seconds: float) -> Iterator[None]:
@@ -227,11 +226,6 @@ class Database:
     def _let_go(self, connection: Connection) -> None:
         # The database may hear of it late, and must not stop what somebody else does on the connection.
         connection.invalidate()
-
-    def cursor(self, connection: Connection, statement: Executable, rows: int) -> CursorResult[Any]:
-        """Execute a statement whose result is read from the database as it is needed, so many rows at a time."""
-        options = {"stream_results": True, "yield_per": rows}
-        return connection.execute(statement, execution_options=options)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -262,6 +256,17 @@ class Database:
         self._clock.close()
         self._kept.close()
         self.engine.dispose()
+
+
+@contextmanager
+def _stoppable(connection: Connection, cancellation: Cancellation) -> Iterator[None]:
+    try:
+        with cancellation.stopping(lambda: interrupt(connection)):
+            yield
+    finally:
+        if cancellation.requested:
+            # The database may hear of it late, and must not stop what somebody else does on the connection.
+            connection.invalidate()
 
 
 def interrupt(connection: Connection) -> None:

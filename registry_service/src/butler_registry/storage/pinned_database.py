@@ -52,8 +52,8 @@ class PinnedDatabase(Database):
         self.last_used = time.monotonic()
 
     @property
-    def has_cursors(self) -> bool:
-        """Always false: a rollback to a savepoint would end them."""
+    def may_stream(self) -> bool:
+        """Always false: the other calls of the transaction need the connection."""
         return False
 
     @property
@@ -98,7 +98,7 @@ class PinnedDatabase(Database):
             yield connection
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self, cancellation: Cancellation | None = None) -> Iterator[Connection]:
         """Give the connection; on PostgreSQL as for writing."""
         with self.writing() if self.is_postgresql else self._in_use() as connection:
             yield connection
@@ -110,7 +110,7 @@ class PinnedDatabase(Database):
             yield connection
 
     @contextmanager
-    def reading_one_state(self, cancellation: Cancellation | None = None) -> Iterator[Connection]:
+    def reading_one_state(self) -> Iterator[Connection]:
         """Give the connection: a difference between statements could only be made by others that commit."""
         with self.reading() as connection:
             yield connection

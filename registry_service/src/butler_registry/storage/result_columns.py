@@ -3,85 +3,114 @@
 
 from __future__ import annotations
 
-__all__ = ["ResultColumns"]
+__all__ = ["ResultColumns", "let_results_flow"]
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from itertools import islice
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Connection, Dialect, Select
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy import Connection, Dialect, Engine, Select, event
 
 from butler_model.uuids import Uuids
 
 from .column_types import UuidBytes
 from .driver_errors import as_of_sqlalchemy
-from .statement_spans import statement_span
+from .statement_spans import RENDERED_INTO, statement_span
 
 _Cells: TypeAlias = Sequence[Any]
 
-_NUMBERS = itertools.count()
+
+def let_results_flow(engine: Engine) -> None:
+    """Let SQLAlchemy render what `ResultColumns` asks of an engine for PostgreSQL, and the driver execute it."""
+
+    @event.listens_for(engine, "do_execute")
+    def keep(cursor: Any, text: str, values: Mapping[str, Any], context: Any) -> bool:
+        rendered = context.execution_options.get(RENDERED_INTO)
+        if rendered is None:
+            return False
+        rendered.append((text, values))
+        return True
 
 
 class ResultColumns:
     """The result of a statement, of which so many rows at a time are taken.
 
+    On PostgreSQL they come as they are taken; until the last of them, or `close`, the connection does nothing else. A
+    cursor of the server would take four more messages, and a transaction.
+
     Parameters
     ----------
-    ahead
-        Whether PostgreSQL keeps the result and gives what is taken; the connection is in a transaction then. Otherwise
-        all of it comes at once.
+    rows
+        How many are taken at a time, at most.
     """
 
-    def __init__(self, connection: Connection, statement: Select[Any], *, ahead: bool = False) -> None:
+    def __init__(self, connection: Connection, statement: Select[Any], rows: int) -> None:
         self._connection = connection
+        self._statement = statement
+        self._rows = rows
+        self._makers: list[Callable[[_Cells], _Cells]] = []
+        self._open = ExitStack()
         self._text: str = ""
         self._values: Mapping[str, Any] = {}
-        if ahead and connection.dialect.name == "postgresql":
-            self._text, self._values = _rendered(statement, connection.dialect)
-            self._cursor = self._opened()
+        if connection.dialect.name == "postgresql":
+            self._text, self._values = _rendered(connection, statement)
+            self._cursor = self._open.enter_context(_binary_cursor(connection))
+            self._flow = self._cursor.stream(self._text, self._values, size=rows)
+            self._open.callback(self._flow.close)
         else:
             self._cursor = connection.execute(statement).cursor
-        self._makers = [
-            _maker(column.type, connection.dialect, given[1])
-            for column, given in zip(statement.selected_columns, self._cursor.description, strict=True)
-        ]
+            self._open.callback(self._cursor.close)
+            self._flow = self._cursor
 
-    def take(self, rows: int) -> tuple[int, list[_Cells]]:
-        """Return how many rows came, at most so many as wanted, and their values by column; no column without rows."""
-        with as_of_sqlalchemy(self._connection, self._text, self._values):
-            some = self._cursor.fetchmany(rows)
+    def take(self) -> tuple[int, Sequence[_Cells]]:
+        """Return how many rows came, and their values by column; no column without rows."""
+        begins = self._text and not self._makers
+        span = statement_span(self._text) if begins else nullcontext()
+        with as_of_sqlalchemy(self._connection, self._text, self._values), span:
+            some = list(islice(self._flow, self._rows))
+        if not some:
+            return 0, []
+        if not self._makers:
+            self._makers = [
+                _maker(column.type, self._connection.dialect, given[1])
+                for column, given in zip(
+                    self._statement.selected_columns, self._cursor.description, strict=True
+                )
+            ]
         columns = zip(*some, strict=True)
-        # Without rows there are no columns to be made.
-        return len(some), [make(cells) for make, cells in zip(self._makers, columns, strict=False)]
+        return len(some), [make(cells) for make, cells in zip(self._makers, columns, strict=True)]
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows that were not taken."""
+        taken = self._rows
+        while taken == self._rows:
+            taken, cells = self.take()
+            yield from zip(*cells, strict=True)
 
     def close(self) -> None:
-        """Give back the cursor."""
-        self._cursor.close()
-
-    def _opened(self) -> Any:
-        # Who works on SQLite does not wait for it.
-        from psycopg.types.string import ByteaBinaryLoader
-
-        driver: Any = self._connection.connection.driver_connection
-        cursor = driver.cursor(f"butler_columns_{next(_NUMBERS)}", binary=True)
-        # An object for each of many UUIDs would be taken apart again.
-        cursor.adapters.register_loader("uuid", ByteaBinaryLoader)
-        with as_of_sqlalchemy(self._connection, self._text, self._values), statement_span(self._text):
-            return cursor.execute(self._text, self._values)
+        """Let go of the rows that were not taken."""
+        self._open.close()
 
 
-def _rendered(statement: Select[Any], dialect: Dialect) -> tuple[str, Mapping[str, Any]]:
+def _rendered(connection: Connection, statement: Select[Any]) -> tuple[str, Mapping[str, Any]]:
     """Return the text of a statement and its values, as the driver takes them."""
-    compiled = statement.compile(dialect=dialect)
-    assert isinstance(compiled, SQLCompiler)
-    state = compiled.construct_expanded_state()
-    values = dict(state.parameters)
-    for name, process in state.processors.items():
-        if name in values:
-            values[name] = process(values[name])
-    return state.statement, values
+    # SQLAlchemy knows the texts of statements that only differ in values, and has no other way to ask for one.
+    rendered: list[tuple[str, Mapping[str, Any]]] = []
+    connection.execute(statement, execution_options={RENDERED_INTO: rendered})
+    return rendered[0]
+
+
+def _binary_cursor(connection: Connection) -> Any:
+    # Who works on SQLite does not wait for it.
+    from psycopg.types.string import ByteaBinaryLoader
+
+    driver: Any = connection.connection.driver_connection
+    cursor = driver.cursor(binary=True)
+    # An object for each of many UUIDs would be taken apart again.
+    cursor.adapters.register_loader("uuid", ByteaBinaryLoader)
+    return cursor
 
 
 def _maker(type_: Any, dialect: Dialect, given: object) -> Callable[[_Cells], _Cells]:

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-__all__ = ["statement_span", "trace_statements", "tracing_is_set_up"]
+__all__ = ["RENDERED_INTO", "statement_span", "trace_statements", "tracing_is_set_up"]
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from sqlalchemy import Engine, event
+
+RENDERED_INTO = "butler_rendered_into"
+"""An option of what SQLAlchemy only renders, into this list: whoever has it executed makes its span."""
 
 _tracer: Any = None
 _MOST_CHARACTERS = 2000
@@ -33,13 +36,14 @@ def trace_statements(engine: Engine) -> None:
     def begin(
         connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> None:
-        if context is not None:
+        if context is not None and RENDERED_INTO not in context.execution_options:
             context.butler_span = _begin(statement)
 
     @event.listens_for(engine, "after_cursor_execute")
     def end(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        if context is not None:
-            context.butler_span.end()
+        span = getattr(context, "butler_span", None)
+        if span is not None:
+            span.end()
 
     @event.listens_for(engine, "handle_error")
     def fail(failure: Any) -> None:
