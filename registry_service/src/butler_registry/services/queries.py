@@ -161,7 +161,9 @@ class QueryService:
         if wanted <= 0:
             return 0, (), None
         if plan.is_complete:
-            with closing(ResultColumns(connection, plan.ordered(position, wanted + 1), wanted + 1)) as result:
+            statement = plan.ordered(position, wanted + 1)
+            # Of more rows than there can be the end is read, too: what is let go of before its end is cancelled.
+            with closing(ResultColumns(connection, statement, wanted + 2)) as result:
                 rows, cells = result.take()
             if rows <= wanted:
                 return rows, cells, None

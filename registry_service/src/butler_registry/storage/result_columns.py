@@ -90,7 +90,7 @@ class ResultColumns:
             yield from zip(*cells, strict=True)
 
     def close(self) -> None:
-        """Let go of the rows that were not taken."""
+        """Let go of the rows that were not taken; if there may be some, the statement is cancelled."""
         self._open.close()
 
 
