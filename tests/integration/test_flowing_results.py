@@ -87,7 +87,7 @@ def test_what_fails_in_the_middle_is_an_error_of_the_database(database: Database
     statement = select(_TABLE.c.number, failing).order_by(_TABLE.c.number)
     with (
         database.engine.connect() as connection,
-        closing(ResultColumns(connection, statement, 5)) as result,
         pytest.raises(DBAPIError),
+        closing(ResultColumns(connection, statement, 5)) as result,
     ):
         list(result.rows())
