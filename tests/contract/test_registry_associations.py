@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import closing
 from uuid import UUID
 
 import pytest
@@ -17,6 +18,8 @@ from butler_model.errors import (
     LimitExceededError,
     MissingCollectionError,
 )
+from butler_model.ports import RemoveRun
+from butler_model.query.spec import QuerySpec, ResultKind
 from tests.support.registries import (  # noqa: F401 - fixtures
     LIMITS,
     RegistrySetup,
@@ -112,3 +115,17 @@ def test_disassociating_leaves_the_run_alone_and_ignores_what_is_absent(tagged: 
     with pytest.raises(CollectionTypeError, match="'run' is a RUN"):
         disassociate(tagged, "run", ids[0])
     assert tagged.find("note", NOTES[0], "run") is not None
+
+
+def test_a_stream_gives_what_there_was_when_it_began_also_of_runs_that_are_gone(
+    tagged: RegistrySetup,
+) -> None:
+    ids = [*tagged.put("note", "run", *NOTES[:2]), *tagged.put("note", "other", *NOTES[2:])]
+    tagged.associate("tag", *ids)
+    spec = QuerySpec(ResultKind.DATASETS, dataset_type="note", collections=("tag",))
+    with closing(tagged.registry.queries.stream(spec, 1)) as pages:  # type: ignore[type-var] # a generator
+        first = next(pages)
+        tagged.registry.removals.remove_run(RemoveRun(uuid.uuid4(), "other"))
+        runs = [run for page in (first, *pages) for run in page.column("run")]
+    assert runs == ["run", "run", "other"]
+    assert tagged.registry.queries.count(spec) == 2

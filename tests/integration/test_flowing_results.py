@@ -12,8 +12,10 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Select, Table, func, insert, literal, select
 from sqlalchemy.exc import DBAPIError
 
+from butler_model.errors import InternalError
 from butler_registry.storage.column_types import UuidBytes
 from butler_registry.storage.database import Database, connect_postgresql, connect_sqlite
+from butler_registry.storage.prepared import PreparedStatement
 from butler_registry.storage.result_columns import ResultColumns
 
 ROWS = 25
@@ -78,6 +80,18 @@ def test_a_connection_goes_on_after_a_result_that_was_let_go_of(database: Databa
         with closing(ResultColumns(connection, _ALL, rows)) as result:
             assert result.take()[0] == rows
         assert connection.execute(select(func.count()).select_from(_TABLE)).scalar_one() == ROWS
+
+
+def test_another_statement_is_refused_while_rows_flow(postgres_database: str) -> None:
+    database = Database(connect_postgresql(postgres_database, 2))
+    statement = select(func.generate_series(1, 10_000).label("number"))
+    with database.reading() as connection, closing(ResultColumns(connection, statement, 10)) as result:
+        assert result.take()[0] == 10
+        for ask in (connection.execute, lambda other: PreparedStatement(other).rows(connection, {})):
+            with pytest.raises(InternalError):
+                ask(select(literal(1)))
+        assert result.take()[1] == [tuple(range(11, 21))]
+    database.close()
 
 
 def test_what_fails_in_the_middle_is_an_error_of_the_database(database: Database) -> None:

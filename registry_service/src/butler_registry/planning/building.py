@@ -267,9 +267,8 @@ class _Builder:
             )
         if request.dataset is not None:
             columns.append(PlannedColumn("id", ResultType.UUID, self._at(self._datasets.dataset_id)))
-            run = self._at(self._datasets.run_id)
-            columns.append(PlannedColumn("run", ResultType.STRING, run, collections=True))
-            columns += [self._dataset_field(name) for name in request.dataset_fields]
+            columns.append(self._run_of(request.dataset))
+            columns += [self._dataset_field(name, request.dataset) for name in request.dataset_fields]
         return tuple(columns)
 
     def _field(self, element: DimensionElement, name: str, type_: ColumnType) -> PlannedColumn:
@@ -282,11 +281,16 @@ class _Builder:
             return PlannedColumn(name, _result_type(type_), self._at(self._joins.element(element).c[name]))
         return PlannedColumn(name, _result_type(type_), self._at(self._joins.columns[element.name]))
 
-    def _dataset_field(self, name: str) -> PlannedColumn:
+    def _run_of(self, place: DatasetPlace) -> PlannedColumn:
+        if self._request.counted or self._datasets.are_in_runs:
+            return PlannedColumn("run", ResultType.STRING, self._at(self._datasets.run_id), _names(place))
+        # Asked for afterwards, it might be gone.
+        return PlannedColumn("run", ResultType.STRING, self._at(self._datasets.run))
+
+    def _dataset_field(self, name: str, place: DatasetPlace) -> PlannedColumn:
         if name == "collection":
-            return PlannedColumn(
-                name, ResultType.STRING, self._at(self._datasets.collection_id), collections=True
-            )
+            at = self._at(self._datasets.collection_id)
+            return PlannedColumn(name, ResultType.STRING, at, _names(place))
         if name == "ingest_date":
             return PlannedColumn(name, ResultType.INT, self._at(self._datasets.ingest_nsec))
         if name == "timespan":
@@ -374,6 +378,10 @@ class _Builder:
         value = None if only is None else check_value(dimension, only)
         assert value is None or isinstance(value, int)
         return PixelColumn(self._at(expansions[0].region), dimension, value, shown)
+
+
+def _names(place: DatasetPlace) -> dict[int, str]:
+    return {row.id: row.collection.name for row in place.collections}
 
 
 def _result_type(type_: ColumnType) -> ResultType:

@@ -47,12 +47,21 @@ class DatasetColumns:
         return self._found.table.c.collection_id
 
     @property
+    def are_in_runs(self) -> bool:
+        """Whether each is searched for in its run."""
+        assert self._place is not None
+        return all(c.collection.type is CollectionType.RUN for c in self._place.collections)
+
+    @property
     def run_id(self) -> ColumnElement[int]:
         """Its run."""
-        assert self._place is not None
-        if all(c.collection.type is CollectionType.RUN for c in self._place.collections):
-            return self.collection_id  # and no table has to be joined for it
-        return self._dataset.c.run_id
+        # No table has to be joined for the collection.
+        return self.collection_id if self.are_in_runs else self._dataset.c.run_id
+
+    @property
+    def run(self) -> ColumnElement[str]:
+        """Name of its run."""
+        return self._name_of("run", self.run_id)
 
     @property
     def ingest_nsec(self) -> ColumnElement[int]:
@@ -77,7 +86,7 @@ class DatasetColumns:
             case "ingest_date":
                 return self.ingest_nsec
             case "run":
-                return self._name_of("run", self.run_id)
+                return self.run
             case "collection":
                 return self._name_of("collection", self.collection_id)
             case _:

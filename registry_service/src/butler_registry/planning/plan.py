@@ -74,16 +74,16 @@ class PlannedColumn:
 
     Attributes
     ----------
-    collections
-        Whether the values are ids of collections, whose names are to be shown.
     at
         Position in the statement; `None` for the pixels of an expansion, which no table has.
+    names
+        What is shown of values that are ids of collections; `None` where they are shown themselves.
     """
 
     name: str
     type: ResultType
     at: int | None
-    collections: bool = False
+    names: Mapping[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

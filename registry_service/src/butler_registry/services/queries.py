@@ -65,7 +65,7 @@ class QueryService:
             snapshot = self._definitions.snapshot(connection)
             plan = self._plan(snapshot, spec)
             rows, cells, last = self._part(connection, plan, position, wanted)
-            columns = columns_of_cells(plan, cells, snapshot.run_names)
+            columns = columns_of_cells(plan, cells)
         if last is not None and spec.limit is not None and given + wanted >= spec.limit:
             last = None
         next_token = b"" if last is None else self._tokens.make(question, (given + rows, *last))
@@ -77,7 +77,9 @@ class QueryService:
         wanted = self._page_rows(page_rows)
         if not self._database.may_stream:
             return self._pages(spec, wanted)
-        return _one_ahead(self._read(spec, wanted, cancellation), wanted)
+        pages = self._read(spec, wanted, cancellation)
+        # SQLite works in this process, and would only be in the way of who looks at the page before.
+        return _one_ahead(pages, wanted) if self._database.is_postgresql else pages
 
     def _read(self, spec: QuerySpec, wanted: int, cancellation: Cancellation | None) -> Generator[ResultPage]:
         with self._database.reading(cancellation) as connection:
@@ -89,7 +91,7 @@ class QueryService:
                     # While a page is on its way to the client, nothing is counted.
                     with self._in_time(connection):
                         rows, cells = next(parts)
-                    columns = columns_of_cells(plan, cells, snapshot.run_names)
+                    columns = columns_of_cells(plan, cells)
                     page = ResultPage(columns, rows, b"", snapshot.revision)
                     if rows < wanted:
                         break

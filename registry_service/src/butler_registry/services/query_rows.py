@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["Cells", "ResultRow", "cells_of_rows", "columns_of_cells", "result_rows"]
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -87,18 +87,12 @@ def cells_of_rows(plan: QueryPlan, rows: Sequence[ResultRow]) -> Cells:
     return [*cells, [row.pixel for row in rows]] if cells and plan.pixels is not None else cells
 
 
-def columns_of_cells(
-    plan: QueryPlan, cells: Cells, run_names: Callable[[set[int]], Mapping[int, str]]
-) -> tuple[ResultColumn, ...]:
-    """Return the columns of a result; ``run_names`` gives the names of collections by id."""
-    names: Mapping[int, str] = {}
-    if cells:
-        ids = [set(cells[c.at]) for c in plan.columns if c.collections and c.at is not None]
-        names = run_names(set().union(*ids)) if ids else {}
-    return tuple(ResultColumn(c.name, c.type, _values(c, cells, names)) for c in plan.columns)
+def columns_of_cells(plan: QueryPlan, cells: Cells) -> tuple[ResultColumn, ...]:
+    """Return the columns of a result."""
+    return tuple(ResultColumn(c.name, c.type, _values(c, cells)) for c in plan.columns)
 
 
-def _values(column: PlannedColumn, cells: Cells, names: Mapping[int, str]) -> Sequence[Any]:
+def _values(column: PlannedColumn, cells: Cells) -> Sequence[Any]:
     if not cells:
         return ()
     if column.at is None:
@@ -110,4 +104,4 @@ def _values(column: PlannedColumn, cells: Cells, names: Mapping[int, str]) -> Se
             None if begin is None else Timespan.from_simple([begin, end])
             for begin, end in zip(values, ends, strict=True)
         ]
-    return list(map(names.__getitem__, values)) if column.collections else values
+    return values if column.names is None else list(map(column.names.__getitem__, values))

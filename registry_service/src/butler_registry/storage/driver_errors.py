@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is asked of the driver itself fails as what is asked through SQLAlchemy does."""
+"""What is asked of the driver itself fails as what is asked through SQLAlchemy does, and never waits for itself."""
 
 from __future__ import annotations
 
-__all__ = ["as_of_sqlalchemy"]
+__all__ = ["as_of_sqlalchemy", "refuse_while_rows_flow"]
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
+
+from butler_model.errors import InternalError
+
+_ACTIVE = 1
+"""What libpq calls a connection on which a statement is not over."""
 
 
 @contextmanager
@@ -27,3 +32,9 @@ def as_of_sqlalchemy(
             # It is refused, and SQLAlchemy then gives up all connections to a server that is gone.
             connection.exec_driver_sql("SELECT 1")
         raise DBAPIError.instance(text, values, error, failures, dialect=connection.dialect) from error
+
+
+def refuse_while_rows_flow(driver: Any) -> None:
+    """Raise `InternalError` if a connection to PostgreSQL reads a result: another statement would wait for ever."""
+    if driver.pgconn.transaction_status == _ACTIVE:
+        raise InternalError("A statement was asked of a connection that reads a result; that is a defect.")

@@ -14,7 +14,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import TypeEngine
 
-from .driver_errors import as_of_sqlalchemy
+from .driver_errors import as_of_sqlalchemy, refuse_while_rows_flow
 from .statement_spans import statement_span
 
 _Convert = Callable[[Any], Any] | None
@@ -71,6 +71,8 @@ class PreparedStatement:
         if cursor is None:
             options = {"binary": True} if rendered.names is None else {}
             cursor = connection.info[_CURSOR] = driver.cursor(**options)
+        if rendered.names is None:
+            refuse_while_rows_flow(driver)
         text = rendered.text
         assert text is not None
         with as_of_sqlalchemy(connection, text, values), statement_span(text):

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Dialect, Engine, Select, event
 from butler_model.uuids import Uuids
 
 from .column_types import UuidBytes
-from .driver_errors import as_of_sqlalchemy
+from .driver_errors import as_of_sqlalchemy, refuse_while_rows_flow
 from .statement_spans import RENDERED_INTO, statement_span
 
 _Cells: TypeAlias = Sequence[Any]
@@ -29,6 +29,7 @@ def let_results_flow(engine: Engine) -> None:
     def keep(cursor: Any, text: str, values: Mapping[str, Any], context: Any) -> bool:
         rendered = context.execution_options.get(RENDERED_INTO)
         if rendered is None:
+            refuse_while_rows_flow(cursor.connection)
             return False
         rendered.append((text, values))
         return True
