@@ -2,7 +2,7 @@
 """How fast large artifacts move: through the datastore service, and straight between client and store.
 
 Part of ``make bench-quick``. The floors are what the same bytes cost without a butler: a durable file, and plain boto3
-against the same S3 server in the same run.
+against the same S3 server, in turn with what is compared with them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from rich.console import Console
 
@@ -32,7 +33,7 @@ from tests.support.s3 import S3Server, s3_server_for_tests
 from tests.support.stores import s3_settings
 from tools.servers.services import new_keys, own_datastore
 
-from .measuring import Measurement, as_json, as_rates, measure
+from .measuring import Measurement, as_json, as_rates, measure_in_turn
 
 MEBIBYTE = 2**20
 SIZE = 64 * MEBIBYTE
@@ -106,33 +107,44 @@ def _all(folder: Path, repetitions: int) -> list[Measurement]:
         datastore = RemoteDatastore(address)
         stack.callback(datastore.close)
         transfers = Transfers(datastore, TokenSigner(read_signing_keys(keys)))
-        floors = [*_file(folder, content, repetitions), *_boto3(s3, bucket, content, repetitions)]
-        file_put, file_get, s3_put, s3_get = (each.median for each in floors)
-        grpc = _transfers("gRPC, POSIX", transfers, "posix", content, repetitions)
-        shared = _transfers("gRPC and shared path", transfers, "shared", content, repetitions)
-        direct = _transfers("straight to S3", transfers, "s3", content, repetitions)
+        on_disk = {
+            "a durable file": _file(folder, content),
+            "gRPC, POSIX": _transfers(transfers, "posix", content),
+            "gRPC and shared path": _transfers(transfers, "shared", content),
+        }
+        in_bucket = {
+            "plain boto3": _boto3(s3, bucket, content),
+            "straight to S3": _transfers(transfers, "s3", content),
+        }
+        (disk_put, grpc_put, shared_put), (disk_get, grpc_get, shared_get) = _in_turn(on_disk, repetitions)
+        (s3_put, direct_put), (s3_get, direct_get) = _in_turn(in_bucket, repetitions)
         return [
-            *floors,
-            replace(grpc[0], floor=file_put, target=GRPC_TARGET),
-            replace(grpc[1], floor=file_get, target=GRPC_TARGET),
-            replace(shared[0], floor=file_put, target=GRPC_TARGET),
-            replace(shared[1], floor=file_get),
-            replace(direct[0], floor=s3_put, target=s3_put / DIRECT_SHARE),
-            replace(direct[1], floor=s3_get, target=s3_get / DIRECT_SHARE),
+            *(disk_put, disk_get, s3_put, s3_get),
+            replace(grpc_put, floor=disk_put.median, target=GRPC_TARGET),
+            replace(grpc_get, floor=disk_get.median, target=GRPC_TARGET),
+            replace(shared_put, floor=disk_put.median, target=GRPC_TARGET),
+            replace(shared_get, floor=disk_get.median),
+            replace(direct_put, floor=s3_put.median, target=s3_put.median / DIRECT_SHARE),
+            replace(direct_get, floor=s3_get.median, target=s3_get.median / DIRECT_SHARE),
         ]
 
 
-def _transfers(
-    subject: str, transfers: Transfers, store: str, content: bytes, repetitions: int
-) -> list[Measurement]:
+_Moves: TypeAlias = tuple[Callable[[int], object], Callable[[int], object]]
+"""A put, and a get of what was put before."""
+
+
+def _in_turn(subjects: Mapping[str, _Moves], repetitions: int) -> Iterator[tuple[Measurement, ...]]:
+    for name, at in ((PUT, 0), (GET, 1)):
+        calls = {subject: moves[at] for subject, moves in subjects.items()}
+        yield measure_in_turn(name, calls, repetitions, warm_up=1)
+
+
+def _transfers(transfers: Transfers, store: str, content: bytes) -> _Moves:
     receipt = transfers.put(store, content)
-    return [
-        measure(subject, PUT, lambda _: transfers.put(store, content), repetitions, warm_up=1),
-        measure(subject, GET, lambda _: transfers.get(receipt), repetitions, warm_up=1),
-    ]
+    return lambda _: transfers.put(store, content), lambda _: transfers.get(receipt)
 
 
-def _file(folder: Path, content: bytes, repetitions: int) -> list[Measurement]:
+def _file(folder: Path, content: bytes) -> _Moves:
     path = folder / "file"
 
     def put(_: int) -> None:
@@ -141,25 +153,16 @@ def _file(folder: Path, content: bytes, repetitions: int) -> list[Measurement]:
             file.flush()
             os.fsync(file.fileno())
 
-    return [
-        measure("a durable file", PUT, put, repetitions, warm_up=1),
-        measure("a durable file", GET, lambda _: path.read_bytes(), repetitions, warm_up=1),
-    ]
+    return put, lambda _: path.read_bytes()
 
 
-def _boto3(s3: S3Server, bucket: str, content: bytes, repetitions: int) -> list[Measurement]:
+def _boto3(s3: S3Server, bucket: str, content: bytes) -> _Moves:
     client = s3.client()
 
     def put(number: int) -> None:
         client.put_object(Bucket=bucket, Key=f"plain/{number}", Body=content)
 
-    def get(_: int) -> None:
-        client.get_object(Bucket=bucket, Key="plain/0")["Body"].read()
-
-    return [
-        measure("plain boto3", PUT, put, repetitions, warm_up=1),
-        measure("plain boto3", GET, get, repetitions, warm_up=1),
-    ]
+    return put, lambda _: client.get_object(Bucket=bucket, Key="plain/0")["Body"].read()
 
 
 if __name__ == "__main__":
