@@ -87,6 +87,7 @@ def measure_in_turn(
     *,
     warm_up: int = WARM_UP,
     items: int = 1,
+    between: Callable[[], None] | None = None,
 ) -> tuple[Measurement, ...]:
     """Repeat the same call on several subjects, A B A B …, so that what else the machine does meets all of them.
 
@@ -94,6 +95,8 @@ def measure_in_turn(
     ----------
     calls
         By subject; as `measure` has them.
+    between
+        Called after each, and not measured.
     """
     durations: dict[str, list[float]] = {subject: [] for subject in calls}
     for number in range(warm_up + repetitions):
@@ -101,6 +104,8 @@ def measure_in_turn(
             began = time.perf_counter()
             call(number)
             durations[subject].append(time.perf_counter() - began)
+            if between is not None:
+                between()
     return tuple(
         Measurement(subject, operation, tuple(seconds[warm_up:]), items)
         for subject, seconds in durations.items()

@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 
 _CONNECTIONS = 16
 _TIMEOUT = urllib3.Timeout(connect=5.0, read=30.0)
-_PIECE_BYTES = 256 * 1024
+_PIECE_BYTES = 1024 * 1024
 _TOTAL = re.compile(r"bytes \d+-\d+/(\d+)")
 
 
