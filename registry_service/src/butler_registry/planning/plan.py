@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import FromClause, Select, and_, func, literal_column, or_, select
+from sqlalchemy import FromClause, Select, and_, func, or_, select
 
 from butler_model.data_id import DataIdValue
 from butler_model.dimensions import DimensionElement
@@ -95,11 +95,6 @@ class ExactPair:
     pixels: DimensionElement | None = None
 
 
-_ALL = select(literal_column(str(2**63 - 1))).scalar_subquery()
-"""A limit that is none. PostgreSQL does not know it beforehand, and so plans for a tenth of the rows, as for a cursor:
-to have the first ones soon. Without it, it would sort all of an immense product before it gives one."""
-
-
 @dataclass(frozen=True, slots=True)
 class PixelColumn:
     """Position of a region, and the skypix dimension whose pixels it is to be listed in.
@@ -165,11 +160,11 @@ class QueryPlan:
         ordered = statement.order_by(*(term.clause for term in self.order))
         if rows is not None:
             ordered = statement = ordered.limit(rows)
-        if self.complete is not None:
-            page = statement.subquery("page")
-            given = list(page.c)
-            ordered = self.complete(page).order_by(*(given[at] for at in self.order_at))
-        return ordered if rows is not None else ordered.limit(_ALL)
+        if self.complete is None:
+            return ordered
+        page = statement.subquery("page")
+        given = list(page.c)
+        return self.complete(page).order_by(*(given[at] for at in self.order_at))
 
     def count(self) -> Select[Any]:
         """Return the statement that counts its rows."""

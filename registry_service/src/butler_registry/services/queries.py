@@ -105,8 +105,10 @@ class QueryService:
         """Yield the number and the values of the next ``wanted`` rows of a result, until there are fewer."""
         rows = wanted
         # If what the statement gives is the result, its rows become columns without an object for each.
-        statement = plan.ordered(rows=limit) if plan.is_complete else plan.ordered()
-        with closing(ResultColumns(connection, statement, wanted)) as result:
+        first = limit if plan.is_complete else None
+        with closing(
+            ResultColumns(connection, plan.ordered(rows=first), wanted, soon=first is None)
+        ) as result:
             found = islice(result_rows(plan, result.rows()), limit)
             while rows == wanted:
                 if plan.is_complete:

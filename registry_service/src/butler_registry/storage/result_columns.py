@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Connection, Dialect, Engine, Select, event
+from sqlalchemy import Connection, Dialect, Engine, Select, event, literal_column, select
 
 from butler_model.uuids import Uuids
 
@@ -20,6 +20,10 @@ from .driver_errors import as_of_sqlalchemy, refuse_while_rows_flow
 from .statement_spans import RENDERED_INTO, statement_span
 
 _Cells: TypeAlias = Sequence[Any]
+
+_ALL = select(literal_column(str(2**63 - 1))).scalar_subquery()
+"""A limit that is none, and that PostgreSQL does not know beforehand: it plans for a tenth of the rows, as for a cursor.
+Without it, it may sort all of an immense product before it gives one."""
 
 
 def let_results_flow(engine: Engine) -> None:
@@ -45,9 +49,13 @@ class ResultColumns:
     ----------
     rows
         How many are taken at a time, at most.
+    soon
+        Whether the first are wanted soon rather than all; the statement has no limit then.
     """
 
-    def __init__(self, connection: Connection, statement: Select[Any], rows: int) -> None:
+    def __init__(
+        self, connection: Connection, statement: Select[Any], rows: int, *, soon: bool = False
+    ) -> None:
         self._connection = connection
         self._statement = statement
         self._rows = rows
@@ -56,7 +64,7 @@ class ResultColumns:
         self._text: str = ""
         self._values: Mapping[str, Any] = {}
         if connection.dialect.name == "postgresql":
-            self._text, self._values = _rendered(connection, statement)
+            self._text, self._values = _rendered(connection, statement.limit(_ALL) if soon else statement)
             self._cursor = self._open.enter_context(_binary_cursor(connection))
             self._flow = self._cursor.stream(self._text, self._values, size=rows)
             self._open.callback(self._flow.close)
