@@ -22,8 +22,8 @@ from .statement_spans import RENDERED_INTO, statement_span
 _Cells: TypeAlias = Sequence[Any]
 
 _ALL = select(literal_column(str(2**63 - 1))).scalar_subquery()
-"""A limit that is none, and that PostgreSQL does not know beforehand: it plans for a tenth of the rows, as for a cursor.
-Without it, it may sort all of an immense product before it gives one."""
+"""A limit that is none, and that PostgreSQL does not know beforehand: it plans for a tenth of the rows, as it does for
+cursors. Without it, it may sort all of an immense product before it gives one."""
 
 
 def let_results_flow(engine: Engine) -> None:
