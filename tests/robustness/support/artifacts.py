@@ -5,7 +5,9 @@ from __future__ import annotations
 
 __all__ = ["ObjectListing", "StoredFiles", "StoredObjects"]
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,13 +49,15 @@ class StoredFiles:
     root: Path
 
     def sizes(self) -> Mapping[str, int]:
-        if not self.root.exists():
-            return {}
-        return {
-            str(path.relative_to(self.root)): path.stat().st_size
-            for path in self.root.rglob("*")
-            if path.is_file() and path.relative_to(self.root).parts[0] not in _NO_KEYS
-        }
+        found = {}
+        # What is deleted meanwhile, a directory too, is not there.
+        for folder, _, names in os.walk(self.root):
+            for path in (Path(folder, name) for name in names):
+                key = path.relative_to(self.root)
+                with suppress(FileNotFoundError):
+                    if key.parts[0] not in _NO_KEYS:
+                        found[str(key)] = path.stat().st_size
+        return found
 
     def content(self, key: str) -> bytes:
         return (self.root / key).read_bytes()
