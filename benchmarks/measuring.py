@@ -70,14 +70,8 @@ def measure(
     call
         Is given the number of the repetition, those of the warm-up counted first.
     """
-    for number in range(warm_up):
-        call(number)
-    durations = []
-    for number in range(warm_up, warm_up + repetitions):
-        began = time.perf_counter()
-        call(number)
-        durations.append(time.perf_counter() - began)
-    return Measurement(subject, operation, tuple(durations), items)
+    (measured,) = measure_in_turn(operation, {subject: call}, repetitions, warm_up=warm_up, items=items)
+    return measured
 
 
 def measure_in_turn(

@@ -87,7 +87,11 @@ def test_another_statement_is_refused_while_rows_flow(postgres_database: str) ->
     statement = select(func.generate_series(1, 10_000).label("number"))
     with database.reading() as connection, closing(ResultColumns(connection, statement, 10)) as result:
         assert result.take()[0] == 10
-        for ask in (connection.execute, lambda other: PreparedStatement(other).rows(connection, {})):
+        for ask in (
+            connection.execute,
+            lambda other: PreparedStatement(other).rows(connection, {}),
+            lambda other: ResultColumns(connection, other, 1),
+        ):
             with pytest.raises(InternalError):
                 ask(select(literal(1)))
         assert result.take()[1] == [tuple(range(11, 21))]

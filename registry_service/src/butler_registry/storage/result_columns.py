@@ -31,9 +31,9 @@ def let_results_flow(engine: Engine) -> None:
 
     @event.listens_for(engine, "do_execute")
     def keep(cursor: Any, text: str, values: Mapping[str, Any], context: Any) -> bool:
+        refuse_while_rows_flow(cursor.connection)
         rendered = context.execution_options.get(RENDERED_INTO)
         if rendered is None:
-            refuse_while_rows_flow(cursor.connection)
             return False
         rendered.append((text, values))
         return True
