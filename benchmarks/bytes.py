@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How fast large artifacts move: through the datastore service, and straight between client and store.
 
-Part of ``make bench`` and ``make bench-quick``. The floors are what the same bytes cost without a butler: a durable file, and plain boto3
-against the same S3 server, in turn with what is compared with them.
+Part of ``make bench`` and ``make bench-quick``. The floors are what the same bytes cost without a butler: a durable
+file, and plain boto3 against the same S3 server, in turn with what is compared with them.
 """
 
 from __future__ import annotations
