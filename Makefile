@@ -109,7 +109,7 @@ fuzz-wire: $(READY) ## Send random bytes to both services; N=125000 to each (BUT
 	@BUTLER_FUZZ_WIRE=$(N) $(PY) -m pytest -q --log-cli-level=INFO tests/integration/test_wire_fuzz.py
 
 attacks: $(READY) ## Attack both services, and look whether who behaves is answered
-	@$(PY) -m pytest -q --log-cli-level=INFO tests/attacks
+	@BUTLER_ATTACKED_CALLS=3000 $(PY) -m pytest -q --log-cli-level=INFO tests/attacks
 
 SIZE ?= medium
 bench: $(READY) ## Compare with the older library, a quarter of an hour (SIZE=small for a look; README=1 writes the table there)
@@ -123,7 +123,7 @@ bench-quick: $(READY) ## Measure latency and rates through the services, and how
 bench-stages: $(READY) ## Measure where the time of put, get, list and ingest goes
 	@$(PY) -m benchmarks.stages
 
-bench-scale: $(READY) ## Compare a registry of a million datasets with one of ten thousand
+bench-scale: $(READY) ## Compare registries of ten thousand, a hundred thousand and a million datasets
 	@$(PY) -m benchmarks.scale
 
 bench-pruning: $(READY) ## Compare pruning a registry of a million datasets with one of a hundred thousand

@@ -51,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _all(console: Console, folder: Path, repetitions: int) -> list[Measurement]:
-    services, files = folder / "services", folder / "files"
-    services.mkdir()
-    files.mkdir()
+    services, seen, files = folder / "services", folder / "seen", folder / "files"
+    for each in (services, seen, files):
+        each.mkdir()
     with (
         console.status("Starting PostgreSQL and both services …") as status,
         own_postgres_server() as postgres,
@@ -64,13 +64,29 @@ def _all(console: Console, folder: Path, repetitions: int) -> list[Measurement]:
             floors = measure_floors(address, database, files, repetitions)
             status.update("Measuring through the services …")
             remote = _operations("gRPC, PostgreSQL", f"grpc://{address}/bench", repetitions)
+        # As where services and clients have one file system: what is small is read where it is.
+        stores = {"main": {"root": f"{seen}/artifacts/{{repository}}", "durable": True, "shared_path": True}}
+        with own_services(postgres.create_database(), seen, stores=stores) as address:
+            here = _gets("gRPC, PostgreSQL, files seen", f"grpc://{address}/bench", repetitions)
     with console.status("Measuring embedded …"):
         embedded = _operations("embedded, SQLite", str(folder / "repository"), repetitions)
     bounds = floors.of_operations()
     remote = [
         replace(each, floor=bounds.get(each.operation), target=TARGETS.get(each.operation)) for each in remote
     ]
-    return [floors.call, floors.file_write, floors.file_read, floors.commit, *remote, *embedded]
+    one_call = floors.call.median + floors.file_read.median
+    here = replace(here, floor=one_call, target=TARGETS[GET])
+    return [floors.call, floors.file_write, floors.file_read, floors.commit, *remote, here, *embedded]
+
+
+def _gets(subject: str, repository: str, repetitions: int) -> Measurement:
+    """Fill a new repository and measure how long a dataset takes to come."""
+    calls = repetitions + WARM_UP
+    Butler.makeRepo(repository)
+    with Butler(repository, run=RUN) as butler:
+        describe(butler, calls)
+        _put_many(butler, 0, calls)
+        return measure(subject, GET, lambda n: butler.get(TYPE, data_id(n * 7 % calls)), repetitions)
 
 
 def _operations(subject: str, repository: str, repetitions: int) -> list[Measurement]:

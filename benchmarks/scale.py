@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Whether a registry of a million datasets answers as fast as one of ten thousand.
+"""Whether a registry of a million datasets answers as fast as one of ten or a hundred thousand.
 
 Run it as ``make bench-scale``; it takes some minutes, most of them to fill the registries. The datasets are registered
-without bytes, all in one PostgreSQL server, and asked for through the services.
+without bytes, all in one PostgreSQL server, and asked for through the services; some more are put, and pruned again.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ from rich.table import Table
 
 from butler import Butler
 from butler.connect import connect
+from butler_model.dataset import DatasetRef
 from butler_model.paging import PageRequest
 from butler_model.query.spec import QuerySpec, ResultKind
 from tools.servers.postgres import own_postgres_server
 from tools.servers.services import own_services
 
-from .filling import DETECTORS, RUN, SERVER_SETTINGS, TYPE, data_id, describe, register
+from .filling import DETECTORS, PAYLOAD, RUN, SERVER_SETTINGS, TYPE, data_id, describe, register
 from .measuring import Measurement, measure_in_turn
 
-SMALL, LARGE = 10_000, 1_000_000
+SMALL, MIDDLE, LARGE = 10_000, 100_000, 1_000_000
 MOST_RATIO = 1.5
 MOST_CLIENT_BYTES = 200_000_000
 PAGE = 2_000
@@ -49,7 +50,10 @@ _PAGE = f"one page of {PAGE:,}"
 _COUNT = f"count of {SELECTED_VISITS * DETECTORS:,}"
 _SELECT = "selective query"
 _LISTED = f"list {LISTED:,}, each"
-_TARGETS = {_FIND: None, _PAGE: None, _COUNT: None, _SELECT: 0.004, _LISTED: 5e-6}
+_PUT = "put 1 kB"
+_PRUNE = "prune one, until its file is gone"
+_TARGETS = {_FIND: None, _PAGE: None, _COUNT: None, _SELECT: 0.004, _LISTED: 5e-6, _PUT: None, _PRUNE: None}
+"""Seconds, in the order in which they are measured: what is pruned was put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,10 @@ class Listing:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure both sizes and print them side by side; return the exit code."""
+    """Measure all sizes and print them side by side; return the exit code."""
     parser = argparse.ArgumentParser("python -m benchmarks.scale", description="Measure a million datasets.")
     parser.add_argument(
-        "--large", type=int, default=LARGE, metavar="N", help="datasets of the larger (1,000,000)"
+        "--large", type=int, default=LARGE, metavar="N", help="datasets of the largest (1,000,000)"
     )
     parser.add_argument("--repetitions", type=int, default=100, metavar="N", help="of each call (100)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here, too")
@@ -79,9 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server = stack.enter_context(own_postgres_server(settings=SERVER_SETTINGS))
         database = server.create_database()
         address = stack.enter_context(own_services(database, Path(folder)))
-        addresses = {SMALL: f"grpc://{address}/small", options.large: f"grpc://{address}/large"}
+        # The last of them is looked at more closely, by its name.
+        smaller = (size for size in (SMALL, MIDDLE) if size < options.large)
+        addresses = {size: f"grpc://{address}/n{size}" for size in smaller}
+        addresses[options.large] = f"grpc://{address}/large"
         for datasets, each in addresses.items():
-            _fill(console, each, datasets)
+            _fill(console, each, datasets, more=2 * options.repetitions)
         _vacuum(database)
         sizes = _bytes_per_dataset(database, options.large)
         scanned = _whole_scans(database)
@@ -89,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             measured = _asked(addresses, options.repetitions)
         listing = _listing(addresses[options.large])
         scanned = {table: scans - scanned.get(table, 0) for table, scans in _whole_scans(database).items()}
-    console.print(_comparison(measured, options.large))
+    console.print(_comparison(measured))
     console.print(
         f"Listing all {listing.rows:,} took {listing.seconds:.1f} s "
         f"({listing.seconds / listing.rows * 1e6:.1f} us each), and its process {listing.peak_bytes / 1e6:.0f} MB at "
@@ -109,10 +116,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _fill(console: Console, address: str, datasets: int) -> None:
+def _fill(console: Console, address: str, datasets: int, *, more: int) -> None:
+    """Register datasets, and describe some more."""
     Butler.makeRepo(address)
     with Butler(address, run=RUN) as butler, console.status(f"Registering {datasets:,} datasets …"):
-        describe(butler, datasets)
+        describe(butler, datasets + more)
         began = time.perf_counter()
         register(address, datasets)
         rate = datasets / (time.perf_counter() - began)
@@ -120,7 +128,7 @@ def _fill(console: Console, address: str, datasets: int) -> None:
 
 
 def _asked(addresses: Mapping[int, str], repetitions: int) -> list[tuple[Measurement, ...]]:
-    """Ask both in turn, by their numbers of datasets; return for each question how long each of them took."""
+    """Ask all in turn, by their numbers of datasets; return for each question how long each of them took."""
     with ExitStack() as stack:
         asked = {
             f"{datasets:,}": stack.enter_context(_questions(address, datasets))
@@ -176,8 +184,9 @@ def _questions(address: str, datasets: int) -> Iterator[dict[str, Callable[[int]
     visits = datasets // DETECTORS
     everything = QuerySpec(ResultKind.DATASETS, dataset_type=TYPE, collections=(RUN,))
     selected = tuple(range(0, visits, max(1, visits // SELECTED_VISITS)))[:SELECTED_VISITS]
-    with Butler(address, collections=RUN) as butler:
+    with Butler(address, run=RUN) as butler:
         query = butler.registry.queryDatasets
+        put: list[DatasetRef] = []
         counted = query(
             TYPE, where="instrument = 'BenchCam' AND visit IN (:visits)", bind={"visits": selected}
         )
@@ -185,6 +194,9 @@ def _questions(address: str, datasets: int) -> Iterator[dict[str, Callable[[int]
         def select(number: int) -> object:
             where = "instrument = 'BenchCam' AND visit = :v AND detector < 10"
             return list(query(TYPE, where=where, bind={"v": number * 31 % visits}))
+
+        def prune(number: int) -> None:
+            butler.pruneDatasets([put[number]], disassociate=True, unstore=True, purge=True)
 
         connection = connect(address)
         try:
@@ -194,6 +206,8 @@ def _questions(address: str, datasets: int) -> Iterator[dict[str, Callable[[int]
                 _COUNT: lambda _: counted.count(),
                 _SELECT: select,
                 _LISTED: lambda _: list(query(TYPE).limit(LISTED)),
+                _PUT: lambda number: put.append(butler.put(PAYLOAD, TYPE, data_id(datasets + number))),
+                _PRUNE: prune,
             }
         finally:
             connection.release()
@@ -222,21 +236,22 @@ def _peak_bytes() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
-def _comparison(measured: Sequence[tuple[Measurement, ...]], datasets: int) -> Table:
+def _comparison(measured: Sequence[tuple[Measurement, ...]]) -> Table:
     table = Table(title="Milliseconds", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Operation", no_wrap=True)
-    for heading in (f"of {SMALL:,}", f"of {datasets:,}", "Ratio", f"<= {MOST_RATIO}", "Target", ""):
+    sizes = [f"of {each.subject}" for each in measured[0]]
+    for heading in (*sizes, "Ratio", f"<= {MOST_RATIO}", "Target", ""):
         table.add_column(heading, justify="right")
-    for one, other in measured:
-        ratio, target = other.median / one.median, _TARGETS[one.operation]
+    for sizes_in_turn in measured:
+        smallest, largest = sizes_in_turn[0], sizes_in_turn[-1]
+        ratio, target = largest.median / smallest.median, _TARGETS[smallest.operation]
         table.add_row(
-            one.operation,
-            f"{one.median * 1e3:.4f}",
-            f"{other.median * 1e3:.4f}",
+            smallest.operation,
+            *(f"{each.median * 1e3:.4f}" for each in sizes_in_turn),
             f"{ratio:.2f}",
             "met" if ratio <= MOST_RATIO else "MISSED",
             "" if target is None else f"{target * 1e3:.4f}",
-            "" if target is None else "met" if other.median <= target else "MISSED",
+            "" if target is None else "met" if largest.median <= target else "MISSED",
         )
     return table
 
@@ -244,10 +259,7 @@ def _comparison(measured: Sequence[tuple[Measurement, ...]], datasets: int) -> T
 def _as_json(
     measured: Sequence[tuple[Measurement, ...]], listing: Listing, sizes: dict[str, float]
 ) -> dict[str, object]:
-    rows = {
-        one.operation: {"small_ms": one.median * 1e3, "large_ms": other.median * 1e3}
-        for one, other in measured
-    }
+    rows = {each[0].operation: {f"{one.subject} ms": one.median * 1e3 for one in each} for each in measured}
     return {
         "operations": rows,
         "bytes_per_dataset": sizes,

@@ -18,13 +18,18 @@ from tests.support.registries import RegistrySetup
 from tests.support.survey import insert_survey, register_types
 from tools.servers.services import own_services
 
+LIMITS = {"butler_datastore": {"BUTLER_DATASTORE_BYTES_PER_SECOND": "20000000"}}
+"""What docs/security.md advises for two processors that many share."""
+
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder: Path = tmp_path_factory.mktemp("services")
     (folder / "tables").mkdir()
     with ExitStack() as stack:
-        registry = stack.enter_context(own_services(f"sqlite:///{folder}/tables", folder))
+        registry = stack.enter_context(
+            own_services(f"sqlite:///{folder}/tables", folder, environments=LIMITS)
+        )
         address = f"grpc://{registry}/main"
         Butler.makeRepo(address)
         butler = stack.enter_context(_opened(address))

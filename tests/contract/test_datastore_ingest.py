@@ -293,6 +293,18 @@ def test_a_direct_file_is_adopted_read_and_never_changed(setup: DatastoreSetup) 
         next(setup.datastore.read(grant))
 
 
+def test_a_directory_that_leads_elsewhere_by_the_next_call_gives_other_files(setup: DatastoreSetup) -> None:
+    # Scripts point a link to the newest night and ingest below it.
+    latest = setup.drop / "latest"
+    for night in ("first", "second"):
+        dropped(setup, f"{night}/a", night.encode())
+        latest.unlink(missing_ok=True)
+        latest.symlink_to(setup.drop / night)
+        (signed,) = setup.datastore.adopt([setup.adopt_grant(file_uri(f"{latest}/a"), DIRECT_STORE)])
+        assert signed.receipt.checksum == sha256([night.encode()])
+        assert read(setup, ingest(setup, f"run/{night}", f"{latest}/a", TransferMode.COPY)) == night.encode()
+
+
 def test_nothing_that_is_no_file_below_a_root_is_adopted_or_read(setup: DatastoreSetup) -> None:
     for path in hostile(setup).values():
         if not path.startswith("/") or "\0" in path or ".." in path:

@@ -33,6 +33,7 @@ from butler_model.errors import (
     ArtifactIntegrityError,
     ArtifactNotFoundError,
     GrantError,
+    InvalidNameError,
     InvalidRequestError,
     LimitExceededError,
     TruncatedUploadError,
@@ -201,6 +202,8 @@ def test_a_path_that_is_shared_is_a_file_url_to_read_only(shared: Direct) -> Non
     assert (url.url, url.method) == (shared.setup.file("run/type/a+b=c@d,e").as_uri(), "")
     assert url.url == f"{url.root}/run/type/a%2Bb%3Dc%40d%2Ce"
     assert shared.url(shared.setup.write_grant("run/type/b"), 5).url == ""
+    with pytest.raises(InvalidNameError):
+        shared.url(shared.setup.grant_of_content("../a", CONTENT))
 
 
 def test_a_store_that_nobody_reaches_has_no_urls(closed: Direct) -> None:

@@ -52,6 +52,7 @@ def store(place: StorePlace) -> Store:
 
 def test_nothing_is_there_before_the_first_write(store: Store, place: StorePlace) -> None:
     assert store.size("run/a") is None
+    assert store.measure("run/a") is None
     assert not store.delete("run/a")
     with pytest.raises(ArtifactNotFoundError, match="run/a"):
         read(store, "run/a", 0)
@@ -65,6 +66,12 @@ def test_a_write_tells_size_and_checksum_and_whether_it_is_new(store: Store, pla
     assert store.size("run/a") == 10
     assert read(store, "run/a", 10) == content
     place.check_only(["run/a"])
+
+
+def test_what_is_there_is_measured(store: Store) -> None:
+    content = b"x" * (MEBIBYTE + 1)
+    store.write("run/a", [content], NO_LIMIT)
+    assert store.measure("run/a") == Stored(len(content), sha256([content]), created=False)
 
 
 def test_an_artifact_is_invisible_until_it_is_whole(store: Store) -> None:

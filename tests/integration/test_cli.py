@@ -243,7 +243,7 @@ def test_what_is_refused_is_named_in_one_line_and_by_the_exit_code(
     check_one_line(butler(*in_place(arguments, repository, tmp_path)), code, offender)
 
 
-@pytest.mark.parametrize("place", ["grpc://127.0.0.1", "http://127.0.0.1:1/demo"])
+@pytest.mark.parametrize("place", ["grpc://127.0.0.1", "grpc://127.0.0.1:1", "http://127.0.0.1:1/demo"])
 def test_what_is_no_address_is_refused_with_the_form_of_one(place: str) -> None:
     check_one_line(butler("ping", place), 5, "grpc://HOST:PORT/REPOSITORY")
 

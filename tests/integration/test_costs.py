@@ -64,9 +64,9 @@ COSTS = {
     "list": Cost(1, 2, 201, 5_407),
     "select": Cost(1, 2, 11, 500),
     "put": Cost(3, 2, 0, 3_375),
-    "put_many": Cost(3, 13, 202, 439_771),
-    "ingest_direct": Cost(3, 13, 202, 0),
-    "ingest_copy": Cost(4, 13, 202, 0),
+    "put_many": Cost(3, 13, 201, 439_771),
+    "ingest_direct": Cost(3, 13, 201, 0),
+    "ingest_copy": Cost(4, 13, 201, 0),
 }
 SHARED = {
     "exists": Cost(1, 1, 1, 692),

@@ -20,6 +20,8 @@ from grpc_status import rpc_status
 from butler import Butler
 from butler_api.channel import Connection
 from butler_api.server import build_server
+from butler_api.v1.event_service_pb2 import WatchDatasetsRequest
+from butler_api.v1.event_service_pb2_grpc import EventServiceStub
 from butler_api.v1.repository_service_pb2 import GetCapabilitiesRequest, GetRepositoryRequest
 from butler_api.v1.repository_service_pb2_grpc import RepositoryServiceStub
 from butler_datastore.application import DatastoreApplication
@@ -186,6 +188,14 @@ def served(folder: Path, limits: Limits, stack: ExitStack) -> Served:
     return Served(first.address, limits)
 
 
+def soon(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def surveyed(services: Served) -> Butler:
     """Return a butler of a new repository that has a survey."""
     Butler.makeRepo(services.url)
@@ -280,6 +290,25 @@ def test_another_caller_is_answered_while_one_is_refused(hurried: Served) -> Non
         finally:
             done.set()
         storming.result()
+
+
+def test_streams_beyond_a_share_are_refused_one_after_the_other(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        services = served(tmp_path, Limits(), stack)
+        stack.enter_context(surveyed(services))
+        channel = stack.enter_context(
+            grpc.insecure_channel(services.registry, [("grpc.use_local_subchannel_pool", 1)])
+        )
+        begun = time.monotonic()
+        request = WatchDatasetsRequest(repository="main")
+        calls = [EventServiceStub(channel).WatchDatasets(request, timeout=60) for _ in range(50)]
+        for call in calls:
+            stack.callback(call.cancel)
+        # One caller has 48 watchers; a refusal that came at once would only make room for the next stream.
+        soon(lambda: sum(not call.is_active() for call in calls) == 2)
+        assert time.monotonic() - begun > 0.5
+        refused = [call for call in calls if not call.is_active()]
+        assert {call.code() for call in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
 def test_large_artifacts_are_slowed_down_and_arrive(tmp_path: Path) -> None:

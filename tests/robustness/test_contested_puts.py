@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.robustness.support.deployments import KINDS, DeploymentKind, Deployments
@@ -14,6 +16,7 @@ from tests.robustness.support.snapshot import Snapshot
 PROCESSES = 4
 THREADS = 8
 END_SECONDS = 120.0
+LOOK_SECONDS = 0.01
 
 
 @pytest.mark.timeout(3_600)
@@ -47,7 +50,7 @@ def test_of_32_puts_of_one_data_id_one_wins(deployments: Deployments, kind: Depl
             racers.append((deployment.job(steps, f"{run}-{process}"), steps))
         for job, _ in racers:
             while len(job.entries()) < THREADS and job.process.running:
-                pass
+                time.sleep(LOOK_SECONDS)
         begin.touch()
         failures = []
         for job, steps in racers:

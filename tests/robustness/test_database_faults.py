@@ -17,6 +17,8 @@ from tests.robustness.support.invariants import check
 from tests.robustness.support.scenarios import POINTS, Plan, Scenario, empty_trash, many, prune, remove_run
 from tests.robustness.support.sizes import SIZES
 
+pytestmark = pytest.mark.timeout(180 * SIZES.repeats)
+
 POSTGRESQL = [kind for kind in KINDS if kind.database == "postgresql" and kind.store == "posix"]
 SQLITE = [kind for kind in KINDS if kind.database == "sqlite" and kind.store == "posix"]
 IN_TRANSACTIONS = [

@@ -16,6 +16,8 @@ from tests.robustness.support.mutations import MUTATIONS, Case
 from tests.robustness.support.sizes import SIZES, drawn
 from tests.support.deliveries import Delivery, DeliveryProxy, deliveries_to
 
+pytestmark = pytest.mark.timeout(180 * SIZES.deliveries)
+
 
 @dataclass(frozen=True, slots=True)
 class Network:

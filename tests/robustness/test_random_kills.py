@@ -49,7 +49,7 @@ def kill_at_random(deployment: Deployment, name: str) -> None:
     victims = ["client", *deployment.settings] + ["database"] * (deployment.kind.database == "postgresql")
     victim = chance.choice(victims)
     while not all(job.entries() for job, _ in jobs):
-        time.sleep(0.002)
+        time.sleep(0.01)
     time.sleep(chance.uniform(0, LATEST_SECONDS))
     if victim == "client":
         jobs[0][0].process.kill()

@@ -20,6 +20,8 @@ from tests.support.faulty_http import CUT, LOST, FaultyServer, faulty_server_bef
 from tests.support.requirement import unavailable
 from tests.support.s3 import S3Server
 
+pytestmark = pytest.mark.timeout(180 * SIZES.repeats)
+
 ON_SQLITE = [kind for kind in KINDS if kind.database == "sqlite"]
 POSIX = [kind for kind in ON_SQLITE if kind.store == "posix"]
 S3 = [kind for kind in ON_SQLITE if kind.store == "s3"]

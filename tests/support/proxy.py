@@ -53,22 +53,27 @@ class Proxy:
         self.loss = 0.0
         self.chance = random.Random(0)
         self._cuts: dict[str, list[int]] = {"up": [], "down": []}
+        self._counted_from = 0
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._closed = False
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
-    def cut_after(self, *sizes: int, up: bool = False) -> None:
+    def cut_after(self, *sizes: int, up: bool = False, newest: bool = False) -> None:
         """Cut the next connections: the first after so many bytes from now on, the next after the next number.
 
         Parameters
         ----------
         up
             Count what goes to the server instead of what comes from it.
+        newest
+            Count only what passes on connections from the one made last on: those before it carry pings of their own,
+            which come late on a busy machine.
         """
         with self._lock:
             self._cuts["up" if up else "down"] = list(sizes)
+            self._counted_from = self.connections if newest else 0
 
     def wait_until_quiet(self) -> None:
         """Wait until what connections say of themselves, as pings and windows, has passed too."""
@@ -116,12 +121,13 @@ class Proxy:
             self.connections += 1
             self._open |= {client, server}
             for source, sink, way in ((client, server, "up"), (server, client, "down")):
-                threading.Thread(target=self._pass_on, args=(source, sink, way), daemon=True).start()
+                pair = (source, sink, way, self.connections)
+                threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, way: str) -> None:
+    def _pass_on(self, source: socket.socket, sink: socket.socket, way: str, number: int) -> None:
         try:
             while piece := source.recv(65_536):
-                if self._counted(way, len(piece)):
+                if self._counted(way, len(piece), number):
                     break
                 while way in self.blocked and not self._closed:
                     time.sleep(_LOOK_SECONDS)
@@ -135,12 +141,12 @@ class Proxy:
         _cut(source)
         _cut(sink)
 
-    def _counted(self, way: str, size: int) -> bool:
-        """Count bytes, and return whether they are those at which to cut."""
+    def _counted(self, way: str, size: int, number: int) -> bool:
+        """Count bytes of a connection, the first of which is 1, and return whether they are those at which to cut."""
         with self._lock:
             setattr(self, way, getattr(self, way) + size)
             cuts = self._cuts[way]
-            if cuts:
+            if cuts and number >= self._counted_from:
                 cuts[0] -= size
                 if cuts[0] <= 0:
                     cuts.pop(0)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _SERVER_PORTS = range(10_000, 32_000)
 # Not the generator of the process, which the tests of properties set to the same beginning everywhere.
 _CHANCE = random.SystemRandom()
+_RESERVED: list[socket.socket] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +104,25 @@ def running(
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback address that nobody listened on a moment ago, all different.
+    """Return ports of the loopback address that nobody listens on, all different, and this process's until it ends.
 
-    They are below those that a system gives to who connects: of these one may be taken before the server has it.
+    A socket stays bound to each and never listens: whoever connects is refused, a server may listen there (one that
+    sets SO_REUSEADDR or SO_REUSEPORT, as all do), also again after it was killed, and nobody else is given the port
+    by this function. They are below those that a system gives to who connects, which may come at any moment.
     """
     found: list[int] = []
-    with ExitStack() as stack:
-        while len(found) < count:
-            tried = stack.enter_context(closing(socket.socket()))
-            with suppress(OSError):
-                tried.bind(("127.0.0.1", _CHANCE.choice(_SERVER_PORTS)))
-                found.append(int(tried.getsockname()[1]))
+    while len(found) < count:
+        reserved = socket.socket()
+        try:
+            reserved.bind(("127.0.0.1", _CHANCE.choice(_SERVER_PORTS)))
+        except OSError:
+            reserved.close()
+            continue
+        # Only now: with it from the start, the port that another process holds like this would be given, too.
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            reserved.setsockopt(socket.SOL_SOCKET, option, 1)
+        _RESERVED.append(reserved)
+        found.append(int(reserved.getsockname()[1]))
     return found
 
 

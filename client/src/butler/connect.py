@@ -50,16 +50,16 @@ class RemoteAddress:
         scheme = _SCHEME.match(text)
         if scheme is None or scheme[1] == "file":
             return None
-        target, _, repository = text[scheme.end() :].partition("/")
-        if scheme[1] not in ("grpc", "grpcs") or not re.fullmatch(
-            r"(\[[0-9A-Fa-f:]+\]|[^:/@\s]+):[0-9]{1,5}", target
-        ):
+        target, _, path = text[scheme.end() :].partition("/")
+        repository = path.rstrip("/")
+        is_target = re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[^:/@\s]+):[0-9]{1,5}", target)
+        if scheme[1] not in ("grpc", "grpcs") or not is_target or not repository:
             raise ConfigurationError(
                 f"{text!r:.200} is no address of a repository; use grpc://HOST:PORT/REPOSITORY, grpcs:// for an "
                 "encrypted one, or the path of a directory."
             )
         target = f"grpcs://{target}" if scheme[1] == "grpcs" else target
-        return cls(target, check_repository_name(repository.rstrip("/")))
+        return cls(target, check_repository_name(repository))
 
 
 @dataclass(slots=True)

@@ -72,6 +72,12 @@ class Column:
     nbytes: int = 0
     nullable: bool = True
     doc: str = ""
+    python_type: builtins.type[Any] = field(init=False, repr=False, compare=False)
+    """The class of its values; it follows from the type."""
+
+    def __post_init__(self) -> None:
+        # Looked up once, not for each value that is checked: an Enum is hashed by a method in Python.
+        object.__setattr__(self, "python_type", _PYTHON_TYPES[self.type])
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], *, nullable: bool) -> Column:
@@ -105,35 +111,36 @@ class Column:
                 )
         return column
 
-    @property
-    def python_type(self) -> builtins.type[Any]:
-        """The class of its values."""
-        return _PYTHON_TYPES[self.type]
-
     def check(self, value: Any, element: str) -> Any:
         """Return the value as stored (numpy scalars become plain ones), or raise `DimensionValueError`.
 
         Strings are never read as numbers, nor numbers as strings; an int is accepted where a float is wanted.
         """
-        if value is None:
-            if not self.nullable:
-                raise DimensionValueError(
-                    f"{element}.{self.name} must have a value.", element=element, column=self.name
-                )
-            return None
-        if type(value) is not self.python_type:
+        expected = self.python_type
+        if type(value) is not expected:
+            if value is None:
+                return self._check_absent(element)
             value = self._convert(value, element)
-        if self.type is ColumnType.INT and not INT64_MIN <= value <= INT64_MAX:
-            raise self._refuse(element, value, "does not fit into 64 bits")
-        limit = self.length or self.nbytes
-        if limit and len(value) > limit:
-            unit = "characters" if self.length else "bytes"
-            raise self._refuse(element, value, f"is {len(value)} {unit} long; the limit is {limit}")
-        if self.type is ColumnType.STRING and (why := unfit_text(value)):
-            raise self._refuse(element, value, why)
-        if self.type is ColumnType.FLOAT and value != value and self.nullable:
-            return None  # not every database can keep "not a number" apart from "no value"
+        if expected is int:
+            if not INT64_MIN <= value <= INT64_MAX:
+                raise self._refuse(element, value, "does not fit into 64 bits")
+        elif expected is float:
+            if value != value and self.nullable:
+                return None  # not every database can keep "not a number" apart from "no value"
+        elif expected is str:
+            if len(value) > self.length:
+                raise self._too_long(element, value, self.length, "characters")
+            if why := unfit_text(value):
+                raise self._refuse(element, value, why)
+        elif expected is bytes and len(value) > self.nbytes:
+            raise self._too_long(element, value, self.nbytes, "bytes")
         return value
+
+    def _check_absent(self, element: str) -> None:
+        if not self.nullable:
+            raise DimensionValueError(
+                f"{element}.{self.name} must have a value.", element=element, column=self.name
+            )
 
     def _convert(self, value: Any, element: str) -> Any:
         if self.type in (ColumnType.INT, ColumnType.FLOAT) and not isinstance(value, bool):
@@ -152,6 +159,9 @@ class Column:
             # Subclasses such as numpy.str_ or a ConvexPolygon.
             return str(value) if self.type is ColumnType.STRING else value
         raise self._refuse(element, value, f"is a {type(value).__name__}; it must be {self.type.value}")
+
+    def _too_long(self, element: str, value: Any, limit: int, unit: str) -> DimensionValueError:
+        return self._refuse(element, value, f"is {len(value)} {unit} long; the limit is {limit}")
 
     def _refuse(self, element: str, value: Any, why: str) -> DimensionValueError:
         if isinstance(value, int) and value.bit_length() > 256:

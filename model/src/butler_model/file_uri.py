@@ -6,12 +6,15 @@ from __future__ import annotations
 __all__ = ["MAX_URI_BYTES", "file_uri", "path_of_file_uri"]
 
 import posixpath
+import re
 from urllib.parse import quote, unquote
 
 from .errors import InvalidNameError
 
 MAX_URI_BYTES = 4096
 _SCHEME = "file://"
+_SAME_IN_URI = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9_.~-]+)+")
+"""Plain absolute paths of which nothing is quoted, as most are."""
 
 
 def file_uri(path: str) -> str:
@@ -22,6 +25,8 @@ def file_uri(path: str) -> str:
     InvalidNameError
         Raised unless the path is absolute and plain (no ``..``, no NUL), and its URI has at most 4,096 bytes.
     """
+    if _SAME_IN_URI.fullmatch(path) and len(path) <= MAX_URI_BYTES - len(_SCHEME):
+        return _SCHEME + path
     uri = _SCHEME + quote(path, errors="surrogateescape")
     if not path.startswith("/") or path.startswith("//") or posixpath.normpath(path) != path or "\0" in path:
         raise InvalidNameError(f"{path!r:.300} is no plain absolute path.", path=path[:300])

@@ -31,7 +31,8 @@ _UUID_DIGITS = 12
 _SEPARATORS = "_-."
 _UNSAFE = re.compile(r"[^A-Za-z0-9_+\-@.,:=]")
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)?")
-_PART = re.compile(r"[A-Za-z0-9_+\-@,:=][A-Za-z0-9_+\-@.,:=]*")
+_PART = rf"[A-Za-z0-9_+\-@,:=][A-Za-z0-9_+\-@.,:=]{{0,{_MAX_PART_BYTES - 1}}}"
+_KEY = re.compile(rf"(?:{_PART}/)*{_PART}")
 
 
 def check_key(key: str) -> str:
@@ -40,10 +41,7 @@ def check_key(key: str) -> str:
     A plain path has parts of letters, digits and ``_+-@.,:=`` separated by single slashes, none beginning with a
     dot, at most 255 bytes each and 1,024 in all; so it can neither leave the root nor hide in it.
     """
-    parts = key.split("/")
-    if len(key) > MAX_KEY_BYTES or not all(
-        _PART.fullmatch(part) and len(part) <= _MAX_PART_BYTES for part in parts
-    ):
+    if len(key) > MAX_KEY_BYTES or not _KEY.fullmatch(key):
         raise InvalidNameError(f"{key!r:.300} is no plain relative path.", key=key[:300])
     return key
 

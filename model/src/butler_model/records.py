@@ -42,14 +42,18 @@ class DimensionRecord:
 
     def __init__(self, definition: DimensionElement, fields: Mapping[str, Any]) -> None:
         given = _gather(definition, fields)
-        for name in definition.key_columns:
-            if given.get(definition.field_name(name)) is None:
+        # The columns begin with those of the key.
+        for name, value in zip(definition.key_columns, given, strict=False):
+            if value is None:
                 raise DimensionNameError(
                     f"A record of {definition} needs a value for {definition.field_name(name)!r}.",
                     element=definition.name,
                     missing=name,
                 )
-        checked = tuple(c.check(given.get(c.name), definition.name) for c in definition.columns)
+        element = definition.name
+        checked = tuple(
+            [column.check(value, element) for column, value in zip(definition.columns, given, strict=True)]
+        )
         object.__setattr__(self, "definition", definition)
         object.__setattr__(self, "values", checked)
 
@@ -133,28 +137,37 @@ def _same(mine: Any, theirs: Any) -> bool:
     return bool(mine == theirs)
 
 
-def _gather(definition: DimensionElement, fields: Mapping[str, Any]) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    rest = dict(fields)
+def _gather(definition: DimensionElement, fields: Mapping[str, Any]) -> list[Any]:
+    """Return the given values in the order of the columns, `None` for those left out."""
     if definition.temporal:
-        begin, end = rest.pop("datetime_begin", None), rest.pop("datetime_end", None)
-        if rest.get("timespan") is None:
-            rest["timespan"] = Timespan(begin, end)
-    names = {column.name: column for column in definition.columns}
-    for name, value in rest.items():
-        column = name
-        if name == definition.name and definition.primary_key is not None and name not in names:
-            column = definition.primary_key.name
-        if column not in names:
+        fields = _with_timespan(fields)
+    columns, position_of = definition.columns, definition.column_index
+    given: list[Any] = [None] * len(columns)
+    # Only a primary key has two names under which it can be given.
+    primary, keys = definition.primary_key, 0
+    for name, value in fields.items():
+        position = position_of.get(name)
+        if position is None:
             raise DimensionValueError(
-                f"{definition} has no field {name!r}; it has {', '.join(names)}.",
+                f"{definition} has no field {name!r}; it has {', '.join(column.name for column in columns)}.",
                 element=definition.name,
                 column=name,
             )
-        if column in given and given[column] != value:
-            raise InconsistentDataIdError(
-                f"A record of {definition} has two values for {column!r}: {given[column]!r} and {value!r}.",
-                element=definition.name,
-            )
-        given[column] = value
+        if primary is not None and columns[position].name == primary.name:
+            keys += 1
+            if keys > 1 and given[position] != value:
+                raise InconsistentDataIdError(
+                    f"A record of {definition} has two values for {primary.name!r}: {given[position]!r} and {value!r}.",
+                    element=definition.name,
+                )
+        given[position] = value
     return given
+
+
+def _with_timespan(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields in which a timespan that came as two times, or not at all, is one."""
+    rest = dict(fields)
+    begin, end = rest.pop("datetime_begin", None), rest.pop("datetime_end", None)
+    if rest.get("timespan") is None:
+        rest["timespan"] = Timespan(begin, end)
+    return rest

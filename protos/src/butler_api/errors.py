@@ -55,6 +55,9 @@ _MAX_METADATA_BYTES = 200
 _MAX_METADATA_ITEMS = 6
 _RETRY_SECONDS = 1
 _MOST_RETRY_SECONDS = 30.0
+_LINGER_SECONDS = 0.5
+"""How long a stream waits for a place that its caller may have. A refusal makes room for the next stream of the same
+connection: if it came at once, a thousand of them would be a thousand calls in a second."""
 _RETRYABLE = (OverloadedError, RateLimitedError, ServiceUnavailableError)
 
 _LOGGER = logging.getLogger(__name__)
@@ -248,7 +251,7 @@ def _wrapped(handler: Any, method: str, admission: Admission) -> grpc.RpcMethodH
     def answer_in_parts(messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         try:
             key = admission.key_of(method, context)
-            with lane.places.held(key):
+            with lane.places.held(key, _LINGER_SECONDS):
                 request = received(messages, context, key)
                 with admission.working(lane, key), closing(behaviour(request, context)) as responses:
                     yield from admission.taken(admission.paced(key, map(serialize, responses)), context)

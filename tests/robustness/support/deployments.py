@@ -17,6 +17,7 @@ __all__ = [
 
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -210,7 +211,8 @@ class Deployments:
 
     def __getitem__(self, kind: DeploymentKind) -> Deployment:
         if kind not in self._made:
-            self._made[kind] = self.make(kind, self._folder / str(kind))
+            # Another folder each time: after one that could not be made, the next test tries again from nothing.
+            self._made[kind] = self.make(kind, Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self._folder)))
         made = self._made[kind]
         made.restart_dead()
         return made
@@ -276,7 +278,6 @@ def _with_services(
     import json
 
     keys = str(new_keys(folder))
-    # They stay free while a service is down, as long as nobody asks for just these.
     ports = free_ports(2)
     addresses = {"datastore": f"127.0.0.1:{ports[0]}", "registry": f"127.0.0.1:{ports[1]}"}
     settings = {

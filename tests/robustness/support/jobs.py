@@ -195,7 +195,7 @@ def _export(butler: Butler, directory: str, run: str) -> None:
 def _meet(butler: Butler, file: str) -> None:
     """Wait until a file is there."""
     while not os.path.exists(file):
-        time.sleep(0.001)
+        time.sleep(0.005)
 
 
 STEPS: dict[str, Callable[..., Any]] = {

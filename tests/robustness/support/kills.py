@@ -152,4 +152,4 @@ def _wait_until(done: Callable[[], bool], otherwise: str, job: Job) -> None:
             deadline = min(deadline, gone)
         if time.monotonic() > deadline:
             raise TimeoutError(f"{otherwise}: {job.entries()}")
-        time.sleep(0.002)
+        time.sleep(0.01)

@@ -141,7 +141,7 @@ class Nursery:
         while not _announced(log, begin):
             if not process.running or time.monotonic() > deadline:
                 raise RuntimeError(f"{program} does not begin:\n{log.read_text(errors='replace')[-4000:]}")
-            time.sleep(0.003)
+            time.sleep(0.01)
         return process
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ class Sizes:
     state_examples, state_steps
         Of the state machine: how many runs of how many steps.
     shared_seconds
-        How long the trash is emptied while others prune and put, on each of its deployments.
+        How long the trash is emptied while others prune and put, on all of its deployments together.
     storage_faults
         How many of the faults of storage are gone through; the seed draws them.
     repeats
@@ -83,8 +83,8 @@ class Part:
 
 
 _ALL = {
-    "ci": Sizes(360, 1, 100, 3, 300, 1, 100, 50, 30.0, 60, 1),
-    "nightly": Sizes(10_000, 20, 3_000, 125, 10_000, 33, 1_000, 500, 600.0, 10_000, 20),
+    "ci": Sizes(360, 1, 100, 3, 300, 1, 100, 50, 60.0, 60, 1),
+    "nightly": Sizes(10_000, 10, 3_000, 125, 10_000, 18, 1_000, 500, 1_200.0, 10_000, 13),
 }
 SIZES = _ALL[os.environ.get("BUTLER_ROBUSTNESS", "ci")]
 PART = Part.from_text(os.environ.get("BUTLER_ROBUSTNESS_PART", ""))

@@ -56,7 +56,7 @@ def _purge_after_option(command: _Command) -> _Command:
 @click.option(
     "--find-all",
     is_flag=True,
-    help="Of datasets with the same data ID all, not only the one in the first of the collections.",
+    help="All datasets that have the same data ID, not only the one in the first of the collections.",
 )
 @click.option("--where", default="", metavar="EXPRESSION", help="Which data IDs.")
 @click.option("--disassociate", multiple=True, metavar="TAGS", help="TAGGED collections to take them out of.")

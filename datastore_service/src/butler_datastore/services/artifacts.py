@@ -227,7 +227,8 @@ class ArtifactService:
         """
         self._check_items(len(grants))
         opened = [self._signer.open_grant(grant, Operation.ADOPT) for grant in grants]
-        return [self._receipt(grant, _measured(self._store(grant), grant.key)) for grant in opened]
+        with self._sources.of_one_call():
+            return [self._receipt(grant, _measured(self._store(grant), grant.key)) for grant in opened]
 
     def ingest(self, files: Sequence[FileToIngest]) -> list[SignedReceipt]:
         """Take files from the ingest roots, all or none; the sources stay.
@@ -326,10 +327,10 @@ class ArtifactService:
 
 
 def _measured(store: Store, key: str) -> Stored:
-    size = store.size(key)
-    if size is None:
+    stored = store.measure(key)
+    if stored is None:
         raise ArtifactNotFoundError(f"There is no artifact {key!r:.300} to adopt.", key=key[:300])
-    return Stored(size, sha256(store.read(key, 0, None, size=size)), created=False)
+    return stored
 
 
 def _discard(store: Store, grant: Grant) -> None:

@@ -20,6 +20,7 @@ from butler_model.errors import (
 )
 from butler_model.failpoints import reach
 from butler_model.grants import TokenSigner
+from butler_model.path_template import check_key
 from butler_model.repository import Limits
 
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
@@ -114,7 +115,7 @@ class DirectAccessService:
         expires = min(grant.expires, now + _MOST_SECONDS)
         store = self._store_of(grant)
         if has_paths(store) and reading:
-            url, root = (Path(path).as_uri() for path in (store.path(grant.key), store.root))
+            url, root = (Path(path).as_uri() for path in (f"{store.root}/{check_key(grant.key)}", store.root))
             return ArtifactUrl(url, "", {}, expires, length, checksum, root)
         signed, method = _signed(store, grant, length, checksum, expires - now)
         return ArtifactUrl(signed.url, method, signed.headers, expires, length, checksum)

@@ -59,11 +59,12 @@ class FileTaking:
         After an I/O error, whose outcome is unknown, some of them may be there.
         """
         try:
-            for number, (grant, file) in enumerate(files):
-                reach("ingest.between_files" if number else "ingest.before_copy")
-                with self._sources.opened(file.source) as source:
-                    source.check_size(file.size)
-                    self._take(number, grant, source, file.mode)
+            with self._sources.of_one_call():
+                for number, (grant, file) in enumerate(files):
+                    reach("ingest.between_files" if number else "ingest.before_copy")
+                    with self._sources.opened(file.source) as source:
+                        source.check_size(file.size)
+                        self._take(number, grant, source, file.mode)
             self._write_small()
             self._settle_links()
             reach("ingest.after_copy")

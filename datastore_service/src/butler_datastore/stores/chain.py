@@ -124,6 +124,11 @@ class ChainStore:
         sizes = (member.size(key) for member in self._members.values())
         return next((size for size in sizes if size is not None), None)
 
+    def measure(self, key: str) -> Stored | None:
+        """Return size and checksum of an artifact in the first member that has it, `None` if none has."""
+        measured = (member.measure(key) for member in self._members.values())
+        return next((stored for stored in measured if stored is not None), None)
+
     def delete(self, key: str) -> bool:
         """Remove an artifact from all members; return whether any had it.
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 from butler_model.errors import ArtifactNotFoundError, UnsupportedOperationError
 from butler_model.file_uri import path_of_file_uri
 
-from .open_files import check_open_size, read_open_file
+from .open_files import check_open_size, measure_open_file, read_open_file
 from .source_files import SourceFiles
 from .store import Gate, Listed, StoreCapabilities, Stored, end_of_range, no_gate
 
@@ -64,6 +64,14 @@ class DirectStore:
         try:
             with self._sources.opened(path_of_file_uri(key)) as source:
                 return os.fstat(source.descriptor).st_size
+        except ArtifactNotFoundError:
+            return None
+
+    def measure(self, key: str) -> Stored | None:
+        """Return size and checksum of a file, `None` if it is not there."""
+        try:
+            with self._sources.opened(path_of_file_uri(key)) as source:
+                return measure_open_file(source.descriptor, key)
         except ArtifactNotFoundError:
             return None
 

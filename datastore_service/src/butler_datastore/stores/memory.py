@@ -107,6 +107,11 @@ class MemoryStore:
         held = self._artifacts.get(check_key(key))
         return None if held is None else len(held[0])
 
+    def measure(self, key: str) -> Stored | None:
+        """Return size and checksum of an artifact, `None` if it is not there."""
+        held = self._artifacts.get(check_key(key))
+        return None if held is None else replace(held[1], created=False)
+
     def delete(self, key: str) -> bool:
         """Remove an artifact; return whether it was there."""
         check_key(key)

@@ -3,19 +3,26 @@
 
 from __future__ import annotations
 
-__all__ = ["check_open_size", "read_open_file"]
+__all__ = ["check_open_size", "measure_open_file", "read_open_file"]
 
 import os
 from collections.abc import Iterator
 
+from butler_model.artifact import sha256
 from butler_model.errors import ArtifactIntegrityError
 
-from .store import CHUNK_BYTES, check_size
+from .store import CHUNK_BYTES, Stored, check_size
 
 
 def check_open_size(descriptor: int, key: str, size: int) -> None:
     """Raise `ArtifactIntegrityError` if an open file has not the size that was recorded of an artifact."""
     check_size(key, os.fstat(descriptor).st_size, size)
+
+
+def measure_open_file(descriptor: int, key: str) -> Stored:
+    """Return size and checksum of an open file, as `Stored` before."""
+    size = os.fstat(descriptor).st_size
+    return Stored(size, sha256(read_open_file(descriptor, key, 0, size)), created=False)
 
 
 def read_open_file(descriptor: int, key: str, offset: int, end: int) -> Iterator[bytes]:

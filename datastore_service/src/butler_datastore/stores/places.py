@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-__all__ = ["Place", "by_directory", "if_there", "place_of"]
+__all__ = ["Place", "by_directory", "if_there", "no_way_reported", "place_of"]
 
 import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from butler_model.errors import InvalidNameError
+from butler_model.errors import ArtifactExistsError
 from butler_model.path_template import check_key
 
-_NAME_BYTES = 255
+_NO_WAY = {errno.ENOTDIR, errno.ELOOP}
 _ABSENT = {errno.EISDIR, errno.ELOOP, errno.ENOENT, errno.ENOTDIR}
 
 
@@ -29,10 +29,6 @@ class Place:
 def place_of(key: str) -> Place:
     """Return the place of a key; `InvalidNameError` if it can have none."""
     *directory, name = check_key(key).split("/")
-    if any(len(part) > _NAME_BYTES for part in (*directory, name)):
-        raise InvalidNameError(
-            f"{key!r:.300} has a part of more than {_NAME_BYTES} characters.", key=key[:300]
-        )
     return Place(key, tuple(directory), name)
 
 
@@ -52,3 +48,16 @@ def if_there() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _ABSENT:
             raise
+
+
+@contextmanager
+def no_way_reported(key: str) -> Iterator[None]:
+    """Raise `ArtifactExistsError` where a file or a link is in the way to a key."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_WAY:
+            raise
+        raise ArtifactExistsError(
+            f"There can be no artifact {key!r}: something in its path is no directory.", key=key
+        ) from error

@@ -27,8 +27,8 @@ from butler_model.failpoints import reach
 from .directories import DirectoryTree
 from .disk_full import full_store_reported
 from .links import link_file
-from .open_files import check_open_size, read_open_file
-from .places import Place, by_directory, if_there, place_of
+from .open_files import check_open_size, measure_open_file, read_open_file
+from .places import Place, by_directory, if_there, no_way_reported, place_of
 from .posix_upkeep import PosixUpkeep, sweep_files
 from .source_files import SourceFile, SourceFiles
 from .store import (
@@ -102,11 +102,6 @@ class PosixStore:
     def root(self) -> str:
         """The absolute path of the directory below which each artifact has its key for its path."""
         return self._tree.root
-
-    def path(self, key: str) -> str:
-        """Return the absolute path of an artifact, be it there or not."""
-        place = place_of(key)
-        return os.path.join(self._tree.root, *place.directory, place.name)
 
     def write(
         self,
@@ -186,14 +181,16 @@ class PosixStore:
     def read(self, key: str, offset: int, limit: int | None, *, size: int) -> Iterator[bytes]:
         """Yield bytes of an artifact that must have ``size`` bytes; see `Store.read`."""
         end = end_of_range(offset, limit, size)
-        descriptor = self._open(place_of(key))
-        if descriptor is None:
-            raise ArtifactNotFoundError(f"There is no artifact {key!r} in its store.", key=key)
-        try:
+        with self._opened(key) as descriptor:
+            if descriptor is None:
+                raise ArtifactNotFoundError(f"There is no artifact {key!r} in its store.", key=key)
             check_open_size(descriptor, key, size)
             yield from read_open_file(descriptor, key, offset, end)
-        finally:
-            os.close(descriptor)
+
+    def measure(self, key: str) -> Stored | None:
+        """Return size and checksum of an artifact, `None` if it is not there."""
+        with self._opened(key) as descriptor:
+            return None if descriptor is None else measure_open_file(descriptor, key)
 
     def size(self, key: str) -> int | None:
         """Return the length of an artifact in bytes, `None` if it is not there."""
@@ -214,7 +211,7 @@ class PosixStore:
         """Link a file of somebody else to a key; see `LinkingStore.link`."""
         place = place_of(key)
         checksum = source.checksum()
-        with full_store_reported(), _no_way_reported(key), self._tree.made(place.directory) as directory:
+        with full_store_reported(), no_way_reported(key), self._tree.made(place.directory) as directory:
             gate()
             created = link_file(source, mode, directory, self._real_path(place.directory), place.name)
         return Stored(source.status.st_size, checksum, created)
@@ -261,6 +258,15 @@ class PosixStore:
                 os.fsync(directory)
             return True
         return False
+
+    @contextmanager
+    def _opened(self, key: str) -> Iterator[int | None]:
+        descriptor = self._open(place_of(key))
+        try:
+            yield descriptor
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
 
     def _open(self, place: Place) -> int | None:
         with if_there(), self._tree.opened(place.directory) as directory:
@@ -323,7 +329,7 @@ class PosixStore:
         """Give staged files their keys, all in one directory; add to ``linked`` those that were free."""
         stored = []
         reach("put.after_fsync_before_rename")
-        with _no_way_reported(group[0][0].key), self._tree.made(group[0][0].directory) as directory:
+        with no_way_reported(group[0][0].key), self._tree.made(group[0][0].directory) as directory:
             for place, staged in group:
                 created = _link(staging, staged, directory, place)
                 if created:
@@ -382,15 +388,3 @@ def _remove(staging: int, names: Iterable[str]) -> None:
     for name in names:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=staging)
-
-
-@contextmanager
-def _no_way_reported(key: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in {errno.ENOTDIR, errno.ELOOP}:
-            raise
-        raise ArtifactExistsError(
-            f"There can be no artifact {key!r}: something in its path is no directory.", key=key
-        ) from error

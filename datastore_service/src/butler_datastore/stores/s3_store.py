@@ -185,7 +185,7 @@ class S3Store:
         return SignedUrl(url, headers)
 
     def measure(self, key: str) -> Stored | None:
-        """Return size and checksum of what somebody else wrote, `None` if it is not there.
+        """Return size and checksum of an artifact, `None` if it is not there.
 
         It is read, unless the server computed the checksum. What its writer noted counts for nothing.
         """

@@ -9,8 +9,9 @@ import errno
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -20,6 +21,7 @@ from .directories import DirectoryTree
 from .open_files import read_open_file
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NO_NAMES = {"", ".", ".."}
 _ABSENT = {errno.ENOENT, errno.ENOTDIR}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV}
 
@@ -76,6 +78,7 @@ class SourceFiles:
 
     def __init__(self, roots: Sequence[str]) -> None:
         self.roots = tuple(roots)
+        self._directories = _RealPaths()
 
     @contextmanager
     def opened(self, path: str) -> Iterator[SourceFile]:
@@ -93,6 +96,13 @@ class SourceFiles:
             yield source
         finally:
             os.close(source.descriptor)
+
+    def of_one_call(self) -> AbstractContextManager[None]:
+        """Look up the links of each directory once in the block, in this thread: thousands of files come from one.
+
+        Not for longer, because a link that leads elsewhere by the next call names other files.
+        """
+        return self._directories.remembered()
 
     def follow(self, link: str) -> int | None:
         """Return a descriptor of the file that a link leads to, `None` if it is none that may be taken."""
@@ -112,7 +122,15 @@ class SourceFiles:
             _refuse(path, error)
 
     def _open(self, path: str) -> SourceFile:
-        tree, parts = self._locate(path)
+        try:
+            return self._open_at(path, *self._locate(path))
+        except (ArtifactNotFoundError, IngestPathError):
+            if not self._directories.forget():
+                raise
+            # Something may have moved since a directory was looked up.
+            return self._open_at(path, *self._locate(path))
+
+    def _open_at(self, path: str, tree: DirectoryTree, parts: tuple[str, ...]) -> SourceFile:
         if not parts:
             raise _no_file(path)
         *directory, name = parts
@@ -133,14 +151,14 @@ class SourceFiles:
     def _locate(self, path: str) -> tuple[DirectoryTree, tuple[str, ...]]:
         """Return one of the directories, and the way from there to where a path leads."""
         try:
-            real = os.path.realpath(path) if path.startswith("/") and "\0" not in path else ""
+            real = self._real_path(path) if path.startswith("/") and "\0" not in path else ""
         except OSError as error:
             # A link that this process may not read.
             _refuse(path, error)
         if real and "/" in self.roots:
             # Nothing that a link could lead out of.
             return DirectoryTree(os.path.dirname(real)), tuple(filter(None, [os.path.basename(real)]))
-        for root in map(os.path.realpath, self.roots):
+        for root in map(self._directories.of, self.roots):
             if real == root or real.startswith(f"{root}/"):
                 return DirectoryTree(root), tuple(filter(None, real[len(root) :].split("/")))
         raise IngestPathError(
@@ -149,6 +167,41 @@ class SourceFiles:
             "the operator for another entry in ingest_roots.",
             path=path[:300],
         )
+
+    def _real_path(self, path: str) -> str:
+        directory, name = os.path.split(path)
+        real = os.path.join(self._directories.of(directory), name)
+        return os.path.realpath(path) if name in _NO_NAMES or os.path.islink(real) else real
+
+
+class _RealPaths(threading.local):
+    """Where the links of directories lead; remembered by a thread only while it is told to."""
+
+    known: dict[str, str] | None = None
+
+    @contextmanager
+    def remembered(self) -> Iterator[None]:
+        """Look up each directory once."""
+        self.known = {}
+        try:
+            yield
+        finally:
+            self.known = None
+
+    def of(self, directory: str) -> str:
+        """Return a directory's path without links."""
+        if self.known is None:
+            return os.path.realpath(directory)
+        if directory not in self.known:
+            self.known[directory] = os.path.realpath(directory)
+        return self.known[directory]
+
+    def forget(self) -> bool:
+        """Look up everything anew; return whether anything was remembered."""
+        if not self.known:
+            return False
+        self.known.clear()
+        return True
 
 
 def _no_file(path: str) -> IngestPathError:

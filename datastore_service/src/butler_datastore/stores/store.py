@@ -203,6 +203,13 @@ class Store(Protocol):
         """Return the length of an artifact in bytes, `None` if it is not there."""
         ...
 
+    def measure(self, key: str) -> Stored | None:
+        """Return size and checksum of what is there, whoever wrote it, as `Stored` before; `None` if it is not there.
+
+        What its writer noted of it counts for nothing.
+        """
+        ...
+
     def delete(self, key: str) -> bool:
         """Remove an artifact; return whether it was there."""
         ...
@@ -235,10 +242,6 @@ class PathStore(Store, Protocol):
         """The absolute path of the directory below which each artifact has its key for its path."""
         ...
 
-    def path(self, key: str) -> str:
-        """Return the absolute path of an artifact, be it there or not."""
-        ...
-
 
 class SigningStore(Store, Protocol):
     """A store with which clients exchange bytes by themselves."""
@@ -252,10 +255,6 @@ class SigningStore(Store, Protocol):
 
         With a ``checksum``, as it is recorded, the store takes nothing else.
         """
-        ...
-
-    def measure(self, key: str) -> Stored | None:
-        """Return size and checksum of what somebody else wrote, as `Stored` before; `None` if it is not there."""
         ...
 
 

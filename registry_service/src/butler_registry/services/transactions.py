@@ -12,7 +12,7 @@ __all__ = ["RegistryServices", "RepositoryTransaction", "ServicesOverDatabase", 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
@@ -34,6 +34,7 @@ from butler_model.ports import (
 )
 from butler_model.repository import RepositoryInfo
 from butler_registry.storage.database import Database
+from butler_registry.storage.intent_store import IntentRow
 from butler_registry.storage.pinned_database import PinnedDatabase
 from butler_registry.storage.request_store import RequestStore
 
@@ -138,6 +139,22 @@ class TransactionService:
                 f"The id {transaction_id} is that of a transaction that is over; use a new one."
             )
 
+    def give_up(self, begun: Sequence[IntentRow]) -> None:
+        """Give up puts of a transaction whose own connection was not good for that any more; one of its own does it."""
+        try:
+            database = PinnedDatabase(self._database, None)
+            try:
+                self.make_services(database, BegunPuts()).puts.give_up(begun)
+                database.commit()
+            finally:
+                database.end(_ROLLED_BACK_MESSAGE)
+        except ButlerError as error:
+            _LOGGER.warning(
+                "The puts of a transaction that was rolled back could not be given up (%s); their intents stay until "
+                "their leases end.",
+                error,
+            )
+
     def end(self) -> None:
         """Give a place back."""
         self._room.give_back(self._caller)
@@ -237,20 +254,22 @@ class RepositoryTransaction:
             if self._ended.is_set():
                 return
             begun = self._begun.all
+            undone = False
             try:
                 self._database.undo()
                 if begun:
                     self.puts.give_up(begun)
                     # On SQLite, what was just written; on PostgreSQL, nothing.
                     self._database.commit()
-            except ButlerError as error:
-                _LOGGER.warning(
-                    "The puts of a transaction that was rolled back could not be given up (%s); their intents stay "
-                    "until their leases end.",
-                    error,
+                undone = True
+            except ButlerError:
+                _LOGGER.info(
+                    "A transaction ends with its connection, which could not undo it.", exc_info=True
                 )
             finally:
                 self._end(why)
+        if begun and not undone:
+            self.transactions.give_up(begun)
 
     def _end(self, why: str) -> None:
         self._database.end(why)

@@ -25,6 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.elements import BindParameter, NamedColumn
+from sqlalchemy.types import NullType, TypeEngine
+
+from .column_types import UuidBytes
 
 
 def bound_rows(
@@ -65,6 +68,15 @@ def among_joined(
     values, and SQLite takes the index anyway.
     """
     if connection.dialect.name == "postgresql":
-        array: BindParameter[Any] = bindparam(None, list(values), unique=True)
+        array = _array(columns[0].type, values)
         return and_(*(column == any_(cast(array, ARRAY(column.type))) for column in columns))
     return columns[0].in_(bindparam(None, list(values), columns[0].type, expanding=True, unique=True))
+
+
+def _array(type_: TypeEngine[Any], values: Sequence[Any]) -> BindParameter[Any]:
+    """Return one parameter for PostgreSQL that has all values."""
+    if not isinstance(type_, UuidBytes):
+        return bindparam(None, list(values), unique=True)
+    # The driver takes 3 us for each UUID, and a batch is asked for in five statements. Of a text without a type the
+    # server makes at once what the statement wants there.
+    return bindparam(None, f"{{{','.join([value.hex for value in values])}}}", NullType(), unique=True)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BulkInsert", "document_of", "rows_of_document"]
+__all__ = ["BulkInsert", "document_of", "prepared_insert", "rows_of_document"]
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON
 
 from .database import execute_many
+from .prepared import PreparedStatement
 
 
 class BulkInsert:
@@ -40,13 +41,21 @@ class BulkInsert:
         given = rows_of_document(table, [c.name for c in table.c if c.name not in computed])
         values = [computed[c.name] if c.name in computed else given.c[c.name] for c in table.c]
         self._at_once = table.insert().from_select(list(table.c), select(*values).select_from(given))
-        self._one_by_one = table.insert().values(computed)
+        self._one_by_one = prepared_insert(table, computed)
 
     def execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
         """Insert rows, in their order; return how many."""
-        if connection.dialect.name != "postgresql":
-            return execute_many(connection, self._one_by_one, rows)
-        return execute_many(connection, self._at_once, [{"rows": document_of(rows)}]) if rows else 0
+        if connection.dialect.name == "postgresql":
+            return execute_many(connection, self._at_once, [{"rows": document_of(rows)}]) if rows else 0
+        return self._one_by_one.count_of_all(connection, rows)
+
+
+def prepared_insert(
+    table: Table, computed: Mapping[str, ColumnElement[Any]], left_out: str = ""
+) -> PreparedStatement:
+    """Return the statement that inserts a row, given as the values of all columns that are not computed."""
+    given = [c.name for c in table.c if c.name not in computed and c.name != left_out]
+    return PreparedStatement(table.insert().values(computed).inline(), given)
 
 
 def rows_of_document(table: Table, names: Sequence[str]) -> FromClause:

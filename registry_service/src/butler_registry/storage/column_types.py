@@ -34,9 +34,21 @@ class UuidBytes(TypeDecorator[UUID]):
     def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
         return value if value is None or dialect.name == "postgresql" else UUID(bytes=value)
 
+    def bind_processor(self, dialect: Dialect) -> Any:
+        # One call for each of many rows, not three.
+        return super().bind_processor(dialect) if dialect.name == "postgresql" else _bytes_of
+
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         # The driver of PostgreSQL gives UUIDs: nothing is left to call for each of many rows.
-        return None if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
+        return None if dialect.name == "postgresql" else _uuid_of
+
+
+def _bytes_of(value: UUID | None) -> bytes | None:
+    return None if value is None else value.bytes
+
+
+def _uuid_of(value: bytes | None) -> UUID | None:
+    return None if value is None else UUID(bytes=value)
 
 
 class RegionBytes(TypeDecorator[lsst.sphgeom.Region]):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Row, and_, bindparam, cast, exists, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, cast, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from butler_model.artifact import DIRECT_STORE, ArtifactLayout
@@ -20,6 +20,7 @@ from .bound_rows import among
 from .bulk_insert import document_of, rows_of_document
 from .column_types import database_time
 from .database import execute_many
+from .prepared import PreparedStatement
 from .schema import IntentState, StaticTables
 
 _NSEC_PER_SECOND = 10**9
@@ -78,7 +79,14 @@ class IntentStore:
             table.c.state,
             expired,
         )
-        self._upsert_one = upsert_statement(sqlite.insert(table), tables)
+        this = table.c.dataset_id == bindparam("id", type_=table.c.dataset_id.type)
+        self._select_one = {
+            lock: PreparedStatement(query.where(this))
+            for lock, query in ((False, self._select), (True, self._select.with_for_update()))
+        }
+        of_state = table.c.state == bindparam("of_state", type_=table.c.state.type)
+        self._delete_one = PreparedStatement(table.delete().where(this, of_state))
+        self._upsert_one = PreparedStatement(upsert_statement(sqlite.insert(table), tables))
         self._upsert_all = upsert_statement(postgresql.insert(table), tables, of_document=True)
 
     def upsert(self, connection: Connection, intents: Sequence[IntentRow], lease_seconds: int) -> bool:
@@ -91,18 +99,21 @@ class IntentStore:
         if connection.dialect.name == "postgresql" and rows:
             values = {"rows": document_of(rows), "lease_nsec": lease_seconds * _NSEC_PER_SECOND}
             return execute_many(connection, self._upsert_all, [values]) == len(rows)
-        return execute_many(connection, self._upsert_one, rows) == len(rows)
+        return self._upsert_one.count_of_all(connection, rows) == len(rows)
 
     def select(
         self, connection: Connection, dataset_ids: Sequence[UUID], *, lock: bool
     ) -> dict[UUID, IntentRow]:
         """Return the intents there are for some datasets; ``lock`` keeps others from them until the commit."""
+        if len(dataset_ids) == 1:
+            one = self._select_one[lock].rows(connection, {"id": dataset_ids[0]})
+            return {row[0]: _intent(*row) for row in one}
         query = self._select.where(among(self._table.c.dataset_id, dataset_ids, connection))
         if lock:
             # In one order, so that two transactions never wait for each other.
             query = query.order_by(self._table.c.dataset_id).with_for_update()
         rows = connection.execute(query)
-        return {row.dataset_id: _intent(row) for row in rows}
+        return {row.dataset_id: _intent(*row) for row in rows}
 
     def mark_aborted(self, connection: Connection, dataset_ids: Sequence[UUID]) -> None:
         """Note that these intents can no longer be committed."""
@@ -115,6 +126,9 @@ class IntentStore:
 
     def delete(self, connection: Connection, dataset_ids: Sequence[UUID], state: IntentState) -> None:
         """Remove intents of a state."""
+        if len(dataset_ids) == 1:
+            self._delete_one.count(connection, {"id": dataset_ids[0], "of_state": int(state)})
+            return
         chosen = among(self._table.c.dataset_id, dataset_ids, connection)
         connection.execute(self._table.delete().where(chosen, self._table.c.state == int(state)))
 
@@ -176,17 +190,26 @@ def _artifact_values(a: IntendedArtifact) -> list[Any]:
     return [a.store, a.key, a.members, a.adopted, a.sharers, *parts]
 
 
-def _intent(row: Row[Any]) -> IntentRow:
+def _intent(
+    dataset_id: UUID,
+    request_id: UUID,
+    dataset_type_id: int,
+    run_id: int,
+    data_id: str,
+    artifacts: str,
+    state: int,
+    expired: Any,
+) -> IntentRow:
     return IntentRow(
-        row.dataset_id,
-        row.request_id,
-        row.dataset_type_id,
-        row.run_id,
-        tuple(json.loads(row.data_id)),
+        dataset_id,
+        request_id,
+        dataset_type_id,
+        run_id,
+        tuple(json.loads(data_id)),
         tuple(
             IntendedArtifact(store, key, ArtifactLayout(*layout), tuple(members), adopted, sharers)
-            for store, key, members, adopted, sharers, *layout in json.loads(row.artifacts)
+            for store, key, members, adopted, sharers, *layout in json.loads(artifacts)
         ),
-        IntentState(row.state),
-        bool(row.expired),
+        IntentState(state),
+        bool(expired),
     )

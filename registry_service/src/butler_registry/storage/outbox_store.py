@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Table, func, liter
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.types import Text
 
+from .bulk_insert import prepared_insert
 from .column_types import database_time
 from .schema import EventKind, StaticTables
 
@@ -47,6 +48,17 @@ class OutboxStore:
 
     def __init__(self, tables: StaticTables) -> None:
         self._table = tables.outbox
+        self._append = {
+            name: prepared_insert(
+                tables.outbox,
+                {
+                    "transaction_id": current_transaction(is_postgresql=name == "postgresql"),
+                    "time_nsec": database_time(),
+                },
+                left_out="id",
+            )
+            for name in ("postgresql", "sqlite")
+        }
 
     def append(
         self,
@@ -57,10 +69,6 @@ class OutboxStore:
         dataset_ids: Sequence[UUID],
     ) -> None:
         """Write what happened to datasets of one type and run, in the transaction that does it."""
-        statement = self._table.insert().values(
-            transaction_id=current_transaction(is_postgresql=connection.dialect.name == "postgresql"),
-            time_nsec=database_time(),
-        )
         for start in range(0, len(dataset_ids), _DATASETS_PER_ROW):
             some = dataset_ids[start : start + _DATASETS_PER_ROW]
             values: dict[str, Any] = {
@@ -69,7 +77,7 @@ class OutboxStore:
                 "run": run,
                 "dataset_ids": b"".join(dataset_id.bytes for dataset_id in some),
             }
-            connection.execute(statement, values)
+            self._append[connection.dialect.name].count(connection, values)
 
     def newest(self, connection: Connection) -> Position:
         """Return the position of the newest event that `after` would give; (0, 0) if there is none."""
