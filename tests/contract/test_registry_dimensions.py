@@ -225,8 +225,22 @@ def test_sync_refuses_a_taken_alternate_key_and_a_missing_parent(shared: Registr
 
 
 def test_of_many_who_sync_the_same_record_one_inserts_it(setup: RegistrySetup) -> None:
-    results = at_once(*(lambda: setup.sync("detector", **CAM, id=88, full_name="d88") for _ in range(6)))
-    assert sorted(results) == [False] * 5 + [True]
+    for detector in range(88, 100):
+        fields = {**CAM, "id": detector, "full_name": f"d{detector}"}
+        results = at_once(*(lambda fields=fields: setup.sync("detector", **fields) for _ in range(6)))
+        assert sorted(results, key=repr) == [False] * 5 + [True]
+
+
+@pytest.mark.parametrize("option", ["skip_existing", "replace"])
+def test_of_many_who_insert_the_same_records_each_new_one_is_counted_once(
+    setup: RegistrySetup, option: str
+) -> None:
+    for first in range(100, 400, 50):
+        rows = [{**CAM, "id": i, "full_name": f"d{i}"} for i in range(first, first + 50)]
+        results = at_once(
+            *(lambda rows=rows: setup.insert("detector", *rows, **{option: True}) for _ in range(4))
+        )
+        assert sum(results) == 50, results
 
 
 def test_of_many_who_sync_different_records_one_wins_and_the_others_learn_of_it(setup: RegistrySetup) -> None:

@@ -94,13 +94,11 @@ class RegistrySetup:
         """The dimensions of the repository."""
         return self.registry.info.universe
 
-    def insert(self, element: str, *records: Mapping[str, Any], skip_existing: bool = False) -> int:
+    def insert(self, element: str, *records: Mapping[str, Any], **options: bool) -> int:
         """Insert records given as fields."""
         definition = self.universe[element]
         made = [definition.RecordClass(**fields) for fields in records]
-        return self.registry.dimension_records.insert(
-            element, made, request_id=uuid.uuid4(), skip_existing=skip_existing
-        )
+        return self.registry.dimension_records.insert(element, made, request_id=uuid.uuid4(), **options)
 
     def sync(self, element: str, **fields: Any) -> bool:
         """Sync a record given as fields."""

@@ -80,9 +80,7 @@ class DimensionRecordService:
         self._definitions.snapshot(connection)
         store = self._definitions.dimensions
         if replace:
-            existing = store.fetch(connection, definition, [record.key for record in records])
-            store.replace(connection, definition, records)
-            inserted = len({record.key for record in records} - existing.keys())
+            inserted = store.replace(connection, definition, records)
         else:
             inserted = store.insert(connection, definition, records, skip_existing)
         if inserted or (replace and records):

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 __all__ = ["DimensionStore", "has_siblings"]
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, bindparam, select, tuple_
+from sqlalchemy import Connection, Executable, Select, Table, and_, bindparam, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -50,35 +50,34 @@ class DimensionStore:
             return 0
         # In one order, so that of two transactions with the same records one waits for the other, and not both.
         records = sorted(records, key=lambda record: record.key)
-        if skip_existing:
-            records = self._missing(connection, element, records)
-        inserted = self._insert(connection, element, records, skip_existing)
-        self._overlaps.insert(connection, element, records)
+        if not skip_existing:
+            return self._insert(connection, element, records)
+        records = self._missing(connection, element, records)
+        inserted = self._insert(connection, element, records, skip_existing=True)
+        if inserted < len(records):
+            # Another writer came between; or what is still missing has another record's alternate key, and is refused.
+            inserted += self._insert(connection, element, self._missing(connection, element, records))
         return inserted
 
     def replace(
         self, connection: Connection, element: DimensionElement, records: Sequence[DimensionRecord]
-    ) -> None:
+    ) -> int:
         """Insert records, or change those that are there with the same keys; what refers to them stays.
 
-        Raises `ConflictingDefinitionError` or `MissingParentError`, after which the transaction is of no use.
+        Returns how many were new. Raises `ConflictingDefinitionError` or `MissingParentError`, after which the
+        transaction is of no use.
         """
-        table = self._tables[element.name]
         records = sorted(records, key=lambda record: record.key)
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(table)
-        keys = [element.field_name(name) for name in element.required]
-        others = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
-        statement = (
-            statement.on_conflict_do_update(index_elements=keys, set_=others)
-            if others
-            else statement.on_conflict_do_nothing(index_elements=keys)
-        )
-        try:
-            execute_many(connection, statement, [record_to_row(record) for record in records])
-        except IntegrityError as error:
-            raise _explained(error, element, records) from error
+        missing = self._missing(connection, element, records)
+        # Those that insert the same new record at once would fail for its alternate key if each began with the update.
+        inserted = self._insert(connection, element, missing, skip_existing=True)
+        if inserted == len({record.key for record in records}):
+            return inserted
+        if inserted < len(missing):
+            inserted += len(self._missing(connection, element, missing))
+        self._execute(connection, self._upsert(connection, element), element, records)
         self._overlaps.replace(connection, element, records)
+        return inserted
 
     def _missing(
         self, connection: Connection, element: DimensionElement, records: Sequence[DimensionRecord]
@@ -91,14 +90,39 @@ class DimensionStore:
         connection: Connection,
         element: DimensionElement,
         records: Sequence[DimensionRecord],
-        skip_existing: bool,
+        skip_existing: bool = False,
     ) -> int:
-        statement = self._tables[element.name].insert()
+        """Insert records and their pixels; with ``skip_existing`` those only that agree with no other in any key."""
+        if not records:
+            return 0
+        statement = _insert_for(connection)(self._tables[element.name])
         if skip_existing:
-            # Another writer may have come between: a record of that key is left alone too, and not counted.
-            keys = [element.field_name(name) for name in element.required]
-            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-            statement = dialect.insert(self._tables[element.name]).on_conflict_do_nothing(index_elements=keys)
+            # Not of the primary key alone: of two that insert one record in the same moment the second would fail for
+            # its alternate key.
+            statement = statement.on_conflict_do_nothing()
+        inserted = self._execute(connection, statement, element, records)
+        if inserted < len(records):
+            existing = self.fetch(connection, element, [record.key for record in records])
+            records = [r for r in records if r.key in existing and not r.differences(existing[r.key])]
+        self._overlaps.insert(connection, element, records)
+        return inserted
+
+    def _upsert(self, connection: Connection, element: DimensionElement) -> Executable:
+        table = self._tables[element.name]
+        statement: postgresql.Insert | sqlite.Insert = _insert_for(connection)(table)
+        keys = [element.field_name(name) for name in element.required]
+        others = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
+        if not others:
+            return statement.on_conflict_do_nothing(index_elements=keys)
+        return statement.on_conflict_do_update(index_elements=keys, set_=others)
+
+    def _execute(
+        self,
+        connection: Connection,
+        statement: Executable,
+        element: DimensionElement,
+        records: Sequence[DimensionRecord],
+    ) -> int:
         try:
             return execute_many(connection, statement, [record_to_row(record) for record in records])
         except IntegrityError as error:
@@ -190,6 +214,11 @@ class DimensionStore:
         """Return the statement for all records of an element; its rows go to `row_to_record`."""
         table = self._tables[element.name]
         return select(*(table.c[name] for name in _column_names(element)))
+
+
+def _insert_for(connection: Connection) -> Callable[[Table], Any]:
+    """Return the form of INSERT that knows ON CONFLICT, of the connection's database."""
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
 
 
 def has_siblings(element: DimensionElement) -> bool:
