@@ -277,6 +277,7 @@ ARRAYS = [
     np.zeros((0, 3), "f4"),
     np.asfortranarray(np.ones((2, 3))),
     np.array(["é", ""]),
+    np.zeros(2, [(f"flux_of_band_{number}", "f8") for number in range(1_000)]),
 ]
 
 CASES = [

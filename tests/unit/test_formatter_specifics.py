@@ -238,6 +238,12 @@ def test_npy_refuses_subclasses_that_it_would_strip(obj: object) -> None:
         default_formatters().by_label("npy").write(obj, io.BytesIO())
 
 
+def test_npy_refuses_more_fields_than_it_would_read_back() -> None:
+    array = np.zeros(1, [(f"field_with_a_long_name_{number}", "f8") for number in range(30_000)])
+    with pytest.raises(FormatterError, match="30000 fields"):
+        default_formatters().by_label("npy").write(array, io.BytesIO())
+
+
 def test_npy_never_unpickles() -> None:
     sink = io.BytesIO()
     np.save(sink, np.array([{"a": 1}], dtype=object), allow_pickle=True)
