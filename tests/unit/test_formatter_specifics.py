@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, Table
+from astropy.time import Time, TimeDelta
 
 from butler.formatters import default_formatters
 from butler_model.errors import FormatterError, StorageClassError
@@ -272,6 +273,27 @@ def test_the_place_of_a_value_that_would_change_is_named(label: str) -> None:
 def test_ecsv_refuses_text_that_it_would_change(text: str) -> None:
     with pytest.raises(FormatterError, match="column 'name' would come back different"):
         default_formatters().by_label("ecsv").write(Table({"name": ["x", text]}), io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        Time(["2020-01-01T00:00:00.123456789", "2020-01-01T00:00:01"], scale="tai"),
+        Time([58849.0, 58850.5], [1e-12, 0], format="mjd", scale="utc"),
+        TimeDelta([1.0, 2.0], [1e-17, 0], format="jd"),
+    ],
+)
+@pytest.mark.parametrize("masked", [False, True])
+def test_ecsv_keeps_times_to_the_last_digit(times: Any, masked: bool) -> None:
+    table = QTable({"t": times.copy()})
+    table["t"][1] = np.ma.masked if masked else times[1]
+    sink = io.BytesIO()
+    default_formatters().by_label("ecsv").write(table, sink)
+    sink.seek(0)
+    read: Any = default_formatters().by_label("ecsv").read(sink, QTable)["t"]  # type: ignore[index]
+    assert (read.format, read.scale, list(read.mask)) == (times.format, times.scale, [False, masked])
+    assert (read.jd1[0], read.jd2[0]) == (times.jd1[0], times.jd2[0])
+    assert table["t"].info.serialize_method["ecsv"] == "formatted_value"
 
 
 def test_ecsv_tells_empty_text_from_no_text() -> None:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 from astropy.table import Column, MaskedColumn, Table
+from astropy.time import TimeBase
 
 from .formatter import Formatter
 
@@ -20,7 +21,8 @@ class EcsvFormatter(Formatter):
 
     The format keeps the text of strings but not the room they had (``U10`` may come back as ``U3``), and a
     masked column without a masked value comes back as a plain one. Text that would change (white space at its
-    ends) is refused. Large tables belong in Parquet.
+    ends) is refused. Times that their own format would round are written as two numbers each. Large tables belong
+    in Parquet.
     """
 
     label = "ecsv"
@@ -29,9 +31,12 @@ class EcsvFormatter(Formatter):
     def encode(self, obj: object, sink: BinaryIO, parameters: Mapping[str, object]) -> None:
         if not isinstance(obj, Table):
             raise self.refusal(f"takes an astropy Table or QTable, not a {type(obj).__qualname__}.")
-        written = io.StringIO()
-        _with_explicit_masks(obj).write(written, format="ascii.ecsv")
-        text = written.getvalue()
+        explicit = _with_explicit_masks(obj)
+        text = _text(explicit)
+        if rounded := _rounded_times(obj, text):
+            for name in rounded:
+                explicit[name].info.serialize_method["ecsv"] = "jd1_jd2"
+            text = _text(explicit)
         if changed := _changed(obj, text):
             raise self.refusal(
                 f"the text in column {changed!r} would come back different; a Parquet table keeps it."
@@ -60,6 +65,12 @@ def _with_explicit_masks(table: Table) -> Table:
     return explicit
 
 
+def _text(table: Table) -> str:
+    written = io.StringIO()
+    table.write(written, format="ascii.ecsv")
+    return written.getvalue()
+
+
 def _parse(text: str, pytype: type[Table]) -> Table:
     # As lines: astropy would take a string without a line end for the name of a file, or for a URL.
     table = pytype.read(text.split("\n"), format="ascii.ecsv")
@@ -81,3 +92,18 @@ def _changed(table: Table, text: str) -> str | None:
         if np.any(differs) or not np.array_equal(mask, np.ma.getmaskarray(new)):
             return name
     return None
+
+
+def _rounded_times(table: Table, text: str) -> list[str]:
+    """Names of columns of times that read back different: ISO times have three digits unless told otherwise."""
+    if not (names := [name for name in table.colnames if isinstance(table[name], TimeBase)]):
+        return []
+    read = _parse(text, Table)
+    return [name for name in names if not _same_times(table[name], read[name])]
+
+
+def _same_times(old: TimeBase, new: TimeBase) -> bool:
+    there = ~np.asarray(old.mask)
+    if not np.array_equal(there, ~np.asarray(new.mask)):
+        return False
+    return bool(np.all(old[there].jd1 == new[there].jd1) and np.all(old[there].jd2 == new[there].jd2))
