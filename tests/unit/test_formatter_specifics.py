@@ -179,12 +179,23 @@ def test_missing_values_need_a_type_that_can_express_them() -> None:
     assert masked["a"].mask.tolist() == [False, True]
 
 
+@pytest.mark.parametrize("kind", ["M8[ns]", "M8[us]", "M8[ms]", "m8[s]", "m8[ns]"])
+def test_masked_times_stay_masked_and_others_may_be_none(kind: str) -> None:
+    table = Table({"t": MaskedColumn(np.array([5, "NaT", 7], kind), mask=[False, False, True])})
+    read = PARQUET.read(as_parquet(table), Table)
+    assert isinstance(read, Table)
+    same_table(table[:1], read[:1])
+    assert read["t"].mask.tolist() == [False, False, True]
+    assert np.isnat(read["t"].data.data[1])
+
+
 @pytest.mark.parametrize(
     "obj",
     [
         Table({"a": np.array([1, "x"], dtype=object)}),
         Table({"a": [1 + 2j]}),
         Table({"a": [1]}, meta={"x": object()}),
+        Table({"a": np.array([2**40], "M8[D]")}),
         np.array([(1, None)], [("a", int), ("b", object)]),
         np.zeros(3, np.dtype([("a", "i1"), ("b", "f8")], align=True)),
         np.ma.zeros(3, dtype=[("a", int)]),

@@ -56,6 +56,8 @@ def to_arrow(name: str, column: ArrayColumn) -> tuple[pa.Field, pa.Array]:
         # As Python strings: pyarrow would end NumPy's at the first NUL inside.
         flat = flat.astype(object)
     array = pa.array(flat, type=_STRINGS.get(dtype.kind), mask=mask, from_pandas=False)
+    if pa.types.is_date32(array.type) and np.any(~np.isnat(flat) & (abs(flat.view("i8")) >= 2**31)):
+        raise TypeError(f"column {name!r} has days that Arrow's 32 bits do not reach")
     for size in reversed(values.shape[1:]):
         array = pa.FixedSizeListArray.from_arrays(array, size)
     metadata = {_DTYPE: dtype.str.encode()}
@@ -87,7 +89,8 @@ def from_arrow(field: pa.Field, chunks: pa.ChunkedArray) -> ArrayColumn:
     if _DTYPE in metadata:
         values = values.astype(np.dtype(metadata[_DTYPE].decode()))
     if mask is None and _MASKED in metadata:
-        mask = np.zeros(len(values), dtype=bool)
+        # A time that is none is a value of a masked column, and no null.
+        mask = array.is_null().to_numpy(zero_copy_only=False)
     return ArrayColumn(values.reshape(shape), None if mask is None else mask.reshape(shape))
 
 
