@@ -179,6 +179,16 @@ def test_missing_values_need_a_type_that_can_express_them() -> None:
     assert masked["a"].mask.tolist() == [False, True]
 
 
+def test_integers_among_objects_keep_all_digits_where_others_are_missing() -> None:
+    ids = pd.Series([2**60 + 1, None, 3], dtype=object)
+    read = PARQUET.read(
+        as_parquet(pd.DataFrame({"id": ids, "n": pd.array([1, None, 2], "Int64")})), pd.DataFrame
+    )
+    assert isinstance(read, pd.DataFrame)
+    assert read["id"].tolist() == [2**60 + 1, None, 3]
+    assert read["n"].dtype == "Int64"
+
+
 @pytest.mark.parametrize("kind", ["M8[ns]", "M8[us]", "M8[ms]", "m8[s]", "m8[ns]"])
 def test_masked_times_stay_masked_and_others_may_be_none(kind: str) -> None:
     table = Table({"t": MaskedColumn(np.array([5, "NaT", 7], kind), mask=[False, False, True])})

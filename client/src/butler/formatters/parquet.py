@@ -160,7 +160,8 @@ def _from_arrow(table: pa.Table, kind: _Kind, pytype: Any) -> object:
     if kind == "arrow":
         return table
     if kind == "pandas":
-        return table.to_pandas()
+        # Only a column of objects gives a frame's integers nulls; as floats they would lose digits from 2**53 on.
+        return table.to_pandas(integer_object_nulls=table.schema.pandas_metadata is not None)
     if kind == "astropy":
         from .arrow_astropy import table_from_arrow
 
