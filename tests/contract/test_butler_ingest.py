@@ -335,6 +335,25 @@ def test_one_file_that_cannot_be_ingested_undoes_the_call(
     assert get_note(butler, 2)["number"] == 2
 
 
+def test_nothing_is_moved_out_of_the_store_of_another_dataset(
+    repository: Repository, butler: Butler, place: Deployment, tmp_path: Path, embedded: bool
+) -> None:
+    if not embedded:
+        pytest.skip("no service reaches its store as a directory to take files from")
+    ref = butler.put({"number": 1}, "note", instrument="Cam1", detector=1)
+    linked = FileDataset(note_file(tmp_path, 2), note_ref(butler, 2))
+    butler.ingest(linked, transfer="symlink")
+    before = repository.content()
+    (tmp_path / "way").symlink_to(place.artifacts)
+    artifacts = [key for key in repository.files() if key != linked.path]
+    for key in (*artifacts, linked.path):
+        for folder in (place.artifacts, tmp_path / "way"):
+            with pytest.raises(IngestPathError, match="in the store"):
+                butler.ingest(FileDataset(folder / str(key), note_ref(butler, 3)), transfer="move")
+    assert repository.content() == before
+    assert butler.get(ref) == {"number": 1}
+
+
 @on_posix_and_s3
 def test_an_upload_that_fails_undoes_the_call(
     repository: Repository, butler: Butler, tmp_path: Path, place: Deployment

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["DatastoreApplication", "open_store"]
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -79,7 +79,8 @@ class DatastoreApplication(ArtifactService):
             raise ConfigurationError(
                 f"No store can have the name {DIRECT_STORE!r}, which is that of the files outside of all stores."
             )
-        sources = SourceFiles(check_ingest_roots(ingest_roots, stores.values()))
+        kept = [store.root_of for store in _members(stores.values()) if isinstance(store, PosixStoreConfig)]
+        sources = SourceFiles(check_ingest_roots(ingest_roots, stores.values()), kept)
         openers: dict[str, Callable[[str], Store]] = {
             name: partial(open_store, config, sources=sources) for name, config in stores.items()
         }
@@ -116,6 +117,11 @@ def open_store(config: StoreConfig, repository: str, sources: SourceFiles = _NO_
         members = config.members.items()
         return ChainStore({name: _open_member(member, repository, sources) for name, member in members})
     return _open_member(config, repository, sources)
+
+
+def _members(stores: Iterable[StoreConfig]) -> Iterator[MemberConfig]:
+    for store in stores:
+        yield from store.members.values() if isinstance(store, ChainStoreConfig) else (store,)
 
 
 def _open_member(config: MemberConfig, repository: str, sources: SourceFiles) -> Store:

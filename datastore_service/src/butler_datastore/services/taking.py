@@ -81,6 +81,8 @@ class FileTaking:
                 f"The file {source.path!r:.300} has {source.status.st_size} bytes; its grant allows {grant.size}.",
                 limit="size",
             )
+        if mode is TransferMode.MOVE:
+            self._sources.check_movable(source.path, grant.repository)
         store = self._store_of(grant)
         if mode is TransferMode.COPY or (mode in _COPIED_INSTEAD and not store.capabilities.links):
             self._copy(number, grant, source)

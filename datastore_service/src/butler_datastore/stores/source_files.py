@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
@@ -74,10 +74,13 @@ class SourceFiles:
     ----------
     roots
         Absolute paths. Below ``/``, everything that the process may read can be taken.
+    kept
+        Give the directories of stores for a repository, from which nothing may be moved.
     """
 
-    def __init__(self, roots: Sequence[str]) -> None:
+    def __init__(self, roots: Sequence[str], kept: Sequence[Callable[[str], str]] = ()) -> None:
         self.roots = tuple(roots)
+        self._kept = tuple(kept)
         self._directories = _RealPaths()
 
     @contextmanager
@@ -110,6 +113,18 @@ class SourceFiles:
             return self._open(link).descriptor
         except (ArtifactNotFoundError, IngestPathError):
             return None
+
+    def check_movable(self, path: str, repository: str) -> None:
+        """Raise `IngestPathError` for a path in a store: what is there may be the artifact of another dataset."""
+        directory, name = os.path.split(path)
+        real = os.path.join(self._directories.of(directory), name)
+        for root in (os.path.realpath(root_of(repository)) for root_of in self._kept):
+            if real.startswith(f"{root}/"):
+                raise IngestPathError(
+                    f"{path!r:.300} is in the store in {root!r:.300}, where other datasets may have it, so it is not "
+                    "moved; use transfer='auto' to leave it there, or 'copy'.",
+                    path=path[:300],
+                )
 
     def remove(self, path: str) -> None:
         """Remove a file, or the link that ``path`` is; raises as `opened`."""
