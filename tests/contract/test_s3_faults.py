@@ -3,26 +3,33 @@
 
 from __future__ import annotations
 
+import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from butler_datastore.application import DatastoreApplication
+from butler_datastore.store_tables import store_config
 from butler_datastore.stores.store import Store
-from butler_model.artifact import sha256
+from butler_model.artifact import FileToIngest, Grant, Operation, TransferMode, sha256
 from butler_model.errors import (
     ArtifactExistsError,
     ArtifactIntegrityError,
     ArtifactNotFoundError,
     ButlerError,
     ConfigurationError,
+    GrantError,
     ServiceUnavailableError,
     StoreFullError,
 )
+from butler_model.grants import TokenSigner
+from butler_model.repository import Limits
 from tests.support.faulty_s3 import Fault, FaultyS3, faulty_s3
 from tests.support.s3 import S3Server
-from tests.support.stores import NO_LIMIT, StorePlace, read, s3_settings
+from tests.support.stores import NO_LIMIT, StorePlace, files, read, s3_settings
 
 LONGEST_SECONDS = 30.0
 CONTENT = bytes(range(256)) * 10_000
@@ -142,6 +149,56 @@ def test_a_batch_of_which_one_is_refused_leaves_nothing(store: Store, server: Fa
     with pytest.raises(StoreFullError):
         store.write_many([(f"run/{number}", b"content") for number in range(20)])
     assert [store.size(f"run/{number}") for number in range(20)] == [None] * 20
+
+
+def test_what_a_repeat_may_have_been_told_of_stays_when_the_server_fails(
+    store: Store, server: FaultyS3, tmp_path: Path
+) -> None:
+    """The call that fails may be the one that a client has given up and repeated: the repeat found what this stored."""
+    settings = s3_settings(S3Server(server.endpoint, "key", "secret"), "bucket", tmp_path)
+    place = {**settings, "connect_seconds": 1.5, "read_seconds": 1.5, "attempts": 2}
+    signer = TokenSigner([b"a key for the tests of datastores"])
+    datastore = DatastoreApplication({"main": store_config(place)}, signer, ingest_roots=[str(tmp_path)])
+    content = bytes(Limits().inline_bytes + 1)
+    wanted = []
+    for name in "ab":
+        (tmp_path / name).write_bytes(content)
+        expires = int(time.time()) + 600
+        grant = Grant(Operation.WRITE, "main", "main", f"run/{name}", uuid.uuid4(), "", NO_LIMIT, "", expires)
+        wanted.append(FileToIngest(signer.sign_grant(grant), str(tmp_path / name), TransferMode.COPY))
+    server.fail("PUT", Fault(), 1)
+    server.fail("PUT", Fault(503, "SlowDown"), 2)
+    with pytest.raises(ServiceUnavailableError):
+        datastore.ingest(wanted)
+    assert store.size("run/a") == len(content)
+    assert len(datastore.ingest(wanted)) == 2
+
+
+def test_a_batch_that_takes_too_long_leaves_what_a_repeat_may_have_been_told_of(
+    store: Store, server: FaultyS3
+) -> None:
+    passed = threading.Semaphore(1)
+
+    def gate() -> None:
+        if not passed.acquire(blocking=False):
+            raise GrantError("The grant has expired.")
+
+    with pytest.raises(GrantError):
+        store.write_many([("run/a", b"a"), ("run/b", b"b")], gate=gate)
+    assert len([name for name in server.objects if "run/" in name]) == 1
+
+
+def test_a_chain_leaves_what_a_repeat_may_have_been_told_of(server: FaultyS3, tmp_path: Path) -> None:
+    settings = s3_settings(S3Server(server.endpoint, "key", "secret"), "bucket", tmp_path)
+    bucket = {**settings, "connect_seconds": 1.5, "read_seconds": 1.5, "attempts": 2}
+    members = {"files": {"root": str(tmp_path / "files")}, "bucket": bucket}
+    chain = StorePlace({"kind": "chain", "members": members}, ()).open()
+    for write in WRITES.values():
+        server.fail("PUT", Fault(503, "SlowDown"), 2)
+        with pytest.raises(ServiceUnavailableError):
+            write(chain)
+        assert files(tmp_path / "files") == ["run/a"]
+        server.recover()
 
 
 def test_a_server_that_is_not_there_is_a_clear_error(server: FaultyS3, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
+from butler_datastore.stores.outcomes import is_refusal
 from butler_datastore.stores.source_files import SourceFiles
 from butler_datastore.stores.store import Store, Stored, end_of_range, resumes
 from butler_datastore.stores.threads import side_by_side
@@ -61,11 +62,7 @@ class ArtifactService:
     """
 
     def __init__(
-        self,
-        stores: OpenedStores,
-        signer: TokenSigner,
-        limits: Limits,
-        sources: SourceFiles,
+        self, stores: OpenedStores, signer: TokenSigner, limits: Limits, sources: SourceFiles
     ) -> None:
         self._stores = stores
         self._signer = signer
@@ -153,9 +150,9 @@ class ArtifactService:
                 gate = partial(self._check_expiry, [grants[number] for number in numbers])
                 stored = store.write_many(contents, members or None, gate)
                 outcomes.update(zip(numbers, stored, strict=True))
-        except ButlerError:
+        except ButlerError as error:
             for number, outcome in outcomes.items():
-                if outcome.created:
+                if outcome.created and is_refusal(error):
                     self._store(grants[number]).delete(grants[number].key)
             raise
         reach("put.datastore_ack_before_reply")

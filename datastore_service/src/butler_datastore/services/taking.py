@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import cast
 
+from butler_datastore.stores.outcomes import is_refusal
 from butler_datastore.stores.source_files import SourceFile, SourceFiles
 from butler_datastore.stores.store import LinkingStore, Store, Stored
 from butler_model.artifact import FileToIngest, Grant, TransferMode
@@ -68,9 +69,9 @@ class FileTaking:
             self._write_small()
             self._settle_links()
             reach("ingest.after_copy")
-        except ButlerError:
+        except ButlerError as error:
             for grant, stored in self._stored.values():
-                if stored.created:
+                if stored.created and is_refusal(error):
                     self._store_of(grant).delete(grant.key)
             raise
         return [self._stored[number][1] for number in range(len(files))]

@@ -22,6 +22,7 @@ from butler_model.errors import (
 )
 from butler_model.path_template import check_key
 
+from .outcomes import is_refusal
 from .store import Gate, Listed, Store, StoreCapabilities, Stored, end_of_range, no_gate
 
 _LOGGER = logging.getLogger(__name__)
@@ -61,7 +62,8 @@ class ChainStore:
     ) -> Stored:
         """Store an artifact in all members that accept it, or in none; see `Store.write`.
 
-        The first is given the chunks, the others what it then holds.
+        The first is given the chunks, the others what it then holds. After an error whose outcome is unknown, some of
+        them may have it.
         """
         check_key(key)
         accepting = self._accepting(members, f"the artifact {key!r}")
@@ -199,8 +201,8 @@ class ChainStore:
         try:
             for member in accepting:
                 done.append((member, write(member, done[0][1] if done else None)))
-        except BaseException:
-            for member, outcomes in done:
+        except ButlerError as error:
+            for member, outcomes in done if is_refusal(error) else ():
                 _undo(member, keys, outcomes)
             raise
         # What one of them had before was stored before, and is not to be removed if a batch fails later.

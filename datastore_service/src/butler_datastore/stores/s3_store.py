@@ -16,11 +16,11 @@ from butler_model.errors import (
     ArtifactNotFoundError,
     ButlerError,
     InvalidRequestError,
-    ServiceUnavailableError,
 )
 from butler_model.failpoints import reach
 
 from .blocks import blocks
+from .outcomes import is_refusal
 from .s3 import S3Bucket
 from .store import (
     Gate,
@@ -113,7 +113,7 @@ class S3Store:
         if len(done) == len(items):
             return done
         errors = [outcome for outcome in outcomes if not isinstance(outcome, Stored)]
-        refusals = [error for error in errors if not isinstance(error, ServiceUnavailableError)]
+        refusals = list(filter(is_refusal, errors))
         if not refusals:
             # Like an I/O error: a repeat may have found these artifacts, and be acknowledged already.
             raise errors[0]
