@@ -420,6 +420,19 @@ def test_resolved_refs_keep_their_ids_and_may_be_ingested_again(
         butler.ingest(*given(), transfer=transfer, run="run1")
 
 
+def test_one_data_id_may_be_ingested_into_several_runs_at_once(butler: Butler, place: Deployment) -> None:
+    butler.registry.registerRun("run2")
+    files = [
+        FileDataset(note_file(place.drop / run, 1), note_ref(butler, 1, run=run, id=uuid.uuid4()))
+        for run in ("run1", "run2")
+    ]
+    with pytest.raises(ConflictingDefinitionError, match="twice"):
+        butler.ingest(files[0], files[0], transfer="copy")
+    butler.ingest(*files, transfer="copy")
+    for file in files:
+        assert butler.getDirect(file.refs[0])["number"] == 1
+
+
 def test_files_that_are_there_already_can_be_left_out(
     repository: Repository, butler: Butler, place: Deployment
 ) -> None:

@@ -150,7 +150,7 @@ class DatasetWriting(DatasetAccess):
         Raises
         ------
         ConflictingDefinitionError
-            Raised if a dataset type and data ID is given twice, or is in the run already.
+            Raised if a dataset type and data ID is given twice for one run, or is in the run already.
         ArtifactNotFoundError
             Raised if a file is not there.
         ArtifactExistsError

@@ -125,7 +125,7 @@ class FileIngest:
         """Ingest files, and say in each what became of it; see `Butler.ingest`."""
         finder = RouteFinder(transfer, self._connection.store_root, self._connection.datastore.ingest_roots)
         targets = [self._target(dataset) for dataset in datasets]
-        _refuse_repeated(datasets)
+        _refuse_repeated(datasets, [run for _, run in targets])
         there = self._there(datasets, targets) if skip_existing else {}
         new = [i for i in range(len(datasets)) if i not in there]
         routes = finder.routes([local_path(datasets[i].path) for i in new])
@@ -279,11 +279,11 @@ def _resolve(put: _Put, intents: Sequence[PutIntent]) -> None:
         file.given.formatter = file.layout.formatter
 
 
-def _refuse_repeated(datasets: Sequence[FileDataset]) -> None:
-    seen: set[tuple[str, Any]] = set()
-    for dataset in datasets:
+def _refuse_repeated(datasets: Sequence[FileDataset], runs: Sequence[str]) -> None:
+    seen: set[tuple[str, str, Any]] = set()
+    for dataset, run in zip(datasets, runs, strict=True):
         for ref in dataset.refs:
-            place = (ref.datasetType.name, ref.dataId)
+            place = (run, ref.datasetType.name, ref.dataId)
             if place in seen:
                 raise ConflictingDefinitionError(
                     f"{ref.unresolved()} is twice among what is to be ingested.",
