@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ from butler_model.errors import (
 from butler_model.ports import Datastore
 from tests.support.butlers import Deployment, Repository, on_posix_and_s3
 from tests.support.registries import at_once
+from tests.support.requirement import unavailable
 
 STORED = ("copy", "move", "hardlink", "link", "symlink", "relsymlink", "auto")
 """The modes after which there is something under the registry's key."""
@@ -50,6 +54,19 @@ def note_ref(butler: Butler, detector: int, **resolved: Any) -> DatasetRef:
     return DatasetRef(
         butler.registry.getDatasetType("note"), {"instrument": "Cam1", "detector": detector}, **resolved
     )
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Have nothing changed in a directory meanwhile, not by root either."""
+    mount = shutil.which("mount") or "mount"
+    made = subprocess.run([mount, "--bind", "-o", "ro", folder, folder], capture_output=True, check=False)
+    if made.returncode or os.access(folder, os.W_OK):
+        unavailable("mount", made.stderr.decode())
+    try:
+        yield
+    finally:
+        subprocess.run([shutil.which("umount") or "umount", folder], check=True)
 
 
 def note_file(folder: Path, detector: int, size: int = 0) -> Path:
@@ -333,6 +350,19 @@ def test_one_file_that_cannot_be_ingested_undoes_the_call(
     assert not good[0].refs[0].is_resolved
     butler.ingest(*good, transfer=transfer)
     assert get_note(butler, 2)["number"] == 2
+
+
+def test_a_source_on_a_read_only_disk_stays_and_a_log_says_so(
+    butler: Butler, place: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = note_file(place.drop / "disk", 1)
+    file = FileDataset(source, note_ref(butler, 1))
+    with read_only(source.parent):
+        butler.ingest(file, transfer="move")
+    assert source.exists()
+    assert get_note(butler, 1)["number"] == 1
+    assert file.refs[0].is_resolved
+    assert "Read-only file system" in caplog.text
 
 
 def test_nothing_is_moved_out_of_the_store_of_another_dataset(

@@ -173,7 +173,8 @@ class FileStoring:
         for part in cut(taken, self._limits.batch_items, (_size_of, _CALL_BYTES)):
             try:
                 self._finish(part)
-            except ButlerError as error:
+            except (ButlerError, OSError) as error:
+                # Committed is committed, whatever a disk says.
                 _LOG.warning(
                     "%d files are ingested, but not all of them could be removed, from %r on: %s",
                     len(part),
