@@ -12,14 +12,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from butler_datastore.stores.store import Store, has_paths
-from butler_model.errors import ArtifactExistsError, ArtifactNotFoundError, StoreFullError
+from butler_datastore.stores.store import Store, has_paths, resumes
+from butler_model.errors import (
+    ArtifactExistsError,
+    ArtifactNotFoundError,
+    ServiceUnavailableError,
+    StoreFullError,
+)
 from tests.support.requirement import unavailable
 from tests.support.stores import NO_LIMIT, WRITE, files, killed_in_the_middle, opening, posix_place, read
 from tools.servers.process import ROOT
@@ -92,6 +98,27 @@ def test_a_file_over_the_limit_of_the_system_keeps_nothing(posix: Store, place: 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
     assert files(place) == []
+
+
+def test_an_upload_beside_another_of_its_grant_leaves_nothing_when_it_breaks(
+    posix: Store, place: Path
+) -> None:
+    assert resumes(posix)
+    upload = partial(posix.write_upload, "run/a", "upload", 0)
+
+    def broken() -> Iterator[bytes]:
+        yield b"con"
+        raise ServiceUnavailableError("The connection broke.")
+
+    def whole() -> Iterator[bytes]:
+        yield b"con"
+        with pytest.raises(ServiceUnavailableError):
+            upload(broken(), NO_LIMIT)
+        assert len(files(place)) == 1
+        yield b"tent"
+
+    upload(whole(), NO_LIMIT)
+    assert files(place) == ["run/a"]
 
 
 def test_links_are_never_followed(posix: Store, place: Path, tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ def uploading(
         Raised if less than ``offset`` bytes are kept, or the upload is going on elsewhere.
     """
     descriptor = _locked(staging, name)
+    is_found_again = descriptor is not None
     if descriptor is None:
         if offset:
             raise UploadConflictError(
@@ -141,7 +142,8 @@ def uploading(
             yield upload
         except ServiceUnavailableError:
             file.flush()
-            kept = keep()
+            # Nobody would look for one of its own, be it to go on or to discard it.
+            kept = is_found_again and keep()
             raise
         finally:
             if not kept:
