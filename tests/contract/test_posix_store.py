@@ -23,6 +23,7 @@ from butler_datastore.stores.store import Store, has_paths, resumes
 from butler_model.errors import (
     ArtifactExistsError,
     ArtifactNotFoundError,
+    GrantError,
     ServiceUnavailableError,
     StoreFullError,
 )
@@ -119,6 +120,18 @@ def test_an_upload_beside_another_of_its_grant_leaves_nothing_when_it_breaks(
 
     upload(whole(), NO_LIMIT)
     assert files(place) == ["run/a"]
+
+
+def test_an_upload_that_was_discarded_meanwhile_is_refused(posix: Store, place: Path) -> None:
+    assert resumes(posix)
+
+    def content() -> Iterator[bytes]:
+        yield b"content"
+        posix.discard_uploads("run/a")
+
+    with pytest.raises(GrantError, match="given up"):
+        posix.write_upload("run/a", "upload", 0, content(), NO_LIMIT)
+    assert files(place) == []
 
 
 def test_links_are_never_followed(posix: Store, place: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from butler_model.errors import (
     ArtifactNotFoundError,
     ButlerError,
     ConfigurationError,
+    GrantError,
 )
 from butler_model.failpoints import reach
 
@@ -363,6 +364,12 @@ def _link(staging: int, staged: _Staged, directory: int, place: Place) -> bool:
                 key=place.key,
             ) from error
         return False
+    except FileNotFoundError as error:
+        if staged.name in os.listdir(staging):
+            raise
+        raise GrantError(
+            f"The put of {place.key!r} was given up while it was stored.", key=place.key
+        ) from error
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
