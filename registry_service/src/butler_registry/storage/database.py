@@ -16,6 +16,7 @@ __all__ = [
 ]
 
 import logging
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from weakref import WeakSet
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable, create_engine, event
 from sqlalchemy.engine import make_url
@@ -56,6 +58,10 @@ _CANCEL_SECONDS = 5.0
 _NO_LOGIN = re.compile(r'(database|role) ".*" does not exist|authentication failed|no pg_hba\.conf entry')
 
 _LOGGER = logging.getLogger(__name__)
+
+_OPEN: WeakSet[Database] = WeakSet()
+_LEFT: list[object] = []
+"""Connections of the parent in a process that was forked: to give them up would end them for the parent too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +165,14 @@ class Database:
         options = {"isolation_level": "READ COMMITTED"} if engine.dialect.name == "postgresql" else {}
         self._writing = engine.execution_options(butler_writing=True, **options)
         self._kept = KeptConnections(engine)
+        self._clock = QueryClock()
+        _OPEN.add(self)
+
+    def leave_to_parent(self) -> None:
+        """Begin with connections of its own, in a process that was forked; those that there are stay the parent's."""
+        _LEFT.append((self._kept, self._clock, self.engine.pool))
+        self.engine.dispose(close=False)
+        self._kept = KeptConnections(self.engine)
         self._clock = QueryClock()
 
     @property
@@ -332,3 +346,12 @@ def _translated(error: DBAPIError) -> ButlerError:
         f"The registry's database refused a statement; the log has the details under {identifier}.",
         id=identifier,
     )
+
+
+def _begin_in_child() -> None:
+    for database in list(_OPEN):
+        database.leave_to_parent()
+
+
+# Two processes that talk on one socket would get each other's answers.
+os.register_at_fork(after_in_child=_begin_in_child)
