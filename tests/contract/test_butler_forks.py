@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from butler import Butler
+from butler_model.errors import TransactionError
 from tests.support.butlers import Repository
 
 DETECTORS = (1, 2, 3)
@@ -58,3 +59,27 @@ def test_each_process_gets_its_own_answers(butler: Butler) -> None:
     read()
     assert codes(children) == [0, 0]
     assert butler.get("note", instrument="Cam1", detector=4, collections="run1") == {"number": 4}
+
+
+def test_a_transaction_belongs_to_the_process_that_began_it(butler: Butler) -> None:
+    def refused() -> None:
+        for _ in range(2):
+            with pytest.raises(TransactionError, match="forked"), butler.transaction():
+                pass
+            with pytest.raises(TransactionError, match="forked"):
+                butler.put({"number": 2}, "note", instrument="Cam1", detector=2)
+
+    try:
+        with butler.transaction():
+            butler.put({"number": 1}, "note", instrument="Cam1", detector=1)
+            assert codes([in_a_fork(refused)]) == [0]
+            leaving = os.fork()
+            if leaving == 0:
+                raise KeyboardInterrupt
+            assert codes([leaving]) == [0]
+    except KeyboardInterrupt:
+        os._exit(0)
+    for detector, there in ((1, True), (2, False)):
+        ref = butler.find_dataset("note", instrument="Cam1", detector=detector, collections="run1")
+        assert (ref is not None) == there
+    assert butler.get("note", instrument="Cam1", detector=1, collections="run1") == {"number": 1}

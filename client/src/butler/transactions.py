@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = ["CurrentRegistry", "take_back"]
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,6 +54,19 @@ class _Open:
         self.transaction = transaction
         self.afterwards: list[list[Callable[[], object]]] = [[]]
         self.left: set[UUID] = set()
+        self._process = os.getpid()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this process began it: one that was forked in it has none of its connections."""
+        return self._process == os.getpid()
+
+    def check_here(self) -> None:
+        if not self.is_here:
+            raise TransactionError(
+                "The transaction belongs to the process that began it, and this one was forked in it; do what is to be "
+                "done here before it or after it."
+            )
 
 
 class CurrentRegistry:
@@ -79,7 +93,10 @@ class CurrentRegistry:
     @property
     def _registry(self) -> Registry:
         current = self._open
-        return self.repository if current is None else current.transaction
+        if current is None:
+            return self.repository
+        current.check_here()
+        return current.transaction
 
     @property
     def in_transaction(self) -> bool:
@@ -94,6 +111,7 @@ class CurrentRegistry:
         """
         current = self._open
         if current is not None:
+            current.check_here()
             with self._part(current):
                 yield
             return
@@ -103,9 +121,11 @@ class CurrentRegistry:
             yield
         except BaseException:
             self._thread.open = None
-            self._take_back(transaction.rollback(), current)
+            if current.is_here:
+                self._take_back(transaction.rollback(), current)
             raise
         self._thread.open = None
+        current.check_here()
         self._commit(current)
         for action in current.afterwards[0]:
             action()
@@ -119,8 +139,10 @@ class CurrentRegistry:
             yield
         except BaseException:
             current.afterwards.pop()
-            self._undo_part(current)
+            if current.is_here:
+                self._undo_part(current)
             raise
+        current.check_here()
         transaction.release()
         last = current.afterwards.pop()
         current.afterwards[-1] += last

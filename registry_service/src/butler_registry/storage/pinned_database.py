@@ -18,6 +18,9 @@ from butler_model.errors import ButlerError, TransactionError
 
 from .database import Database, catalogued, interrupt
 
+_LEFT: list[object] = []
+"""What is the parent's in a process that was forked; to give it up would roll back the parent's transactions."""
+
 
 class PinnedDatabase(Database):
     """Has the interface of `Database`; what would be a transaction there is a savepoint here.
@@ -118,6 +121,15 @@ class PinnedDatabase(Database):
     def _let_go(self, connection: Connection) -> None:
         # A pinned connection is nobody else's. What failed is undone, and the transaction goes on.
         return
+
+    def leave_to_parent(self) -> None:
+        """Be over in a process that was forked: the parent goes on with the transaction."""
+        _LEFT.append(dict(vars(self)))
+        self._held = ExitStack()
+        self._lock = threading.RLock()
+        self._why_over = (
+            "The transaction belongs to the process that began it, and this one was forked in it."
+        )
 
     def savepoint(self) -> None:
         """Begin a part that can be undone by itself."""
