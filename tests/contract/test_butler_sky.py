@@ -84,6 +84,21 @@ def test_visits_and_tracts_overlap_exactly_where_geometry_says(
         assert [d["tract"] for d in one] == [t for v, t in expected if v == visit]
 
 
+def test_an_expression_may_say_what_overlaps_also_where_the_dimensions_say_it_already(
+    regions: tuple[Butler, dict[int, Any], dict[int, Any]],
+) -> None:
+    butler, visits, tracts = regions
+    expected = sorted((v, t) for t in tracts for v in visits if touch(visits[v], tracts[t]))
+    one, other = "visit.region OVERLAPS tract.region", "tract.region OVERLAPS visit.region"
+    for where in (one, other, f"{one} AND {other}", f"{one} AND {one}"):
+        found = butler.registry.queryDataIds(
+            ["visit", "tract"], where=where, instrument="Cam1", skymap="Sky1"
+        )
+        assert sorted((d["visit"], d["tract"]) for d in found) == expected
+        there = butler.registry.queryDataIds("visit", where=where, instrument="Cam1", skymap="Sky1", tract=3)
+        assert sorted(d["visit"] for d in there) == [v for v, t in expected if t == 3]
+
+
 def test_pixels_that_a_region_overlaps_are_those_that_geometry_says(
     regions: tuple[Butler, dict[int, Any], dict[int, Any]],
 ) -> None:

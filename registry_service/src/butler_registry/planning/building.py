@@ -30,7 +30,7 @@ from .expression_sql import compile_expression
 from .joins import Joins
 from .ordering import SortTerm
 from .plan import DatasetPlace, ExactPair, PixelColumn, PlannedColumn, QueryPlan, QueryRequest
-from .spatial import PixelExpansion, join_families, join_pair
+from .spatial import PixelExpansion, join_families
 
 
 def plan_query(
@@ -69,10 +69,7 @@ class _Builder:
         if request.element is not None and request.element.has_table:
             joins.element(request.element)
         # Pairs that overlap come first: they relate dimensions whose product would be large.
-        tests, expansions = join_families(joins, request.joined)
-        tests += [
-            join_pair(joins, self._universe[one], self._universe[other]) for one, other in request.overlaps
-        ]
+        tests, expansions = join_families(joins, request.joined, request.overlaps)
         self._completes_late = self._may_complete_late and not (tests or expansions)
         joins.group(request.joined, implied=not (self._is_counted_by_keys or self._completes_late))
         self._restrict()

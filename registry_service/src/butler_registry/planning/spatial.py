@@ -8,8 +8,9 @@ some false ones; the pair of regions is then tested exactly, outside the databas
 
 from __future__ import annotations
 
-__all__ = ["ExactTest", "PixelExpansion", "join_families", "join_pair", "region_column"]
+__all__ = ["ExactTest", "PixelExpansion", "join_families", "region_column"]
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -46,10 +47,13 @@ class PixelExpansion:
     region: ColumnElement[Any]
 
 
-def join_families(joins: Joins, group: DimensionGroup) -> tuple[list[ExactTest], list[PixelExpansion]]:
+def join_families(
+    joins: Joins, group: DimensionGroup, asked: Iterable[tuple[str, str]] = ()
+) -> tuple[list[ExactTest], list[PixelExpansion]]:
     """Join the spatial families of a group; return the tests and expansions that are left to be done.
 
-    Families that a dataset type relates are not joined again.
+    Families that a dataset type relates are not joined again. Pairs of elements that an expression asks for are joined,
+    too, each once, however it is written and whether or not their families are.
 
     Raises
     ------
@@ -59,10 +63,16 @@ def join_families(joins: Joins, group: DimensionGroup) -> tuple[list[ExactTest],
     universe = group.universe
     members = _representatives(universe, group)
     tests, expansions = [], []
+    joined: set[frozenset[str]] = set()
     for first, second in combinations(members, 2):
         if joins.is_related({*first.required, *second.required}):
             continue
-        tests.append(join_pair(joins, first, second))
+        tests.append(_join_pair(joins, first, second))
+        joined.add(frozenset((first.name, second.name)))
+    for pair in asked:
+        if frozenset(pair) not in joined:
+            tests.append(_join_pair(joins, *(universe[name] for name in pair)))
+            joined.add(frozenset(pair))
     for name in group.skypix:
         dimension = universe[name]
         if name in joins.columns:
@@ -101,7 +111,7 @@ def _representatives(universe: DimensionUniverse, group: DimensionGroup) -> list
     return found
 
 
-def join_pair(joins: Joins, first: DimensionElement, second: DimensionElement) -> ExactTest:
+def _join_pair(joins: Joins, first: DimensionElement, second: DimensionElement) -> ExactTest:
     """Join two elements on the pixels that their regions may share; the test tells which do."""
     pixel = joins.universe.commonSkyPix.name
     one, other = joins.overlaps(first).alias(), joins.overlaps(second).alias()
