@@ -66,6 +66,15 @@ def test_collections_are_found_by_type_and_described(butler: Butler) -> None:
     assert registry.queryCollections("a") == []
 
 
+def test_a_collection_is_described_or_not(butler: Butler) -> None:
+    registry = butler.registry
+    assert registry.registerRun("undescribed", doc=None)
+    assert registry.registerCollection("tags", CollectionType.TAGGED, None)
+    assert butler.collections.register("more", doc=None)
+    names = ("undescribed", "tags", "more", "a")
+    assert [registry.getCollectionDocumentation(name) for name in names] == [None, None, None, "run a"]
+
+
 def test_summaries_tell_what_is_there_now(butler: Butler) -> None:
     butler.put({}, "note", instrument="Cam1", detector=1, run="a")
     registry = butler.registry

@@ -136,7 +136,7 @@ class ButlerCollections(Sequence[str]):
 
     def register(self, name: str, type: CollectionType = CollectionType.RUN, doc: str | None = None) -> bool:
         """Register a collection; return whether it is new."""
-        return self._registry.registerCollection(name, type, doc or "")
+        return self._registry.registerCollection(name, type, doc)
 
     def remove(
         self, names: str | Iterable[str], *, unlink_from_chains: bool = False, dry_run: bool = False

@@ -37,12 +37,12 @@ class RegistryCollections:
         """Return whether anything may be changed."""
         return self._writeable
 
-    def registerRun(self, name: str, doc: str = "") -> bool:
+    def registerRun(self, name: str, doc: str | None = None) -> bool:
         """Register a RUN collection; return whether it is new."""
         return self.registerCollection(name, CollectionType.RUN, doc)
 
     def registerCollection(
-        self, name: str, type: CollectionType = CollectionType.TAGGED, doc: str = ""
+        self, name: str, type: CollectionType = CollectionType.TAGGED, doc: str | None = None
     ) -> bool:
         """Register a collection; return whether it is new.
 
@@ -52,7 +52,7 @@ class RegistryCollections:
             Raised if there is one of that name and another type.
         """
         check_writeable(self._writeable, f"register collection {name!r:.300}")
-        return self._port.collections.register(Collection(name, type, doc), request_id=uuid.uuid4())
+        return self._port.collections.register(Collection(name, type, doc or ""), request_id=uuid.uuid4())
 
     def removeCollection(self, name: str) -> None:
         """Remove a collection; of a RUN, which must have no stored artifacts, also its datasets.
