@@ -158,7 +158,7 @@ def test_tags_and_validity_ranges_are_edited_by_refs(butler: Butler) -> None:
         isCalibration=True,
     )
     registry.registerDatasetType(bias)
-    refs = [butler.put({}, "bias", instrument="Cam1", detector=d, run="a") for d in (1, 2)]
+    refs = [butler.put({"of": d}, "bias", instrument="Cam1", detector=d, run="a") for d in (1, 2)]
     registry.registerCollection("tag", CollectionType.TAGGED)
     registry.registerCollection("calib", CollectionType.CALIBRATION)
     registry.associate("tag", refs)
@@ -170,6 +170,12 @@ def test_tags_and_validity_ranges_are_edited_by_refs(butler: Butler) -> None:
     find = registry.findDataset
     assert find("bias", instrument="Cam1", detector=1, collections="calib", timespan=day) is None
     assert find("bias", instrument="Cam1", detector=2, collections="calib", timespan=day) == refs[1]
+    one, two = ({"instrument": "Cam1", "detector": detector} for detector in (1, 2))
+    assert butler.get("bias", two, collections="calib", timespan=day) == {"of": 2}
+    assert butler.getDeferred("bias", two, collections="calib", timespan=day).get() == {"of": 2}
+    for nothing in ((one, day), (two, None)):
+        with pytest.raises(errors.DatasetNotFoundError):
+            butler.get("bias", nothing[0], collections="calib", timespan=nothing[1])
     found = registry.queryDatasetAssociations("bias", "calib")
     assert sorted((a.ref.dataId["detector"], a.timespan.nsec[0]) for a in found if a.timespan) == [
         (1, START),

@@ -16,6 +16,7 @@ from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import StorageClassError
 from butler_model.ports import FoundDataset
 from butler_model.storage_class import StorageClass
+from butler_model.timespan import Timespan
 
 from .artifacts import ArtifactReader
 from .composites import component_class
@@ -88,6 +89,7 @@ class DatasetReading(DatasetAccess):
         collections: Any = None,
         parameters: Mapping[str, Any] | None = None,
         storageClass: StorageClass | str | None = None,
+        timespan: Timespan | None = None,
         **kwargs: Any,
     ) -> Any:
         """Read a dataset.
@@ -101,6 +103,8 @@ class DatasetReading(DatasetAccess):
         storageClass
             To have the object as, converted if need be; by default that of the ref or dataset type given, which may
             be another than the registered one, or the registered one.
+        timespan
+            What a calibration must be valid for, if the data ID does not say.
 
         Raises
         ------
@@ -117,7 +121,7 @@ class DatasetReading(DatasetAccess):
         MissingDatasetTypeError, MissingCollectionError, NoDefaultCollectionError
             Raised if one of these does not exist, or is not given.
         """
-        found, component = self._find_one(datasetRefOrType, dataId, kwargs, collections)
+        found, component = self._find_one(datasetRefOrType, dataId, kwargs, collections, timespan)
         obj = self._reader.read(reading_of(found, component, parameters))
         return _as(storageClass or _storage_class_of(datasetRefOrType), obj, found, component)
 
@@ -202,10 +206,11 @@ class DatasetReading(DatasetAccess):
         collections: Any = None,
         parameters: Mapping[str, Any] | None = None,
         storageClass: StorageClass | str | None = None,
+        timespan: Timespan | None = None,
         **kwargs: Any,
     ) -> DeferredDatasetHandle:
         """Find a dataset now, with the errors of `get`, and read it later."""
-        found, component = self._find_one(datasetRefOrType, dataId, kwargs, collections)
+        found, component = self._find_one(datasetRefOrType, dataId, kwargs, collections, timespan)
         ref = self._finder.ref_of(found, component)
         wanted = storageClass or _storage_class_of(datasetRefOrType)
         return DeferredDatasetHandle(self, ref, parameters, wanted)
@@ -225,7 +230,12 @@ class DatasetReading(DatasetAccess):
         return _as(storage_class or _storage_class_of(ref), obj, found, component)
 
     def _find_one(
-        self, named: _Named, data_id: DataId | None, keywords: Mapping[str, Any], collections: Any
+        self,
+        named: _Named,
+        data_id: DataId | None,
+        keywords: Mapping[str, Any],
+        collections: Any,
+        timespan: Timespan | None = None,
     ) -> tuple[FoundDataset, str | None]:
         """Return a dataset with its artifacts, and the name of the component of it that is meant."""
         wanted = self._finder.wanted(named, data_id, keywords)
@@ -233,7 +243,7 @@ class DatasetReading(DatasetAccess):
         if nowhere_to_search and isinstance(named, DatasetRef) and named.is_resolved:
             return self._find_ref(named), wanted.component
         search = self._defaults.search_path(collections)
-        return self._finder.find_one(wanted, search), wanted.component
+        return self._finder.find_one(wanted, search, timespan=timespan), wanted.component
 
     def _find_ref(self, ref: DatasetRef) -> FoundDataset:
         return self._finder.by_refs([ref])[0]

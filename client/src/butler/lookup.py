@@ -195,7 +195,9 @@ class DatasetFinder:
                 raise
             return find(again)
 
-    def find_one(self, wanted: Wanted, collections: tuple[str, ...]) -> FoundDataset:
+    def find_one(
+        self, wanted: Wanted, collections: tuple[str, ...], *, timespan: Timespan | None = None
+    ) -> FoundDataset:
         """Return the first dataset in the collections, with its artifacts.
 
         Raises
@@ -205,7 +207,7 @@ class DatasetFinder:
         DatasetTypeMismatchError
             Raised if a ref with another id was given.
         """
-        found = self.find(wanted, collections, want_artifacts=True)
+        found = self.find(wanted, collections, timespan=timespan, want_artifacts=True)
         if found is None:
             raise not_found(wanted, collections)
         if wanted.id not in (None, found.ref.id):
