@@ -66,6 +66,11 @@ def test_collections_are_found_by_type_and_described(butler: Butler) -> None:
     assert registry.queryCollections("a") == []
 
 
+def test_what_is_not_found_in_no_collection_says_so(butler: Butler) -> None:
+    with pytest.raises(errors.DatasetNotFoundError, match="in no collection;"):
+        butler.get("log", collections=[])
+
+
 def test_a_collection_is_described_or_not(butler: Butler) -> None:
     registry = butler.registry
     assert registry.registerRun("undescribed", doc=None)

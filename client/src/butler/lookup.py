@@ -298,8 +298,9 @@ def check_writeable(writeable: bool, what: str) -> None:
 def not_found(wanted: Wanted, collections: tuple[str, ...]) -> DatasetNotFoundError:
     """Return the error for a dataset that is not in the collections."""
     values = ", ".join(f"{name}: {value!r}" for name, value in wanted.data_id.items())
+    searched = ", ".join(collections) or "no collection"
     return DatasetNotFoundError(
-        f"There is no dataset {wanted.dataset_type!r} with data ID {{{values}}} in {', '.join(collections)}; "
+        f"There is no dataset {wanted.dataset_type!r} with data ID {{{values}}} in {searched}; "
         "butler.registry.queryDatasets lists those that are.",
         dataset_type=wanted.dataset_type,
     )
