@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import pickle
+import re
+from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -64,6 +67,30 @@ def test_collections_are_found_by_type_and_described(butler: Butler) -> None:
     registry.removeCollection("outer")
     registry.removeCollection("a")
     assert registry.queryCollections("a") == []
+
+
+def test_what_is_no_name_no_type_no_id_and_no_time_is_refused_by_name(butler: Butler) -> None:
+    registry = butler.registry
+    wrong: list[tuple[Callable[[Any], object], Any]] = [
+        (registry.queryCollections, re.compile("a.*")),
+        (registry.queryDatasetTypes, re.compile("b.*")),
+        (lambda given: registry.queryDatasets(given, collections=...), re.compile("b.*")),
+        (lambda given: registry.queryDatasets("bias", collections=given), re.compile("a.*")),
+        (lambda given: registry.queryCollections(collectionTypes=given), "RUN"),
+        (lambda given: butler.collections.query(collection_types=given), ["RUN"]),
+        (lambda given: next(registry.queryDatasetAssociations("bias", collectionTypes=given)), "RUN"),
+        (lambda given: registry.registerCollection("more", given), "TAGGED"),
+        (registry.getDataset, "no id"),
+        (lambda given: registry.insertDimensionData("detector", given), [{"instrument": "Cam1", "id": 9}]),
+        (lambda given: registry.certify("a", [], given), START),
+        (lambda given: registry.decertify("a", "bias", given), START),
+        (lambda given: butler.find_dataset("bias", {}, collections="a", timespan=given), START),
+    ]
+    for call, given in wrong:
+        with pytest.raises(errors.InvalidRequestError):
+            call(given)
+    assert registry.getDataset(str(uuid4())) is None
+    assert registry.queryCollections(collectionTypes=[CollectionType.CHAINED]) == ["inner", "outer"]
 
 
 def test_what_is_not_found_in_no_collection_says_so(butler: Butler) -> None:

@@ -11,12 +11,11 @@ from uuid import UUID
 
 from butler_model.data_id import DataCoordinate, DataId
 from butler_model.dataset import DatasetRef, DatasetType
-from butler_model.errors import InvalidRequestError
 from butler_model.storage_class import StorageClass
 from butler_model.timespan import Timespan
 from butler_model.universe import DimensionGroup
 
-from .lookup import DatasetAccess
+from .lookup import DatasetAccess, dataset_uuid
 
 
 class DatasetFinding(DatasetAccess):
@@ -59,14 +58,14 @@ class DatasetFinding(DatasetAccess):
         dimension_records: bool = False,
     ) -> DatasetRef | None:
         """Return the dataset with that id; `None` if there is none."""
-        found = self._finder.by_id([_uuid(id)])[0]
+        found = self._finder.by_id([dataset_uuid(id)])[0]
         return None if found is None else self._as_asked([found.ref], storage_class, dimension_records)[0]
 
     def get_many_datasets(
         self, ids: Iterable[UUID | str], *, dimension_records: bool = False
     ) -> list[DatasetRef]:
         """Return the datasets with those ids, in order and each once; ids of which there is none are passed over."""
-        found = self._finder.by_id([*dict.fromkeys(map(_uuid, ids))])
+        found = self._finder.by_id([*dict.fromkeys(map(dataset_uuid, ids))])
         return self._as_asked([one.ref for one in found if one is not None], None, dimension_records)
 
     def get_dataset_type(self, name: str) -> DatasetType:
@@ -92,10 +91,3 @@ class DatasetFinding(DatasetAccess):
                 full = expand(dimensions, [data_id.mapping for data_id in batch])
                 expanded.update(((dimensions, few), many) for few, many in zip(batch, full, strict=True))
         return [ref.expanded(expanded[ref.dimensions, ref.dataId]) for ref in asked]
-
-
-def _uuid(id: UUID | str) -> UUID:
-    try:
-        return id if isinstance(id, UUID) else UUID(id)
-    except (ValueError, AttributeError, TypeError):
-        raise InvalidRequestError(f"{id!r:.80} is no id of a dataset; give a UUID.") from None

@@ -8,7 +8,9 @@ __all__ = [
     "DatasetFinder",
     "KnownDatasetTypes",
     "Wanted",
+    "check_timespan",
     "check_writeable",
+    "dataset_uuid",
     "only_type",
     "registered",
 ]
@@ -180,6 +182,8 @@ class DatasetFinder:
         want_artifacts: bool = False,
     ) -> FoundDataset | None:
         """Return the first dataset in the collections, `None` if there is none."""
+        if timespan is not None:
+            check_timespan(timespan)
         filled = self._defaults.fill(wanted.data_id, self._dimensions_for(wanted))
 
         def find(data_id: Mapping[str, Any]) -> FoundDataset | None:
@@ -293,6 +297,23 @@ def check_writeable(writeable: bool, what: str) -> None:
     """Raise `ReadOnlyError` unless a butler may change what it is asked to."""
     if not writeable:
         raise ReadOnlyError(f"Butler is read-only. Open it with writeable=True to {what}.")
+
+
+def check_timespan(timespan: Timespan) -> Timespan:
+    """Return a range of time; `InvalidRequestError` for what is none, such as an instant."""
+    if not isinstance(timespan, Timespan):
+        raise InvalidRequestError(
+            f"A range of time is a Timespan, not {timespan!r:.80}; Timespan.fromInstant makes one of an instant."
+        )
+    return timespan
+
+
+def dataset_uuid(id: UUID | str) -> UUID:
+    """Return the id of a dataset, which may be given as text; `InvalidRequestError` for what is none."""
+    try:
+        return id if isinstance(id, UUID) else UUID(id)
+    except (ValueError, AttributeError, TypeError):
+        raise InvalidRequestError(f"{id!r:.80} is no id of a dataset; give a UUID.") from None
 
 
 def not_found(wanted: Wanted, collections: tuple[str, ...]) -> DatasetNotFoundError:

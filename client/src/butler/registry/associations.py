@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from butler.defaults import plain_data_id
-from butler.lookup import check_writeable
+from butler.lookup import check_timespan, check_writeable
 from butler.results import DatasetResults
 from butler_model.collection import CollectionType
 from butler_model.data_id import DataId
@@ -24,7 +24,7 @@ from butler_model.timespan import Timespan
 
 from .collections import leaves
 from .definitions import RegistryDefinitions
-from .patterns import Patterns, globs
+from .patterns import Patterns, collection_types, globs
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,10 @@ class RegistryAssociations(RegistryDefinitions):
         CollectionTypeError, CalibrationTypeError
             Raised if the collection is not a CALIBRATION; if the dataset type is no calibration.
         InvalidRequestError
-            Raised for an empty timespan.
+            Raised for an empty timespan, and for what is none.
         """
         check_writeable(self._writeable, f"certify in {collection!r:.300}")
+        check_timespan(timespan)
         self._in_batches(
             refs,
             lambda ids: self._port.associations.certify(collection, ids, timespan, request_id=uuid.uuid4()),
@@ -105,6 +106,7 @@ class RegistryAssociations(RegistryDefinitions):
             Only for these; for all if absent.
         """
         check_writeable(self._writeable, f"decertify in {collection!r:.300}")
+        check_timespan(timespan)
         found = self._finder.types.get(datasetType if isinstance(datasetType, str) else datasetType.name)
         given: list[Mapping[str, Any]] | None = None
         if dataIds is not None:
@@ -132,7 +134,7 @@ class RegistryAssociations(RegistryDefinitions):
         flattenChains
             Whether members of chains are looked at; otherwise chains are left out.
         """
-        types = {collectionTypes} if isinstance(collectionTypes, CollectionType) else set(collectionTypes)
+        types = collection_types(collectionTypes)
         patterns = self.defaults.search_path(None) if collections is None else globs(collections)
         found = self._port.collections.find(patterns)
         if flattenChains:

@@ -16,7 +16,7 @@ from butler_model.collection import ChainEdit, Collection, CollectionSummary, Co
 from butler_model.errors import CollectionTypeError
 from butler_model.ports import Collections
 
-from .patterns import Patterns, globs
+from .patterns import Patterns, collection_types, globs
 
 
 class RegistryCollections:
@@ -50,8 +50,11 @@ class RegistryCollections:
         ------
         ConflictingDefinitionError
             Raised if there is one of that name and another type.
+        InvalidRequestError
+            Raised for what is no `CollectionType`.
         """
         check_writeable(self._writeable, f"register collection {name!r:.300}")
+        collection_types(type)
         return self._port.collections.register(Collection(name, type, doc or ""), request_id=uuid.uuid4())
 
     def removeCollection(self, name: str) -> None:
@@ -146,15 +149,19 @@ class RegistryCollections:
             Whether the members of chains that match are given too, depth-first, each once.
         includeChains
             Whether chains themselves are given; by default, unless they are flattened.
+
+        Raises
+        ------
+        InvalidRequestError
+            Raised for what is no name or glob, and for what is no `CollectionType`.
         """
+        wanted = None if collectionTypes is None else collection_types(collectionTypes)
         found: Iterable[Collection] = self._port.collections.find(globs(expression))
         if flattenChains:
             found = leaves(self._port.collections, [c.name for c in found], with_chains=True)
         with_chains = not flattenChains if includeChains is None else includeChains
         if not with_chains:
             found = (c for c in found if c.type is not CollectionType.CHAINED)
-        types = [collectionTypes] if isinstance(collectionTypes, CollectionType) else collectionTypes
-        wanted = None if types is None else frozenset(types)
         return [c.name for c in found if wanted is None or c.type in wanted]
 
 

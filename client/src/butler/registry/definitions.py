@@ -172,6 +172,12 @@ class RegistryDefinitions(RegistryCollections):
 
 
 def _record(definition: DimensionElement, item: DimensionRecord | Mapping[str, Any]) -> DimensionRecord:
+    if not isinstance(item, DimensionRecord | Mapping):
+        raise InvalidRequestError(
+            f"{item!r:.80} is no record of {definition}; give each as an argument of its own: a DimensionRecord, or a "
+            "mapping of fields to values.",
+            element=definition.name,
+        )
     if not isinstance(item, DimensionRecord):
         return DimensionRecord(definition, item)
     if item.definition is not definition:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from butler.defaults import plain_data_id
-from butler.lookup import check_writeable
+from butler.lookup import check_writeable, dataset_uuid
 from butler.predicates import Predicate
 from butler.query import Query
 from butler.results import DataIdResults, DatasetResults, DimensionRecordResults
@@ -88,9 +88,9 @@ class RegistryQueries(RegistryAssociations):
         (found,) = self._port.datasets.get([ref.id], want_artifacts=True)
         return sorted({artifact.record.store for artifact in found.artifacts}) if found else []
 
-    def getDataset(self, id: UUID) -> DatasetRef | None:
+    def getDataset(self, id: UUID | str) -> DatasetRef | None:
         """Return the ref of a dataset by its id; `None` if there is none."""
-        (found,) = self._finder.by_id([id])
+        (found,) = self._finder.by_id([dataset_uuid(id)])
         return None if found is None else found.ref
 
     def transaction(self, *, savepoint: bool = False) -> AbstractContextManager[None]:
@@ -242,7 +242,10 @@ class RegistryQueries(RegistryAssociations):
         self, given: DatasetType | Patterns | Iterable[DatasetType | str], components: bool | None
     ) -> list[list[DatasetType]]:
         """Return for each registered type that is meant the types of the refs that are wanted."""
-        several = [given] if isinstance(given, DatasetType | str) else ["*"] if given is ... else list(given)
+        if isinstance(given, DatasetType | str) or not isinstance(given, Iterable):
+            several: list[Any] = ["*" if given is ... else given]
+        else:
+            several = list(given)
         names = globs([t.name if isinstance(t, DatasetType) else t for t in several])
         composites = [n if is_glob(n) else DatasetType.splitDatasetTypeName(n)[0] for n in names]
         wanted: list[list[DatasetType]] = []

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-__all__ = ["Patterns", "collections_searched", "globs", "is_glob", "matches_any"]
+__all__ = ["Patterns", "collection_types", "collections_searched", "globs", "is_glob", "matches_any"]
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from types import EllipsisType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from butler.defaults import RegistryDefaults
 from butler_model.collection import CollectionType
@@ -23,7 +23,9 @@ def globs(expression: Patterns) -> Sequence[str]:
     """Return patterns as a list; `InvalidRequestError` for what is no text."""
     if expression is ...:
         return ["*"]
-    patterns = [expression] if isinstance(expression, str) else list(expression)
+    # What is neither text nor has parts, such as a regular expression, is refused below.
+    one = isinstance(expression, str) or not isinstance(expression, Iterable)
+    patterns: list[Any] = [expression] if one else list(expression)
     for pattern in patterns:
         if not isinstance(pattern, str):
             raise InvalidRequestError(
@@ -31,6 +33,17 @@ def globs(expression: Patterns) -> Sequence[str]:
                 "expressions are not known."
             )
     return patterns
+
+
+def collection_types(wanted: CollectionType | Iterable[CollectionType]) -> frozenset[CollectionType]:
+    """Return types of collections as a set; `InvalidRequestError` for what is none, such as a name."""
+    types = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Iterable) else list(wanted)
+    for each in types:
+        if not isinstance(each, CollectionType):
+            raise InvalidRequestError(
+                f"{each!r:.80} is no type of a collection; use CollectionType.RUN, .TAGGED, .CHAINED or .CALIBRATION."
+            )
+    return frozenset(types)
 
 
 def is_glob(pattern: str) -> bool:
