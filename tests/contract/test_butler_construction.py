@@ -220,7 +220,7 @@ def test_butler_yaml_may_be_replaced_and_a_registry_never(tmp_path: Path) -> Non
     before = file.read_text()
     with pytest.raises(errors.RepositoryExistsError):
         Butler.makeRepo(tmp_path / "repo")
-    with pytest.raises(errors.RepositoryExistsError):
+    with pytest.raises(errors.RepositoryExistsError, match=str(tmp_path / "repo")):
         Butler.makeRepo(tmp_path / "repo", {"datastore": {"stores": STORES}}, overwrite=True)
     assert file.read_text() == before
     Butler.makeRepo(

@@ -16,7 +16,7 @@ from butler_datastore.config import PosixStoreConfig
 from butler_datastore.store_tables import store_configs
 from butler_model.artifact import DIRECT_STORE, ArtifactRecord
 from butler_model.composites import Composites
-from butler_model.errors import ConfigurationError, ServiceUnavailableError
+from butler_model.errors import ConfigurationError, RepositoryExistsError, ServiceUnavailableError
 from butler_model.grants import TokenSigner
 from butler_model.ports import Datastore, Registry
 from butler_model.repository import Limits, Store
@@ -51,7 +51,7 @@ class EmbeddedRepository:
             configuration.database, signer, limits=Limits(query_seconds=0)
         )
         try:
-            with _named(configuration.database):
+            with _named(configuration.database, configuration.repository):
                 self.registry = self._repositories.open(configuration.repository)
             limits = self.registry.info.limits
             # Everything that this process may read.
@@ -141,7 +141,7 @@ def _create_registry(
     signer = TokenSigner([secrets.token_bytes(32)])
     repositories = RegistryApplication(configuration.database, signer, stores=stores)
     try:
-        with _named(configuration.database):
+        with _named(configuration.database, configuration.repository):
             repositories.create(
                 configuration.repository, universe, composites=composites, request_id=uuid.uuid4()
             )
@@ -150,13 +150,19 @@ def _create_registry(
 
 
 @contextlib.contextmanager
-def _named(database: str) -> Iterator[None]:
-    """Tell of a database that cannot be reached which it is: a service does not, since its callers need not know."""
+def _named(database: str, repository: str) -> Iterator[None]:
+    """Tell of a database that cannot be used which it is: a service does not, since its callers need not know."""
+    address = without_secrets(database).replace("+psycopg", "", 1)
     try:
         yield
     except ServiceUnavailableError as error:
-        address = without_secrets(database).replace("+psycopg", "", 1)
         raise ServiceUnavailableError(f"{error} It is {address}.") from error
+    except RepositoryExistsError as error:
+        raise RepositoryExistsError(
+            f"The registry at {address} has a repository {repository!r} already, which is never replaced; make the new "
+            "one elsewhere.",
+            repository=repository,
+        ) from error
 
 
 def _make_directories(directory: Path) -> list[Path]:
