@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -249,6 +250,8 @@ def test_what_cannot_be_read_is_refused(butler: Butler, where: str, error: type[
 def test_an_error_shows_where_it_is(butler: Butler) -> None:
     with pytest.raises(errors.ExpressionSyntaxError) as caught:
         butler.registry.queryDataIds("visit", where="instrument = 'Cam1' AND visit == 1").count()
+    page = Path(__file__).parents[2] / "docs/reference/expressions.md"
+    assert f"ExpressionSyntaxError: {caught.value}\n" in page.read_text(encoding="utf-8")
     *_, text, caret = str(caught.value).splitlines()
     assert text[caret.index("^")] == "="
     with pytest.raises(LookupError):
