@@ -180,7 +180,7 @@ def test_an_empty_answer_comes_with_its_reason(
         (("query-datasets", "REPO", "log", "--order-by", "detector"), 5, "Datasets of type 'log'"),
         (("query-data-ids", "REPO", "detektor"), 5, "did you mean 'detector'"),
         (("query-dimension-records", "REPO", "vist"), 5, "did you mean 'visit'"),
-        (("query-data-ids", "REPO", "visit", "--where", "visit == 1"), 5, "one ="),
+        (("query-data-ids", "REPO", "visit", "--where", "visit == 1"), 5, "at character 7: visit == 1\n"),
         (("query-data-ids", "REPO", "visit", "--datasets", "nite"), 3, "the nearest known one is 'note'"),
         (("query-collections", "REPO", "rum1"), 0, "the nearest known one is 'run1'"),
     ],

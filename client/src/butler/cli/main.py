@@ -203,7 +203,8 @@ def _loaded(plugin: EntryPoint) -> object:
 
 def _line(error: Exception) -> str:
     if isinstance(error, ButlerError):
-        text = error.message
+        # A mark below a place in the line before marks nothing in a line of its own.
+        text = "\n".join(line for line in error.message.splitlines() if line.strip() != "^")
     elif isinstance(error, OSError) and error.strerror:
         place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
         text = f"{place}{error.strerror}"
