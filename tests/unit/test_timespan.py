@@ -57,8 +57,11 @@ def test_times_outside_the_limits_count_as_unbounded() -> None:
 def test_an_instant_is_a_nanosecond_long() -> None:
     assert Timespan(BEGIN, BEGIN) == Timespan.fromInstant(BEGIN)
     assert Timespan.fromInstant(BEGIN).nsec == (18_262 * DAY, 18_262 * DAY + 1)
-    assert Timespan(BEGIN, BEGIN, pad_instantaneous=False) == Timespan.EMPTY
+    assert Timespan(BEGIN, BEGIN, padInstantaneous=False) == Timespan.EMPTY
     assert Timespan.from_nsec(5, 5) == Timespan.EMPTY
+    for make in (Timespan.fromInstant, lambda text: Timespan(text, None)):
+        with pytest.raises(TypeError, match="Time of astropy, not '2020-01-01'"):
+            make("2020-01-01")
 
 
 def test_all_empty_timespans_are_one() -> None:

@@ -27,7 +27,9 @@ MAX_NSEC = 47_482 * _NSEC_PER_DAY
 
 
 def nsec_from_time(time: Time) -> int:
-    """Convert an astropy time of any scale to TAI nanoseconds, exact to the nanosecond."""
+    """Convert an astropy time of any scale to TAI nanoseconds, exact to the nanosecond; `TypeError` for others."""
+    if not hasattr(time, "tai"):
+        raise TypeError(f"A time is a Time of astropy, not {time!r:.80}.")
     tai = time.tai
     whole_days = round(float(tai.jd1) - _JD_EPOCH)
     rest_of_day = (float(tai.jd1) - _JD_EPOCH - whole_days) + float(tai.jd2)
@@ -90,7 +92,7 @@ class Timespan:
     ----------
     begin, end
         ``astropy.time.Time`` of any scale, or `None` for unbounded.
-    pad_instantaneous
+    padInstantaneous
         When begin and end are equal: a span of one nanosecond if true, the empty span otherwise.
 
     Notes
@@ -105,10 +107,10 @@ class Timespan:
     _begin: int
     _end: int
 
-    def __init__(self, begin: Time | None, end: Time | None, pad_instantaneous: bool = True) -> None:
+    def __init__(self, begin: Time | None, end: Time | None, padInstantaneous: bool = True) -> None:
         begin_nsec = MIN_NSEC if begin is None else nsec_from_time(begin)
         end_nsec = MAX_NSEC if end is None else nsec_from_time(end)
-        if begin_nsec == end_nsec and pad_instantaneous:
+        if begin_nsec == end_nsec and padInstantaneous:
             end_nsec += 1
         self._set(begin_nsec, end_nsec)
 
