@@ -139,6 +139,14 @@ def test_who_does_not_say_yes_changes_nothing(repository: str) -> None:
     assert (notes(repository, "run1"), notes(repository, "chain")) == (3, 2)
 
 
+@pytest.mark.parametrize(
+    ("command", "option"), [("prune-collection", "--unlink"), ("prune-datasets", "--disassociate")]
+)
+def test_options_that_take_several_names_say_how(command: str, option: str) -> None:
+    told_of = " ".join(run(command, "--help").stdout.partition(f"{option} ")[2].split())
+    assert "with commas between, or repeated." in told_of.partition("--")[0]
+
+
 def test_dataset_types_are_shown_before_they_are_removed(repository: str) -> None:
     assert told("remove-dataset-type", repository, "fra*", "--dry-run") == [{"name": "frame"}]
     assert told("remove-dataset-type", repository, "fra*") == [{"removed": "frame"}]

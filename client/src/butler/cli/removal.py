@@ -59,7 +59,12 @@ def _purge_after_option(command: _Command) -> _Command:
     help="All datasets that have the same data ID, not only the one in the first of the collections.",
 )
 @click.option("--where", default="", metavar="EXPRESSION", help="Which data IDs.")
-@click.option("--disassociate", multiple=True, metavar="TAGS", help="TAGGED collections to take them out of.")
+@click.option(
+    "--disassociate",
+    multiple=True,
+    metavar="TAGS",
+    help="TAGGED collections to take them out of, with commas between, or repeated.",
+)
 @click.option("--purge", metavar="RUN", help="Remove those of this RUN for good, with their artifacts.")
 @click.option("--unstore", is_flag=True, help="Remove only their artifacts.")
 @click.option("--quiet", is_flag=True, help="Ask nothing, and print nothing.")
@@ -138,7 +143,10 @@ def _check_pruning(
 @click.option("--purge", is_flag=True, help="Remove a RUN with its datasets; needs --unstore.")
 @click.option("--unstore", is_flag=True, help="Remove the artifacts of datasets that are found in it.")
 @click.option(
-    "--unlink", multiple=True, metavar="CHAINS", help="Chains to take it out of first, or repeated."
+    "--unlink",
+    multiple=True,
+    metavar="CHAINS",
+    help="Chains to take it out of first, with commas between, or repeated.",
 )
 @_purge_after_option
 @_removal_options
