@@ -246,7 +246,11 @@ def test_data_ids_can_be_expanded_narrowed_and_kept(butler: Butler) -> None:
     with visits.materialize() as kept:
         assert list(kept) == list(visits)
         assert [d["visit"] for d in kept.subset("visit")] == [1, 2]
+        with pytest.raises(errors.MissingDatasetTypeError):
+            kept.findDatasets("calexpp", "chain")
+        by_name = kept.findDatasets("calexp", "chain")
         calexps = kept.findDatasets(butler.registry.getDatasetType("calexp"), "chain")
+        assert list(by_name) == list(calexps)
         assert [(r.run, r.dataId["visit"], r.dataId["detector"]) for r in calexps] == [
             ("run1", 1, 1),
             ("run1", 2, 1),

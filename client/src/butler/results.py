@@ -185,10 +185,18 @@ class DataIdResults(QueryResults[DataCoordinate]):
         return changed
 
     def findDatasets(
-        self, datasetType: DatasetType, collections: str | Iterable[str], *, findFirst: bool = True
+        self, datasetType: DatasetType | str, collections: str | Iterable[str], *, findFirst: bool = True
     ) -> DatasetResults:
-        """Return the datasets of a type that have these data IDs, or data IDs that go with them."""
+        """Return the datasets of a type that have these data IDs, or data IDs that go with them.
+
+        Raises
+        ------
+        MissingDatasetTypeError
+            Raised if there is no dataset type of the name given.
+        """
         names = check_collections(collections)
+        if isinstance(datasetType, str):
+            datasetType = self._registry.dataset_types.get(datasetType)
         specs = self._searching(datasetType, names, findFirst)
         return DatasetResults(self._registry, specs, [[datasetType]] * len(specs))
 
