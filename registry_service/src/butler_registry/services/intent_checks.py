@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_committable", "check_writable", "not_begun"]
+__all__ = ["check_committable", "check_writable", "lease_over", "not_begun"]
 
 from collections.abc import Collection
 from uuid import UUID
@@ -24,10 +24,7 @@ def check_committable(intent: IntentRow) -> None:
             dataset_id=str(intent.dataset_id),
         )
     if intent.expired:
-        raise IntentError(
-            f"The lease for the put of dataset {intent.dataset_id} has run out; begin it again.",
-            dataset_id=str(intent.dataset_id),
-        )
+        raise lease_over(intent)
 
 
 def check_writable(snapshot: Snapshot, intents: Collection[IntentRow]) -> None:
@@ -38,6 +35,14 @@ def check_writable(snapshot: Snapshot, intents: Collection[IntentRow]) -> None:
     for intent in intents:
         if not snapshot.access.may(Verb.WRITE, runs[intent.run_id]):
             raise not_begun(intent.dataset_id)
+
+
+def lease_over(intent: IntentRow) -> IntentError:
+    """Return the error for a put whose lease has run out before it was committed."""
+    return IntentError(
+        f"The lease for the put of dataset {intent.dataset_id} has run out; begin it again.",
+        dataset_id=str(intent.dataset_id),
+    )
 
 
 def not_begun(dataset_id: UUID) -> IntentError:

@@ -36,7 +36,7 @@ from .begun_puts import BegunPuts
 from .collection_summaries import holdings_of
 from .definitions import Definitions, Snapshot
 from .grant_office import GrantOffice
-from .intent_checks import check_committable, check_writable, not_begun
+from .intent_checks import check_committable, check_writable, lease_over, not_begun
 from .limits import check_batch
 from .proofs import Proofs, check_whole_groups
 from .put_planning import PlannedPut, PutPlanner, check_ids, conflict
@@ -298,10 +298,9 @@ class PutService:
             ]
             written.append((row, len(datasets)))
             if self._database.is_postgresql and len(intents) == 1 and len(datasets[0].artifacts) == 1:
-                (intent,) = intents.values()
-                self._single_commit.insert(
-                    connection, row, runs[intent.run_id], intent, datasets[0].artifacts[0]
-                )
+                (intent,), (artifact,) = intents.values(), datasets[0].artifacts
+                if not self._single_commit.insert(connection, row, runs[intent.run_id], intent, artifact):
+                    raise lease_over(intent)  # while this waited for another transaction
                 return _Committed(holdings, written, sizes)
             self._datasets.insert(connection, row, datasets)
             for run_id, run in runs.items():
