@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
-from butler_model.errors import IntentError
-from butler_model.ports import RegistryTransaction
+from butler_model.collection import CollectionType
+from butler_model.errors import IntentError, MissingCollectionError
+from butler_model.ports import PruneDatasets, RegistryTransaction
 from tests.support.registries import (  # noqa: F401 - fixtures
     RegistryHome,
     RegistrySetup,
+    night,
     registry_home_of_module,
     registry_of_module,
 )
@@ -45,6 +47,10 @@ def begin(setup: RegistrySetup) -> tuple[RegistryTransaction, RegistrySetup]:
     """Begin a transaction; return it, and short ways to use it."""
     transaction = setup.registry.transactions.begin(uuid.uuid4())
     return transaction, replace(setup, registry=transaction)
+
+
+def remove(setup: RegistrySetup, collection: str) -> None:
+    setup.registry.collections.remove(collection, request_id=uuid.uuid4())
 
 
 def outcome_beside(end: Callable[[], Any], call: Callable[[], Any], seconds: float = 0.5) -> Any:
@@ -79,3 +85,54 @@ def test_a_commit_that_waits_until_its_lease_is_over_is_not_said_to_be_done(
     assert isinstance(outcome, IntentError), outcome
     assert "run out" in str(outcome)
     assert shared.find("note", note(2), run) is None
+
+
+@pytest.mark.usefixtures("many_writers")
+@pytest.mark.parametrize("was_used", [False, True])
+@pytest.mark.parametrize("datasets", [1, 2])
+def test_a_put_into_a_run_that_is_being_removed_is_told_that_it_is_gone(
+    shared: RegistrySetup, run: str, datasets: int, was_used: bool
+) -> None:
+    if was_used:
+        ids = shared.put("note", run, note(1))
+        shared.registry.removals.prune(PruneDatasets(uuid.uuid4(), tuple(ids), unstore=True, purge=True))
+    transaction, within = begin(shared)
+    remove(within, run)
+    intents = shared.begin("note", run, [note(d + 1) for d in range(datasets)])
+    outcome = outcome_beside(transaction.commit, lambda: shared.commit(intents))
+    assert type(outcome) is MissingCollectionError, outcome
+
+
+# ---- associations
+
+
+@pytest.mark.usefixtures("many_writers")
+@pytest.mark.parametrize("was_used", [False, True])
+def test_what_is_tagged_into_a_collection_that_is_being_removed_is_told_that_it_is_gone(
+    shared: RegistrySetup, run: str, was_used: bool
+) -> None:
+    ids = shared.put("note", run, note(1))
+    tagged = shared.register(next(NAMES), CollectionType.TAGGED)
+    if was_used:
+        shared.associate(tagged, *ids)
+        shared.registry.associations.disassociate(tagged, ids, request_id=uuid.uuid4())
+    transaction, within = begin(shared)
+    remove(within, tagged)
+    outcome = outcome_beside(transaction.commit, lambda: shared.associate(tagged, *ids))
+    assert type(outcome) is MissingCollectionError, outcome
+
+
+@pytest.mark.usefixtures("many_writers")
+@pytest.mark.parametrize("was_used", [False, True])
+def test_what_is_certified_in_a_collection_that_is_being_removed_is_told_that_it_is_gone(
+    shared: RegistrySetup, run: str, was_used: bool
+) -> None:
+    shared.register_type("bias", ("instrument", "detector"), is_calibration=True)
+    ids = shared.put("bias", run, note(1))
+    calibs = shared.register(next(NAMES), CollectionType.CALIBRATION)
+    if was_used:
+        shared.certify(calibs, night(1), *ids)
+    transaction, within = begin(shared)
+    remove(within, calibs)
+    outcome = outcome_beside(transaction.commit, lambda: shared.certify(calibs, night(2), *ids))
+    assert type(outcome) is MissingCollectionError, outcome

@@ -18,6 +18,7 @@ from butler_model.errors import ConflictingDefinitionError
 from .bound_rows import among, bound_rows
 from .collection_store import CollectionRow
 from .dataset_type_store import DatasetTypeRow
+from .driver_errors import removed_meanwhile
 from .schema import StaticTables
 from .summary_store import governors_of
 from .tag_tables import CALIBRATION_BEGIN, CALIBRATION_END
@@ -45,18 +46,20 @@ class AssociationStore:
     ) -> None:
         """Add datasets of one type to a TAGGED collection; those in it already stay.
 
-        Raises `ConflictingDefinitionError` if another dataset of the same data ID is in it; the transaction is then of
-        no use.
+        Raises `ConflictingDefinitionError` if another dataset of the same data ID is in it, `MissingCollectionError` if
+        it is gone; the transaction is then of no use.
         """
         tags, keys = row.tags, row.dataset_type.dimensions.required
         given = self._in_their_runs(connection, row, ids, literal(collection.id))
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        inserted = connection.execute(
-            dialect.insert(tags)
-            .from_select(["dataset_type_id", "collection_id", *keys, "dataset_id"], given)
-            .on_conflict_do_nothing(),
-            execution_options={"preserve_rowcount": True},
+        statement = dialect.insert(tags).from_select(
+            ["dataset_type_id", "collection_id", *keys, "dataset_id"], given
         )
+        options = {"preserve_rowcount": True}
+        try:
+            inserted = connection.execute(statement.on_conflict_do_nothing(), execution_options=options)
+        except IntegrityError as error:
+            raise removed_meanwhile(error) or error from error
         if inserted.rowcount == len(ids):
             return
         there = select(func.count()).where(
@@ -103,8 +106,8 @@ class AssociationStore:
     ) -> None:
         """Add datasets of one type to a CALIBRATION collection, whose row the caller has locked.
 
-        Raises `ConflictingDefinitionError` if the range overlaps another of the same data ID; the transaction is
-        then of no use.
+        Raises `ConflictingDefinitionError` if the range overlaps another of the same data ID, `MissingCollectionError`
+        if the collection is gone; the transaction is then of no use.
         """
         calibrations, keys = row.calibrations, row.dataset_type.dimensions.required
         begin, end = nsec
@@ -131,7 +134,7 @@ class AssociationStore:
         try:
             connection.execute(calibrations.insert().from_select(names, added))
         except IntegrityError as error:
-            raise _overlap(row, collection, {}) from error
+            raise removed_meanwhile(error) or _overlap(row, collection, {}) from error
 
     def decertify(
         self,

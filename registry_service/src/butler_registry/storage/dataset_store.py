@@ -7,9 +7,9 @@ __all__ = [
     "DatasetRow",
     "DatasetStore",
     "NewDataset",
-    "already_there",
     "artifact_values",
     "ingest_time",
+    "not_inserted",
     "place_values",
 ]
 
@@ -35,13 +35,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 
 from butler_model.artifact import ArtifactLayout, ArtifactRecord
-from butler_model.errors import ConflictingDefinitionError
+from butler_model.errors import ButlerError, ConflictingDefinitionError
 from butler_model.failpoints import reach
 
 from .bound_rows import among, bound_rows
 from .bulk_insert import BulkInsert
 from .column_types import database_time
 from .dataset_type_store import DatasetTypeRow
+from .driver_errors import removed_meanwhile
 from .prepared import PreparedStatement
 from .schema import StaticTables
 
@@ -99,8 +100,9 @@ class DatasetStore:
     def insert(self, connection: Connection, row: DatasetTypeRow, datasets: Sequence[NewDataset]) -> None:
         """Insert datasets of one type, their places in their runs, and their artifact records.
 
-        Raises `ConflictingDefinitionError` if a run has a dataset of that data ID, or an id is taken; the
-        transaction is then of no use.
+        Raises `ConflictingDefinitionError` if a run has a dataset of that data ID, or an id is taken, and
+        `MissingCollectionError` or `MissingDatasetTypeError` if a run or the type is gone; the transaction is then of
+        no use.
         """
         # In one order, so that of two transactions with the same data IDs one waits for the other, and not both.
         datasets = sorted(datasets, key=lambda d: (d.run_id, d.data_id))
@@ -111,7 +113,7 @@ class DatasetStore:
             self._insert_place(row.tags).execute(connection, [place_values(row, d) for d in datasets])
             reach("put.in_txn_after_tags")
         except IntegrityError as error:
-            raise already_there(row) from error
+            raise not_inserted(row, error) from error
         artifacts = [artifact_values(a) for d in datasets for a in d.artifacts]
         self._insert_artifacts.execute(connection, artifacts)
         reach("put.in_txn_after_records")
@@ -323,9 +325,9 @@ def place_values(row: DatasetTypeRow, dataset: NewDataset) -> dict[str, Any]:
     }
 
 
-def already_there(row: DatasetTypeRow) -> ConflictingDefinitionError:
-    """Return the error for a data ID or an id that a dataset has already."""
-    return ConflictingDefinitionError(
+def not_inserted(row: DatasetTypeRow, error: IntegrityError) -> ButlerError:
+    """Return the error for a data ID or an id that a dataset has already, or for what is gone."""
+    return removed_meanwhile(error) or ConflictingDefinitionError(
         f"Another dataset of type {row.dataset_type.name!r} with one of these data IDs or ids was put first.",
         dataset_type=row.dataset_type.name,
     )

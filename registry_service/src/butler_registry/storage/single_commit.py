@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from butler_model.artifact import ArtifactRecord
 
 from .column_types import database_time
-from .dataset_store import NewDataset, already_there, artifact_values, ingest_time, place_values
+from .dataset_store import NewDataset, artifact_values, ingest_time, not_inserted, place_values
 from .dataset_type_store import DatasetTypeRow
 from .intent_store import IDENTITY, IntentRow, intent_values
 from .outbox_store import current_transaction
@@ -58,7 +58,7 @@ class SingleCommit:
         try:
             return self._statement(row.tags).count(connection, parameters) == 1
         except IntegrityError as error:
-            raise already_there(row) from error
+            raise not_inserted(row, error) from error
 
     def _statement(self, tags: Table) -> PreparedStatement:
         statement = self._statements.get(tags)

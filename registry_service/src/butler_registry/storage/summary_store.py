@@ -13,10 +13,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from .bound_rows import among
 from .collection_store import CollectionRow
 from .dataset_type_store import DatasetTypeRow
+from .driver_errors import removed_meanwhile
 from .schema import StaticTables
 
 _PROBES_PER_STATEMENT = 50
@@ -59,7 +61,11 @@ class SummaryStore:
             self._known |= set(holdings)
 
     def record(self, connection: Connection, holdings: Iterable[Holding]) -> None:
-        """Insert rows that are not there."""
+        """Insert rows that are not there.
+
+        Raises `MissingCollectionError` or `MissingDatasetTypeError` if a collection or a type is gone; the transaction
+        is then of no use.
+        """
         rows = [
             {
                 "collection_id": holding.collection_id,
@@ -71,7 +77,10 @@ class SummaryStore:
         ]
         if rows:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-            connection.execute(dialect.insert(self._table).on_conflict_do_nothing(), rows)
+            try:
+                connection.execute(dialect.insert(self._table).on_conflict_do_nothing(), rows)
+            except IntegrityError as error:
+                raise removed_meanwhile(error) or error from error
 
     def candidates(self, connection: Connection, collection_ids: Sequence[int]) -> list[Holding]:
         """Return what collections may hold."""
