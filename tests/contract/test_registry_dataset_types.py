@@ -122,6 +122,16 @@ def test_types_with_the_same_new_dimensions_may_be_registered_at_once(setup: Reg
     assert setup.registry.dataset_types.find(["thing*"]) == given
 
 
+def test_the_first_calibration_types_of_known_dimensions_may_be_registered_at_once(
+    setup: RegistrySetup,
+) -> None:
+    for dimensions in (("instrument",), ("instrument", "detector"), ("band",), ("visit", "patch")):
+        name = "_".join(dimensions)
+        register(setup, make(setup, f"plain_{name}", dimensions))
+        given = [make(setup, f"calib{i}_{name}", dimensions, isCalibration=True) for i in range(6)]
+        assert at_once(*(lambda t=t: register(setup, t) for t in given)) == [True] * 6
+
+
 def test_a_component_is_not_registered(shared: RegistrySetup) -> None:
     component = make(shared, "thing.wcs", ("visit",), parentStorageClass="Exposure")
     with pytest.raises(InvalidRequestError, match=r"'thing\.wcs'"):

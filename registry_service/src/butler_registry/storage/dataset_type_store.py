@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, select
+from sqlalchemy import Connection, Row, Select, Table, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from butler_model.dataset import DatasetType
@@ -50,7 +50,7 @@ class DatasetTypeStore:
         places = self._tags.declare(group_id, dataset_type.dimensions)
         places.tags.create(connection, checkfirst=True)
         if dataset_type.isCalibration():
-            places.calibrations.create(connection, checkfirst=True)
+            self._make_calibrations(connection, group_id, places.calibrations)
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         statement = (
             dialect.insert(self._types)
@@ -73,6 +73,15 @@ class DatasetTypeStore:
         connection.execute(insert.on_conflict_do_nothing(index_elements=["names"]))
         find = select(self._groups.c.id).where(self._groups.c.names == required)
         return int(connection.execute(find).scalar_one())
+
+    def _make_calibrations(self, connection: Connection, group_id: int, table: Table) -> None:
+        """Make the table of a group, which may have been there long before its first calibration type."""
+        if inspect(connection).has_table(table.name, schema=table.schema):
+            return
+        # Waits for another transaction that is making it, and then looks again.
+        one = select(self._groups.c.id).where(self._groups.c.id == group_id)
+        connection.execute(one.with_for_update(key_share=True)).all()
+        table.create(connection, checkfirst=True)
 
     def by_name(self, connection: Connection, names: Sequence[str]) -> dict[str, DatasetTypeRow]:
         """Return those of the named dataset types that exist."""
