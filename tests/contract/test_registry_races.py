@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from butler_model.collection import CollectionType
-from butler_model.errors import IntentError, MissingCollectionError
+from butler_model.errors import DataIdValueError, IntentError, MissingCollectionError
 from butler_model.ports import PruneDatasets, RegistryTransaction
 from tests.support.registries import (  # noqa: F401 - fixtures
     RegistryHome,
@@ -22,6 +22,8 @@ from tests.support.registries import (  # noqa: F401 - fixtures
     night,
     registry_home_of_module,
     registry_of_module,
+    registry_of_test,
+    second_client,
 )
 
 NAMES = (f"races/{i}" for i in itertools.count())
@@ -136,3 +138,36 @@ def test_what_is_certified_in_a_collection_that_is_being_removed_is_told_that_it
     remove(within, calibs)
     outcome = outcome_beside(transaction.commit, lambda: shared.certify(calibs, night(2), *ids))
     assert type(outcome) is MissingCollectionError, outcome
+
+
+# ---- what was looked for in vain
+
+
+def test_an_exposure_that_was_missing_is_known_once_another_client_inserts_it(
+    home: RegistryHome, setup: RegistrySetup
+) -> None:
+    setup.register_type("bias", ("instrument", "detector"), is_calibration=True)
+    calibs, run = setup.register("calibs", CollectionType.CALIBRATION), setup.register_run("run")
+    setup.certify(calibs, night(1), *setup.put("bias", run, note(1)))
+    data_id = {**note(1), "exposure": 14}
+    with second_client(home, setup) as other:
+        there = replace(setup, registry=other)
+        with pytest.raises(DataIdValueError, match="exposure: 14"):
+            there.find("bias", data_id, calibs)
+        common = {"instrument": "Cam1", "day_obs": 20200101, "physical_filter": "Cam1-G", "group": "g1"}
+        setup.insert("exposure", {**common, "id": 14, "obs_id": "e14", "timespan": night(1, 0.5, 0.6)})
+        assert there.find("bias", data_id, calibs)
+
+
+def test_a_chain_is_searched_though_another_client_has_removed_what_was_its_member(
+    home: RegistryHome, setup: RegistrySetup
+) -> None:
+    setup.register_type("note", ("instrument", "detector"))
+    for run in ("run1", "run2"):
+        setup.register_run(run)
+    setup.put("note", "run1", note(1))
+    setup.chain("chain", "run1", "run2")
+    with second_client(home, setup) as other:
+        assert other.collections.get("chain").children == ("run1", "run2")
+        setup.registry.collections.remove("run2", request_id=uuid.uuid4(), unlink_all=True)
+        assert replace(setup, registry=other).find("note", note(1), "chain")

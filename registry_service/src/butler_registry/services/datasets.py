@@ -14,7 +14,7 @@ from butler_model.access import Verb
 from butler_model.artifact import Artifact
 from butler_model.data_id import DataCoordinate
 from butler_model.dataset import DatasetRef
-from butler_model.errors import LimitExceededError, MissingDatasetTypeError
+from butler_model.errors import ButlerError, LimitExceededError, MissingDatasetTypeError
 from butler_model.ports import DatasetLookup, FoundDataset
 from butler_model.repository import Limits
 from butler_registry.storage.calibration_search import CalibrationSearch
@@ -58,11 +58,17 @@ class DatasetService:
         with self._database.reading() as connection:
             # What is cached is mostly still true, and the rows tell whether it was: that spares a round trip.
             snapshot = self._definitions.unchecked(connection)
-            found, revision = self._find(snapshot, lookup)
-            if revision is None:
-                revision = self._definitions.snapshot(connection).revision
-            if revision != snapshot.revision:
-                found, _ = self._find(self._definitions.snapshot(connection), lookup)
+            try:
+                found, revision = self._find(snapshot, lookup)
+                if revision is None:
+                    revision = self._definitions.snapshot(connection).revision
+                if revision == snapshot.revision:
+                    return found
+            except ButlerError:
+                # What is missing in the cache may have been registered since.
+                if self._definitions.snapshot(connection).revision == snapshot.revision:
+                    raise
+            found, _ = self._find(self._definitions.snapshot(connection), lookup)
             return found
 
     def _find(
