@@ -55,6 +55,10 @@ def remove(setup: RegistrySetup, collection: str) -> None:
     setup.registry.collections.remove(collection, request_id=uuid.uuid4())
 
 
+def prune(setup: RegistrySetup, *ids: uuid.UUID) -> None:
+    setup.registry.removals.prune(PruneDatasets(uuid.uuid4(), ids, unstore=True, purge=True))
+
+
 def outcome_beside(end: Callable[[], Any], call: Callable[[], Any], seconds: float = 0.5) -> Any:
     """Return what a call returns, or what it raises, that waits for a transaction until ``end`` ends it."""
     outcomes: list[Any] = []
@@ -96,13 +100,29 @@ def test_a_put_into_a_run_that_is_being_removed_is_told_that_it_is_gone(
     shared: RegistrySetup, run: str, datasets: int, was_used: bool
 ) -> None:
     if was_used:
-        ids = shared.put("note", run, note(1))
-        shared.registry.removals.prune(PruneDatasets(uuid.uuid4(), tuple(ids), unstore=True, purge=True))
+        prune(shared, *shared.put("note", run, note(1)))
     transaction, within = begin(shared)
     remove(within, run)
     intents = shared.begin("note", run, [note(d + 1) for d in range(datasets)])
     outcome = outcome_beside(transaction.commit, lambda: shared.commit(intents))
     assert type(outcome) is MissingCollectionError, outcome
+
+
+@pytest.mark.usefixtures("many_writers")
+@pytest.mark.parametrize("datasets", [1, 2])
+def test_a_put_of_a_type_that_is_removed_when_it_begins_is_told_that_it_is_gone(
+    setup: RegistrySetup, datasets: int
+) -> None:
+    setup.register_type("note", ("instrument", "detector"))
+    run = setup.register_run("run")
+    setup.registry.dataset_types.get("note")
+    transaction, within = begin(setup)
+    within.registry.dataset_types.remove(["note"], request_id=uuid.uuid4())
+    intents = setup.begin("note", run, [note(d + 1) for d in range(datasets)])
+    transaction.commit()
+    setup.registry.collections.get(run)
+    with pytest.raises(IntentError, match="type of a put is gone"):
+        setup.commit(intents)
 
 
 # ---- associations

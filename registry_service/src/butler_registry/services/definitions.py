@@ -266,12 +266,12 @@ class Snapshot:
         return row
 
     def dataset_types_by_id(self, ids: Iterable[int]) -> dict[int, DatasetTypeRow]:
-        """Return dataset types by id."""
+        """Return those of the dataset types that exist, by id."""
         cached, wanted = self._cache.dataset_types_by_id, set(ids)
         missing = [i for i in wanted if i not in cached]
         if missing:
             cached.update(self._definitions.dataset_types.by_id(self.connection, missing))
-        return {i: cached[i] for i in wanted}
+        return {i: cached[i] for i in wanted if i in cached}
 
     def records(
         self, element: DimensionElement, keys: Iterable[tuple[Any, ...]]

@@ -237,7 +237,9 @@ class PutService:
             snapshot = self._definitions.unchecked(connection)
             if self._quotas.quotas(connection, snapshot.revision):
                 return False
-            row = snapshot.dataset_types_by_id([intent.dataset_type_id])[intent.dataset_type_id]
+            row = snapshot.dataset_types_by_id([intent.dataset_type_id]).get(intent.dataset_type_id)
+            if row is None:
+                return False
             run = snapshot.run_names([intent.run_id])[intent.run_id]
             if self._definitions.summaries.unknown(holdings_of(intent.run_id, row, [intent.data_id])):
                 return False
@@ -313,16 +315,11 @@ class PutService:
     def _types_and_runs(
         self, snapshot: Snapshot, intents: Collection[IntentRow]
     ) -> tuple[dict[int, DatasetTypeRow], dict[int, str]]:
-        try:
-            return (
-                snapshot.dataset_types_by_id(intent.dataset_type_id for intent in intents),
-                snapshot.run_names(intent.run_id for intent in intents),
-            )
-        except KeyError as error:
-            # Intents of a transaction outlive what was registered in it.
-            raise IntentError(
-                "The dataset type or the run of a put is gone; register it, and begin the put again."
-            ) from error
+        types = snapshot.dataset_types_by_id(intent.dataset_type_id for intent in intents)
+        if any(intent.dataset_type_id not in types for intent in intents):
+            # Intents of a transaction outlive what was registered in it, and a type may go in the moment of the begin.
+            raise IntentError("The dataset type of a put is gone; register it, and begin the put again.")
+        return types, snapshot.run_names(intent.run_id for intent in intents)
 
     def _record_holdings(
         self, connection: Connection, intents: Collection[IntentRow], types: Mapping[int, DatasetTypeRow]
@@ -342,11 +339,10 @@ class PutService:
         with self._database.reading() as connection:
             snapshot = self._definitions.unchecked(connection)
             for intent in self._intents.select(connection, dataset_ids, lock=False).values():
-                row = snapshot.dataset_types_by_id([intent.dataset_type_id])[intent.dataset_type_id]
-                found = self._datasets.find(
-                    connection, row, [intent.data_id], [intent.run_id], want_artifacts=False
-                )
-                if found:
+                row = snapshot.dataset_types_by_id([intent.dataset_type_id]).get(intent.dataset_type_id)
+                wanted = [intent.data_id], [intent.run_id]
+                found = row and self._datasets.find(connection, row, *wanted, want_artifacts=False)
+                if row and found:
                     run = snapshot.run_names([intent.run_id])[intent.run_id]
                     data_id = DataCoordinate.from_required_values(row.dataset_type.dimensions, intent.data_id)
                     return conflict(row, data_id, run, found[0].dataset_id)
