@@ -19,6 +19,7 @@ from butler_model.ports import PruneDatasets, RegistryTransaction
 from tests.support.registries import (  # noqa: F401 - fixtures
     RegistryHome,
     RegistrySetup,
+    at_once,
     night,
     registry_home_of_module,
     registry_of_module,
@@ -191,3 +192,37 @@ def test_a_chain_is_searched_though_another_client_has_removed_what_was_its_memb
         assert other.collections.get("chain").children == ("run1", "run2")
         setup.registry.collections.remove("run2", request_id=uuid.uuid4(), unlink_all=True)
         assert replace(setup, registry=other).find("note", note(1), "chain")
+
+
+# ---- definitions
+
+
+def test_tables_of_new_dimensions_are_made_while_others_edit_and_remove_collections(
+    setup: RegistrySetup,
+) -> None:
+    setup.register_run("run")
+    groups = [
+        ("instrument", "detector"),
+        ("instrument", "physical_filter"),
+        ("band",),
+        ("skymap",),
+        ("instrument", "visit"),
+        ("instrument", "exposure"),
+        ("skymap", "tract"),
+        ("skymap", "patch"),
+    ]
+
+    def register() -> None:
+        for group in groups:
+            setup.register_type(f"of_{'_'.join(group)}", group)
+
+    def describe() -> None:
+        for i in range(40):
+            setup.registry.collections.set_doc("run", str(i), request_id=uuid.uuid4())
+
+    def come_and_go() -> None:
+        for _ in range(20):
+            setup.register_run("other")
+            remove(setup, "other")
+
+    assert at_once(register, describe, come_and_go) == [None] * 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 __all__ = ["AttributeStore"]
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, inspect, select, text
 
 from .prepared import PreparedStatement
 from .schema import StaticTables
@@ -65,6 +65,12 @@ class AttributeStore:
 
     def lock_revision(self, connection: Connection) -> None:
         """Wait until nobody else changes definitions, and keep them from it until the transaction ends."""
+        if connection.dialect.name == "postgresql":
+            # Whoever makes the tables of a new group of dimensions locks those that they refer to, in this order, and
+            # comes to the revision afterwards. So whoever may write to these after the revision locks them before it.
+            tables = (self._tables.dataset_type, self._tables.collection, self._tables.dataset)
+            names = ", ".join(map(connection.dialect.identifier_preparer.format_table, tables))
+            connection.execute(text(f"LOCK TABLE {names} IN ROW EXCLUSIVE MODE"))
         connection.execute(self._lock_revision).scalar_one()
 
     def advance(self, connection: Connection) -> int:
