@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -195,6 +196,21 @@ def test_a_chain_is_searched_though_another_client_has_removed_what_was_its_memb
 
 
 # ---- definitions
+
+
+def test_what_is_registered_and_removed_again_and_again_is_there_or_not(setup: RegistrySetup) -> None:
+    def register() -> None:
+        for _ in range(20):
+            setup.register_run("run")
+            setup.register_type("kind", ("instrument",))
+
+    def remove_both() -> None:
+        for _ in range(30):
+            with suppress(MissingCollectionError):
+                remove(setup, "run")
+            setup.registry.dataset_types.remove(["kind"], request_id=uuid.uuid4())
+
+    assert at_once(register, remove_both, register, remove_both, register) == [None] * 5
 
 
 def test_tables_of_new_dimensions_are_made_while_others_edit_and_remove_collections(

@@ -53,12 +53,12 @@ class CollectionService:
             )
         what = ("register collection", collection.name, collection.type.name)
         with self._database.writing() as connection:
-            if self._definitions.collections.insert(connection, collection):
+            existing = self._definitions.collections.insert_or_get(connection, collection)
+            if existing is None:
                 self._definitions.advance(connection)
                 return self._repeats.noted(connection, request_id, what, changed=True)
             self._definitions.snapshot(connection)
             repeated = self._repeats.noted(connection, request_id, what, changed=False)
-            existing = self._definitions.collections.by_name(connection, [collection.name])[collection.name]
         if existing.collection.type is not collection.type:
             raise ConflictingDefinitionError(
                 f"There is a collection {collection.name!r} already, and it is {existing.collection.type.name}, not "

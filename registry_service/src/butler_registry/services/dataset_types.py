@@ -33,15 +33,15 @@ class DatasetTypeService:
                 f"{dataset_type.nameAndComponent()[0]!r}.",
                 dataset_type=dataset_type.name,
             )
-        store = self._definitions.dataset_types
         what = ("register dataset type", dataset_type.name)
         with self._database.writing() as connection:
-            if store.insert(connection, dataset_type):
+            found = self._definitions.dataset_types.insert_or_get(connection, dataset_type)
+            if found is None:
                 self._definitions.advance(connection)
                 return self._repeats.noted(connection, request_id, what, changed=True)
             self._definitions.snapshot(connection)
             repeated = self._repeats.noted(connection, request_id, what, changed=False)
-            existing = store.by_name(connection, [dataset_type.name])[dataset_type.name].dataset_type
+        existing = found.dataset_type
         if existing != dataset_type:
             raise ConflictingDefinitionError(
                 f"Dataset type {dataset_type.name!r} is registered as {existing}, which differs from {dataset_type}.",

@@ -51,6 +51,15 @@ class CollectionStore:
         )
         return connection.execute(statement).first() is not None
 
+    def insert_or_get(self, connection: Connection, collection: Collection) -> CollectionRow | None:
+        """Insert a collection unless there is one of that name, which is returned then."""
+        while not self.insert(connection, collection):
+            found = self.by_name(connection, [collection.name])
+            if found:
+                return found[collection.name]
+            # It was removed between the two statements.
+        return None
+
     def by_name(self, connection: Connection, names: Sequence[str]) -> dict[str, CollectionRow]:
         """Return those of the named collections that exist."""
         possible = [name for name in names if not unfit_text(name)]

@@ -65,6 +65,15 @@ class DatasetTypeStore:
         )
         return connection.execute(statement).first() is not None
 
+    def insert_or_get(self, connection: Connection, dataset_type: DatasetType) -> DatasetTypeRow | None:
+        """Insert a dataset type unless there is one of that name, which is returned then."""
+        while not self.insert(connection, dataset_type):
+            found = self.by_name(connection, [dataset_type.name])
+            if found:
+                return found[dataset_type.name]
+            # It was removed between the two statements.
+        return None
+
     def _group_id(self, connection: Connection, group: DimensionGroup) -> int:
         required = ",".join(group.required)
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
