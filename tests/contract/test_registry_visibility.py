@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -35,7 +36,7 @@ from butler_model.principal import ANONYMOUS, Principal
 from butler_model.query.spec import QuerySpec, ResultKind
 from butler_model.trash import TrashSelection
 from butler_registry.application import RegistryApplication
-from tests.support.registries import RegistrySetup, new_database, register_types, registry_home
+from tests.support.registries import RegistrySetup, at_once, new_database, register_types, registry_home
 
 ALICE, BOB = Principal("alice"), Principal("bob")
 CAMERA = {"instrument": "Cam1"}
@@ -396,3 +397,15 @@ def test_what_is_granted_and_revoked_counts_at_once_here_and_soon_elsewhere(depl
     deployment.application.open(deployment.owner.repository).access.revoke(entry, request_id=uuid.uuid4())
     with pytest.raises(MissingCollectionError):
         deployment.as_(carol).registry.collections.get(run)
+
+
+def test_what_is_granted_and_revoked_at_the_same_time_is_added_up(deployment: Deployment) -> None:
+    access = deployment.application.open(deployment.owner.repository).access
+    for turn in range(5):
+        subject, prefix = f"user:dave{turn}", "many/**"
+        at_once(*(partial(deployment.grant, subject, prefix, verb) for verb in Verb))
+        (entry,) = (each for each in access.entries() if each.subject == subject)
+        assert entry.verbs == frozenset(Verb)
+        revoked = [AccessEntry(subject, prefix, frozenset({verb})) for verb in Verb]
+        at_once(*(partial(access.revoke, each, request_id=uuid.uuid4()) for each in revoked))
+        assert not [each for each in access.entries() if each.subject == subject]

@@ -140,6 +140,8 @@ class AccessService:
         verbs = sorted(verb.value for verb in entry.verbs)
 
         def effect() -> None:
+            # What is granted or revoked at once is added up, and nothing of it lost.
+            self._store.lock(connection)
             known = {(each.subject, each.prefix): each.verbs for each in self._store.entries(connection)}
             before = known.get((entry.subject, entry.prefix), frozenset())
             self._store.write(connection, replace(entry, verbs=change(before)))

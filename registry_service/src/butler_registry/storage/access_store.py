@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, literal, select
+from sqlalchemy import Connection, Row, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from butler_model.access import AccessEntry, Verb
@@ -34,6 +34,15 @@ class AccessStore:
         table = self._entries
         rows = connection.execute(select(table).order_by(table.c.subject, table.c.prefix))
         return [AccessEntry(row.subject, row.prefix, _verbs(row.verbs)) for row in rows]
+
+    def lock(self, connection: Connection) -> None:
+        """Keep others from changing entries until the transaction ends; who reads them does not wait.
+
+        There may be no row yet that could be locked. On SQLite a transaction that writes excludes others anyway.
+        """
+        if connection.dialect.name == "postgresql":
+            name = connection.dialect.identifier_preparer.format_table(self._entries)
+            connection.execute(text(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"))
 
     def write(self, connection: Connection, entry: AccessEntry) -> None:
         """Write an entry in place of the one of its subject and prefix; one without verbs is deleted."""
