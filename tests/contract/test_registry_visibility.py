@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 from uuid import UUID
 
 import pytest
@@ -409,3 +410,30 @@ def test_what_is_granted_and_revoked_at_the_same_time_is_added_up(deployment: De
         revoked = [AccessEntry(subject, prefix, frozenset({verb})) for verb in Verb]
         at_once(*(partial(access.revoke, each, request_id=uuid.uuid4()) for each in revoked))
         assert not [each for each in access.entries() if each.subject == subject]
+
+
+class _AskedGroups(frozenset[str]):
+    """Groups of a caller during whose first decision something else happens."""
+
+    meanwhile: ClassVar[list[Callable[[], object]]] = []
+
+    def __iter__(self) -> Iterator[str]:
+        while self.meanwhile:
+            self.meanwhile.pop()()
+        return super().__iter__()
+
+
+def test_what_is_revoked_while_a_caller_is_looked_up_is_not_remembered(deployment: Deployment) -> None:
+    erin = Principal("erin", _AskedGroups({"day-shift"}))
+    access = deployment.application.open(deployment.owner.repository).access
+    deployment.grant("group:day-shift", "days/**", Verb.WRITE)
+    access.access_of(ALICE)
+
+    def revoke() -> None:
+        access.revoke(AccessEntry("group:day-shift", "days/**", frozenset()), request_id=uuid.uuid4())
+        access.access_of(BOB)
+
+    _AskedGroups.meanwhile.append(revoke)
+    access.access_of(erin)
+    assert not _AskedGroups.meanwhile
+    assert not access.access_of(erin).may(Verb.WRITE, "days/1")

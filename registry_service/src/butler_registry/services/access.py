@@ -80,11 +80,13 @@ class AccessService:
         """Return what somebody may do in the repository."""
         if self._clock() - self._read_at > _POLICY_SECONDS:
             self._read()
-        access = self._known.get(principal)
+        # Taken before the policy, so that what an older policy says is never kept for a newer one.
+        known = self._known
+        access = known.get(principal)
         if access is None:
             access = self._decide(principal)
-            if len(self._known) < _MOST_REMEMBERED:
-                self._known[principal] = access
+            if len(known) < _MOST_REMEMBERED:
+                known[principal] = access
         return access
 
     def _read(self) -> None:
@@ -148,7 +150,9 @@ class AccessService:
 
         with self._database.writing() as connection:
             self._repeats.once(connection, request_id, (what, entry.subject, entry.prefix, verbs), effect)
-        self._read_at = float("-inf")
+        # Not before a thread that reads now is done: it may have read what was there before.
+        with self._lock:
+            self._read_at = float("-inf")
 
     def create_token(self, token: NewApiToken, caller: Principal) -> TokenSecret:
         """Make a token; it cannot be had again.
