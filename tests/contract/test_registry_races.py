@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from butler_model.collection import CollectionType
-from butler_model.errors import DataIdValueError, IntentError, MissingCollectionError
+from butler_model.errors import DataIdValueError, IntentError, MissingCollectionError, OrphanedRecordError
 from butler_model.ports import PruneDatasets, RegistryTransaction
 from tests.support.registries import (  # noqa: F401 - fixtures
     RegistryHome,
@@ -125,6 +125,25 @@ def test_a_put_of_a_type_that_is_removed_when_it_begins_is_told_that_it_is_gone(
     setup.registry.collections.get(run)
     with pytest.raises(IntentError, match="type of a put is gone"):
         setup.commit(intents)
+
+
+def test_a_type_is_not_removed_at_the_moment_in_which_a_put_of_it_is_committed(
+    setup: RegistrySetup,
+) -> None:
+    run = setup.register_run("run")
+    for turn in range(25):
+        name = f"note{turn}"
+        setup.register_type(name, ("instrument", "detector"))
+        prune(setup, *setup.put(name, run, note(1)))
+        intents = setup.begin(name, run, [note(1), note(2)])
+
+        def remove_type() -> list[str]:
+            # There is an intent, then a dataset, and never neither.
+            return setup.registry.dataset_types.remove([name], request_id=uuid.uuid4())  # noqa: B023
+
+        outcomes = at_once(lambda: setup.commit(intents), *[remove_type] * 3)  # noqa: B023
+        assert outcomes[0] is None
+        assert [type(outcome) for outcome in outcomes[1:]] == [OrphanedRecordError] * 3, outcomes
 
 
 # ---- associations

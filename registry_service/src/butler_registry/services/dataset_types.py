@@ -72,6 +72,8 @@ class DatasetTypeService:
         store = self._definitions.dataset_types
         self._definitions.lock(connection)
         rows = store.by_name(connection, [t.name for t in store.all(connection) if wanted.match(t.name)])
+        # Whoever commits a put refers to its type. So those that are under way end first, and others are told.
+        store.lock_for_removal(connection, [row.id for row in rows.values()])
         used = store.used(connection, rows.values())
         if used:
             names = sorted(name for name, row in rows.items() if row.id in used)

@@ -112,6 +112,11 @@ class DatasetTypeStore:
         rows = connection.execute(self._select().order_by(self._types.c.name))
         return [self._row(row).dataset_type for row in rows]
 
+    def lock_for_removal(self, connection: Connection, ids: Sequence[int]) -> None:
+        """Wait until nobody puts datasets of some types, and keep everybody from it until the transaction ends."""
+        query = select(self._types.c.id).where(self._types.c.id.in_(ids)).order_by(self._types.c.id)
+        connection.execute(query.with_for_update()).all()
+
     def used(self, connection: Connection, rows: Iterable[DatasetTypeRow]) -> set[int]:
         """Return those types that there are datasets of, or intents to put some."""
         found: set[int] = set()
