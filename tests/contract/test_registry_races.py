@@ -15,8 +15,16 @@ from typing import Any
 import pytest
 
 from butler_model.collection import CollectionType
-from butler_model.errors import DataIdValueError, IntentError, MissingCollectionError, OrphanedRecordError
+from butler_model.dataset import new_dataset_id
+from butler_model.errors import (
+    ConflictingDefinitionError,
+    DataIdValueError,
+    IntentError,
+    MissingCollectionError,
+    OrphanedRecordError,
+)
 from butler_model.ports import PruneDatasets, RegistryTransaction
+from butler_model.trash import TrashSelection
 from tests.support.registries import (  # noqa: F401 - fixtures
     RegistryHome,
     RegistrySetup,
@@ -144,6 +152,28 @@ def test_a_type_is_not_removed_at_the_moment_in_which_a_put_of_it_is_committed(
         outcomes = at_once(lambda: setup.commit(intents), *[remove_type] * 3)  # noqa: B023
         assert outcomes[0] is None
         assert [type(outcome) for outcome in outcomes[1:]] == [OrphanedRecordError] * 3, outcomes
+
+
+def test_an_id_is_taken_or_free_while_its_trash_is_emptied(
+    home: RegistryHome, shared: RegistrySetup, run: str
+) -> None:
+    ledger, ids = home.ledgers.ledger(shared.repository), [new_dataset_id(), new_dataset_id()]
+    outcomes: list[Any] = []
+    for turn in range(40):
+        shared.commit(shared.begin("note", run, [note(1), note(2)], ids=ids))
+        prune(shared, *ids)
+        selection = TrashSelection(dataset_ids=tuple(ids))
+        claim = ledger.claim_trash(selection, claim_id=uuid.uuid4(), limit=10, lease_seconds=60)
+
+        def put() -> None:
+            time.sleep(turn % 10 / 2000)  # noqa: B023
+            shared.begin("note", run, [note(1), note(2)], ids=ids)
+            shared.registry.puts.abort(ids, request_id=uuid.uuid4())
+            shared.registry.puts.finish_abort(ids, request_id=uuid.uuid4())
+
+        outcome, confirmed = at_once(put, lambda: ledger.confirm_purge(claim.claim_id, claim.tasks, ()))  # noqa: B023
+        outcomes += [outcome, confirmed]
+    assert {type(outcome) for outcome in outcomes} <= {type(None), ConflictingDefinitionError}, outcomes
 
 
 # ---- associations

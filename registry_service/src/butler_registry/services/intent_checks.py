@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-__all__ = ["check_committable", "check_writable", "lease_over", "not_begun"]
+__all__ = ["check_committable", "check_writable", "lease_over", "not_begun", "refuse_others"]
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from uuid import UUID
 
 from butler_model.access import Verb
@@ -51,3 +52,15 @@ def not_begun(dataset_id: UUID) -> IntentError:
         f"No put of dataset {dataset_id} was begun, or it was given up; begin it again.",
         dataset_id=str(dataset_id),
     )
+
+
+def refuse_others(held: Iterable[IntentRow], rows: Iterable[IntentRow]) -> None:
+    """Raise `IntentError` if an intent that there is has the id of one of some rows, and is another."""
+    # What this transaction has just written is its own, down to the last field.
+    mine = {row.dataset_id: row for row in rows}
+    for other in held:
+        if replace(other, expired=False) != mine[other.dataset_id]:
+            raise IntentError(
+                f"Dataset {other.dataset_id} is being put by another request, or was given up; use a new id.",
+                dataset_id=str(other.dataset_id),
+            )

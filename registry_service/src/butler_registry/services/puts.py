@@ -16,7 +16,13 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from butler_model.data_id import DataCoordinate
-from butler_model.errors import ButlerError, ConflictingDefinitionError, IntentError, InvalidRequestError
+from butler_model.errors import (
+    ButlerError,
+    ConflictingDefinitionError,
+    IntentError,
+    InvalidRequestError,
+    ServiceUnavailableError,
+)
 from butler_model.failpoints import reach
 from butler_model.placement import Placement
 from butler_model.ports import BeginPut, Placing, PutIntent, WriteGrant
@@ -36,7 +42,7 @@ from .begun_puts import BegunPuts
 from .collection_summaries import holdings_of
 from .definitions import Definitions, Snapshot
 from .grant_office import GrantOffice
-from .intent_checks import check_committable, check_writable, lease_over, not_begun
+from .intent_checks import check_committable, check_writable, lease_over, not_begun, refuse_others
 from .limits import check_batch
 from .proofs import Proofs, check_whole_groups
 from .put_planning import PlannedPut, PutPlanner, check_ids, conflict
@@ -46,6 +52,7 @@ from .trash_guard import TrashGuard
 _MAX_LEASE_SECONDS = 86_400
 _GIVEN_UP_SECONDS = 3600
 """For so long, a write may still be under way of which nobody knows the outcome."""
+_MOST_TRIES = 5
 _MAX_BEGUN = 10_000
 """Puts begun here of which the intent is remembered; others are committed as well, with more statements."""
 
@@ -157,10 +164,7 @@ class PutService:
             else:
                 with self._for_intents(connection) as apart:
                     self._trash.check_adopted(apart, new)
-                    if not self._intents.upsert(apart, new, request.lease_seconds):
-                        self._refuse_taken_ids(connection, new)
-                        self._trash.refuse_trashed_ids(connection, new)
-                        raise self._others_intent(apart, new)
+                    self._write_intents(apart, new, request.lease_seconds)
                     if self._noted is not None:
                         self._noted.add(new)
             reach("put.begin_before_commit")
@@ -182,15 +186,16 @@ class PutService:
                 f"There is another dataset with the id {taken}; use a new id.", dataset_id=str(taken)
             )
 
-    def _others_intent(self, connection: Connection, rows: Sequence[IntentRow]) -> IntentError:
-        held = self._intents.select(connection, [row.dataset_id for row in rows], lock=False)
-        # What this transaction has just written is its own, down to the last field.
-        mine = {row.dataset_id: row for row in rows}
-        other = next(i for i in held.values() if replace(i, expired=False) != mine[i.dataset_id])
-        return IntentError(
-            f"Dataset {other.dataset_id} is being put by another request, or was given up; use a new id.",
-            dataset_id=str(other.dataset_id),
-        )
+    def _write_intents(self, connection: Connection, rows: Sequence[IntentRow], lease_seconds: int) -> None:
+        for _ in range(_MOST_TRIES):
+            if self._intents.upsert(connection, rows, lease_seconds):
+                return
+            self._refuse_taken_ids(connection, rows)
+            self._trash.refuse_trashed_ids(connection, rows)
+            held = self._intents.select(connection, [row.dataset_id for row in rows], lock=False)
+            refuse_others(held.values(), rows)
+            # What was in the way has gone meanwhile: the trash was emptied, say.
+        raise ServiceUnavailableError("Ids of this put were taken, and became free meanwhile; try again.")
 
     def _write_grants(self, row: IntentRow, request: BeginPut) -> tuple[WriteGrant, ...]:
         def token(artifact: IntendedArtifact) -> bytes:
