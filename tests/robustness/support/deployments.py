@@ -178,8 +178,18 @@ class Deployment:
     def kill_database_process(self) -> None:
         """End a process of PostgreSQL by SIGKILL: the server throws all out, recovers from its log, and goes on."""
         with self.rows.until_thrown_out():
-            os.kill(self.rows.victim(), signal.SIGKILL)
+            while not _killed(self.rows.victim()):
+                pass  # its client had just closed the connection
         self.rows.wait_until_it_answers()
+
+
+def _killed(process: int) -> bool:
+    """Send SIGKILL to a process; return whether it was there."""
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
