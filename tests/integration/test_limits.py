@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from butler_datastore.config import PosixStoreConfig
 from butler_datastore.servicers import datastore_services
 from butler_datastore.settings import DatastoreSettings
 from butler_model.errors import (
+    DeadlineExceededError,
     LimitExceededError,
     OverloadedError,
     QueryTimeoutError,
@@ -258,7 +259,9 @@ def test_a_client_that_has_no_time_to_wait_says_why(hurried: Served) -> None:
 
     def call_often() -> None:
         for _ in range(200):
-            connection.call(stub.GetCapabilities, GetCapabilitiesRequest(), seconds=0.04)
+            # A machine that stops for so long lets a call end before it is answered, which is another matter.
+            with suppress(DeadlineExceededError):
+                connection.call(stub.GetCapabilities, GetCapabilitiesRequest(), seconds=0.04)
 
     try:
         with pytest.raises(RateLimitedError, match="more than 20 calls in a second"):

@@ -112,9 +112,11 @@ class S3Upkeep:
         begin = f"{self._prefix}/"
         aborted = 0
         with self._reported("listed", begin):
-            page = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=begin)
-        oldest = _server_time(page) - timedelta(seconds=age_seconds)
-        for upload in page.get("Uploads", []):
+            # Before any is aborted: thousands that are still young may come before one that is old.
+            uploads = self._client.get_paginator("list_multipart_uploads")
+            pages = list(uploads.paginate(Bucket=self._bucket, Prefix=begin))
+        oldest = _server_time(pages[0]) - timedelta(seconds=age_seconds)
+        for upload in (each for page in pages for each in page.get("Uploads", [])):
             if upload["Initiated"] < oldest:
                 with self._reported("discarded", upload["Key"]):
                     self._client.abort_multipart_upload(
