@@ -59,7 +59,9 @@ class AssociationStore:
         try:
             inserted = connection.execute(statement.on_conflict_do_nothing(), execution_options=options)
         except IntegrityError as error:
-            raise removed_meanwhile(error) or error from error
+            if gone := removed_meanwhile(error):
+                raise gone from error
+            raise
         if inserted.rowcount == len(ids):
             return
         there = select(func.count()).where(

@@ -80,7 +80,9 @@ class SummaryStore:
             try:
                 connection.execute(dialect.insert(self._table).on_conflict_do_nothing(), rows)
             except IntegrityError as error:
-                raise removed_meanwhile(error) or error from error
+                if gone := removed_meanwhile(error):
+                    raise gone from error
+                raise
 
     def candidates(self, connection: Connection, collection_ids: Sequence[int]) -> list[Holding]:
         """Return what collections may hold."""
