@@ -114,6 +114,7 @@ attacks: $(READY) ## Attack both services, and look whether who behaves is answe
 SIZE ?= medium
 bench: $(READY) ## Compare with the older library, a quarter of an hour (SIZE=small for a look; README=1 writes the table there)
 	@$(PY) -m benchmarks.compare --size $(SIZE) $(if $(README),--readme)
+	@$(PY) -m benchmarks.latency
 	@$(PY) -m benchmarks.bytes
 
 bench-quick: $(READY) ## Measure latency and rates through the services, and how fast large artifacts move
