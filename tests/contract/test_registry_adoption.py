@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -15,24 +14,13 @@ from butler_model.dataset import new_dataset_id
 from butler_model.errors import ButlerError, IntentError, InvalidNameError, InvalidRequestError
 from butler_model.file_uri import file_uri
 from butler_model.ports import BeginPut, Placing, PutBatch, PutIntent
+from tests.support.notes import note, run_of_test  # noqa: F401 - fixture
 from tests.support.registries import (  # noqa: F401 - fixtures
     LAYOUT,
     RegistrySetup,
     registry_home_of_module,
     registry_of_module,
 )
-
-RUNS = (f"adopted/{i}" for i in itertools.count())
-
-
-@pytest.fixture
-def run(shared: RegistrySetup) -> str:
-    """Give the name of an empty run of one's own."""
-    return shared.register_run(next(RUNS))
-
-
-def note(detector: int) -> dict[str, Any]:
-    return {"instrument": "Cam1", "detector": detector}
 
 
 def begin(

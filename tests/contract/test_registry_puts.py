@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 import uuid
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from butler_model.errors import (
 )
 from butler_model.grants import TokenSigner
 from butler_model.ports import BeginPut, PutBatch
+from tests.support.notes import NEW_NAMES, note, run_of_test  # noqa: F401 - fixture
 from tests.support.registries import (  # noqa: F401 - fixtures
     LAYOUT,
     LIMITS,
@@ -39,17 +39,6 @@ from tests.support.registries import (  # noqa: F401 - fixtures
 )
 
 CAM = {"instrument": "Cam1"}
-RUNS = (f"runs/{i}" for i in itertools.count())
-
-
-@pytest.fixture
-def run(shared: RegistrySetup) -> str:
-    """Give the name of an empty run of one's own."""
-    return shared.register_run(next(RUNS))
-
-
-def note(detector: int) -> dict[str, Any]:
-    return {**CAM, "detector": detector}
 
 
 def abort(shared: RegistrySetup, *ids: uuid.UUID) -> list[bytes]:
@@ -121,7 +110,7 @@ def test_a_dataset_of_no_dimensions_is_put_once_per_run(shared: RegistrySetup, r
     (first,) = shared.put("log", run, {})
     with pytest.raises(ConflictingDefinitionError, match=str(first)):
         shared.put("log", run, {})
-    other = shared.register_run(next(RUNS))
+    other = shared.register_run(next(NEW_NAMES))
     (second,) = shared.put("log", other, {})
     found = shared.find("log", {}, other, run)
     assert found is not None
@@ -264,7 +253,7 @@ def test_what_a_run_has_cannot_be_put_again(shared: RegistrySetup, run: str) -> 
     assert caught.value.metadata["existing_id"] == str(first)
     assert run in str(caught.value)
     assert "detector: 1" in str(caught.value)
-    shared.put("note", shared.register_run(next(RUNS)), note(1))
+    shared.put("note", shared.register_run(next(NEW_NAMES)), note(1))
     found = shared.find("note", note(1), run)
     assert found is not None
     assert found.ref.id == first
@@ -276,7 +265,7 @@ def test_an_id_cannot_be_used_again_for_another_dataset(shared: RegistrySetup, r
     if moment == "committed":
         shared.commit([intent])
     taken = [intent.dataset_id]
-    elsewhere = shared.register_run(next(RUNS))
+    elsewhere = shared.register_run(next(NEW_NAMES))
     error = ConflictingDefinitionError if moment == "committed" else IntentError
     for dataset_type, where, data_id in (
         ("note", run, note(2)),

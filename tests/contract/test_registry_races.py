@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 import uuid
@@ -23,8 +22,9 @@ from butler_model.errors import (
     MissingCollectionError,
     OrphanedRecordError,
 )
-from butler_model.ports import PruneDatasets, RegistryTransaction
+from butler_model.ports import PruneDatasets
 from butler_model.trash import TrashSelection
+from tests.support.notes import NEW_NAMES, begin_transaction, note, run_of_test  # noqa: F401 - fixture
 from tests.support.registries import (  # noqa: F401 - fixtures
     RegistryHome,
     RegistrySetup,
@@ -36,29 +36,11 @@ from tests.support.registries import (  # noqa: F401 - fixtures
     second_client,
 )
 
-NAMES = (f"races/{i}" for i in itertools.count())
-
-
-@pytest.fixture
-def run(shared: RegistrySetup) -> str:
-    """Give the name of an empty run of one's own."""
-    return shared.register_run(next(NAMES))
-
 
 @pytest.fixture
 def many_writers(home: RegistryHome) -> None:
     if not home.database.startswith("postgresql"):
         pytest.skip("SQLite has one writer.")
-
-
-def note(detector: int) -> dict[str, Any]:
-    return {"instrument": "Cam1", "detector": detector}
-
-
-def begin(setup: RegistrySetup) -> tuple[RegistryTransaction, RegistrySetup]:
-    """Begin a transaction; return it, and short ways to use it."""
-    transaction = setup.registry.transactions.begin(uuid.uuid4())
-    return transaction, replace(setup, registry=transaction)
 
 
 def remove(setup: RegistrySetup, collection: str) -> None:
@@ -94,7 +76,7 @@ def outcome_beside(end: Callable[[], Any], call: Callable[[], Any], seconds: flo
 def test_a_commit_that_waits_until_its_lease_is_over_is_not_said_to_be_done(
     shared: RegistrySetup, run: str
 ) -> None:
-    transaction, within = begin(shared)
+    transaction, within = begin_transaction(shared)
     within.put("note", run, note(1))
     intents = shared.begin("note", run, [note(2)], lease_seconds=1)
     outcome = outcome_beside(transaction.rollback, lambda: shared.commit(intents), 1.5)
@@ -111,7 +93,7 @@ def test_a_put_into_a_run_that_is_being_removed_is_told_that_it_is_gone(
 ) -> None:
     if was_used:
         prune(shared, *shared.put("note", run, note(1)))
-    transaction, within = begin(shared)
+    transaction, within = begin_transaction(shared)
     remove(within, run)
     intents = shared.begin("note", run, [note(d + 1) for d in range(datasets)])
     outcome = outcome_beside(transaction.commit, lambda: shared.commit(intents))
@@ -126,7 +108,7 @@ def test_a_put_of_a_type_that_is_removed_when_it_begins_is_told_that_it_is_gone(
     setup.register_type("note", ("instrument", "detector"))
     run = setup.register_run("run")
     setup.registry.dataset_types.get("note")
-    transaction, within = begin(setup)
+    transaction, within = begin_transaction(setup)
     within.registry.dataset_types.remove(["note"], request_id=uuid.uuid4())
     intents = setup.begin("note", run, [note(d + 1) for d in range(datasets)])
     transaction.commit()
@@ -185,11 +167,11 @@ def test_what_is_tagged_into_a_collection_that_is_being_removed_is_told_that_it_
     shared: RegistrySetup, run: str, was_used: bool
 ) -> None:
     ids = shared.put("note", run, note(1))
-    tagged = shared.register(next(NAMES), CollectionType.TAGGED)
+    tagged = shared.register(next(NEW_NAMES), CollectionType.TAGGED)
     if was_used:
         shared.associate(tagged, *ids)
         shared.registry.associations.disassociate(tagged, ids, request_id=uuid.uuid4())
-    transaction, within = begin(shared)
+    transaction, within = begin_transaction(shared)
     remove(within, tagged)
     outcome = outcome_beside(transaction.commit, lambda: shared.associate(tagged, *ids))
     assert type(outcome) is MissingCollectionError, outcome
@@ -202,10 +184,10 @@ def test_what_is_certified_in_a_collection_that_is_being_removed_is_told_that_it
 ) -> None:
     shared.register_type("bias", ("instrument", "detector"), is_calibration=True)
     ids = shared.put("bias", run, note(1))
-    calibs = shared.register(next(NAMES), CollectionType.CALIBRATION)
+    calibs = shared.register(next(NEW_NAMES), CollectionType.CALIBRATION)
     if was_used:
         shared.certify(calibs, night(1), *ids)
-    transaction, within = begin(shared)
+    transaction, within = begin_transaction(shared)
     remove(within, calibs)
     outcome = outcome_beside(transaction.commit, lambda: shared.certify(calibs, night(2), *ids))
     assert type(outcome) is MissingCollectionError, outcome

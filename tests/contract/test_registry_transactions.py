@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -24,7 +22,7 @@ from butler_model.errors import (
     OverloadedError,
     TransactionError,
 )
-from butler_model.ports import RegistryTransaction
+from tests.support.notes import begin_transaction, note, run_of_test  # noqa: F401 - fixture
 from tests.support.registries import (  # noqa: F401 - fixtures
     LIMITS,
     REGISTRIES,
@@ -65,34 +63,16 @@ def impatient(impatient_home: RegistryHome) -> RegistrySetup:
     return setup
 
 
-@pytest.fixture
-def run(shared: RegistrySetup) -> str:
-    """Give a run of a test's own."""
-    return shared.register_run(f"run-{uuid.uuid4().hex}")
-
-
-def begin(
-    setup: RegistrySetup, transaction_id: UUID | None = None
-) -> tuple[RegistryTransaction, RegistrySetup]:
-    """Begin a transaction; return it, and short ways to use it."""
-    transaction = setup.registry.transactions.begin(transaction_id or uuid.uuid4())
-    return transaction, replace(setup, registry=transaction)
-
-
-def note(detector: int) -> dict[str, Any]:
-    return {"instrument": "Cam1", "detector": detector}
-
-
 def is_on_postgresql(home: RegistryHome) -> bool:
     return home.database.startswith("postgresql")
 
 
 def test_the_outcome_of_a_transaction_can_be_asked_for(shared: RegistrySetup, run: str) -> None:
     transactions = shared.registry.transactions
-    committed, within = begin(shared)
+    committed, within = begin_transaction(shared)
     within.put("note", run, note(1))
     committed.commit()
-    undone, within = begin(shared)
+    undone, within = begin_transaction(shared)
     within.put("note", run, note(2))
     undone.rollback()
     assert transactions.was_committed(committed.id)
@@ -107,7 +87,7 @@ def test_who_was_told_that_a_transaction_was_not_committed_can_rely_on_it(
 ) -> None:
     transaction_id = uuid.uuid4()
     assert not shared.registry.transactions.was_committed(transaction_id)
-    transaction, within = begin(shared, transaction_id)
+    transaction, within = begin_transaction(shared, transaction_id)
     within.put("note", run, note(1))
     with pytest.raises(TransactionError, match="over"):
         transaction.commit()
@@ -115,9 +95,9 @@ def test_who_was_told_that_a_transaction_was_not_committed_can_rely_on_it(
 
 
 def test_an_id_stands_for_one_transaction(shared: RegistrySetup, run: str) -> None:
-    transaction, _ = begin(shared)
+    transaction, _ = begin_transaction(shared)
     transaction.commit()
-    again, within = begin(shared, transaction.id)
+    again, within = begin_transaction(shared, transaction.id)
     within.put("note", run, note(1))
     with pytest.raises(TransactionError):
         again.commit()
@@ -127,7 +107,7 @@ def test_an_id_stands_for_one_transaction(shared: RegistrySetup, run: str) -> No
 def test_puts_of_a_transaction_that_was_rolled_back_are_taken_back_as_others_are(
     shared: RegistrySetup, run: str
 ) -> None:
-    transaction, within = begin(shared)
+    transaction, within = begin_transaction(shared)
     ids = within.put("note", run, note(1), note(2))
     begun = within.begin("note", run, [note(3)])[0]
     assert sorted(transaction.rollback()) == sorted([*ids, begun.dataset_id])
@@ -141,7 +121,7 @@ def test_puts_of_a_transaction_that_was_rolled_back_are_taken_back_as_others_are
 
 
 def test_a_savepoint_gives_up_only_what_followed_it(shared: RegistrySetup, run: str) -> None:
-    transaction, within = begin(shared)
+    transaction, within = begin_transaction(shared)
     within.put("note", run, note(1))
     transaction.savepoint()
     undone = within.put("note", run, note(2))
@@ -169,7 +149,7 @@ def test_a_savepoint_gives_up_only_what_followed_it(shared: RegistrySetup, run: 
 def test_a_savepoint_that_is_not_there_is_an_error_and_the_transaction_goes_on(
     shared: RegistrySetup, run: str
 ) -> None:
-    transaction, within = begin(shared)
+    transaction, within = begin_transaction(shared)
     for step in (transaction.release, transaction.rollback_to):
         with pytest.raises(TransactionError, match="no savepoint"):
             step()
@@ -181,7 +161,7 @@ def test_a_savepoint_that_is_not_there_is_an_error_and_the_transaction_goes_on(
 def test_a_call_that_fails_leaves_the_transaction_whole(shared: RegistrySetup, run: str) -> None:
     # D27
     shared.put("note", run, note(4))
-    transaction, within = begin(shared)
+    transaction, within = begin_transaction(shared)
     within.put("note", run, note(1))
     intents = within.begin("note", run, [note(2)])
     with pytest.raises(ConflictingDefinitionError):
@@ -197,7 +177,7 @@ def test_a_call_that_fails_leaves_the_transaction_whole(shared: RegistrySetup, r
 
 @pytest.mark.parametrize("end", ["commit", "rollback"])
 def test_nothing_can_be_done_after_the_end(shared: RegistrySetup, run: str, end: str) -> None:
-    transaction, within = begin(shared)
+    transaction, within = begin_transaction(shared)
     getattr(transaction, end)()
     calls: list[Callable[[], object]] = [
         lambda: within.put("note", run, note(1)),
@@ -218,7 +198,7 @@ def test_intents_outlive_a_transaction_where_the_database_can_do_that(
 ) -> None:
     if not is_on_postgresql(home):
         pytest.skip("SQLite has one writer, the transaction.")
-    transaction, within = begin(shared)
+    transaction, within = begin_transaction(shared)
     within.register_run(f"{run}-new")
     intents = within.begin("note", f"{run}-new", [note(1)])
     with second_client(home, shared) as other:
@@ -236,8 +216,8 @@ def test_of_two_transactions_that_put_the_same_the_second_waits_and_loses(
 ) -> None:
     if not is_on_postgresql(home):
         pytest.skip("On SQLite the second cannot begin.")
-    first, within_first = begin(shared)
-    second, within_second = begin(shared)
+    first, within_first = begin_transaction(shared)
+    second, within_second = begin_transaction(shared)
     within_first.put("note", run, note(1))
     with ThreadPoolExecutor(1) as pool:
         losing = pool.submit(within_second.put, "note", run, note(1))
@@ -253,7 +233,7 @@ def test_of_two_transactions_that_put_the_same_the_second_waits_and_loses(
 
 
 def test_one_that_nobody_uses_is_rolled_back(impatient: RegistrySetup) -> None:
-    transaction, within = begin(impatient)
+    transaction, within = begin_transaction(impatient)
     within.put("note", "run", note(1))
     time.sleep(IDLE_SECONDS + 1.2)
     with pytest.raises(TransactionError, match="nothing came for 1 s"):
@@ -265,7 +245,7 @@ def test_one_that_nobody_uses_is_rolled_back(impatient: RegistrySetup) -> None:
 
 
 def test_a_put_that_is_under_way_is_use(impatient: RegistrySetup) -> None:
-    transaction, within = begin(impatient)
+    transaction, within = begin_transaction(impatient)
     intents = within.begin("note", "run", [note(1)])
     time.sleep(IDLE_SECONDS + 0.6)
     within.commit(intents)
@@ -274,7 +254,7 @@ def test_a_put_that_is_under_way_is_use(impatient: RegistrySetup) -> None:
 
 
 def test_one_that_lasts_too_long_is_rolled_back(impatient: RegistrySetup) -> None:
-    transaction, within = begin(impatient)
+    transaction, within = begin_transaction(impatient)
     within.put("note", "run", note(1))
     began = time.monotonic()
 
@@ -295,22 +275,22 @@ def test_only_so_many_are_open_at_once(impatient_home: RegistryHome, impatient: 
     assert room == 2
     if not is_on_postgresql(impatient_home):
         pytest.skip("On SQLite the second cannot begin.")
-    held = [begin(impatient)[0] for _ in range(room)]
+    held = [begin_transaction(impatient)[0] for _ in range(room)]
     with pytest.raises(OverloadedError, match="2 transactions are open already"):
-        begin(impatient)
+        begin_transaction(impatient)
     # Whatever way one ends, it makes room.
     held[0].rollback()
-    begin(impatient)[0].commit()
-    begin(impatient)
+    begin_transaction(impatient)[0].commit()
+    begin_transaction(impatient)
     time.sleep(IDLE_SECONDS + 1.2)
     for _ in range(room):
-        begin(impatient)[0].rollback()
+        begin_transaction(impatient)[0].rollback()
 
 
 def test_a_transaction_begins_quickly(shared: RegistrySetup) -> None:
     def seconds() -> float:
         began = time.perf_counter()
-        transaction, _ = begin(shared)
+        transaction, _ = begin_transaction(shared)
         taken = time.perf_counter() - began
         transaction.rollback()
         return taken
