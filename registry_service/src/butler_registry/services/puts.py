@@ -164,7 +164,7 @@ class PutService:
             else:
                 with self._for_intents(connection) as apart:
                     self._trash.check_adopted(apart, new)
-                    self._write_intents(apart, new, request.lease_seconds)
+                    self._write_intents(connection, apart, new, request.lease_seconds)
                     if self._noted is not None:
                         self._noted.add(new)
             reach("put.begin_before_commit")
@@ -186,15 +186,16 @@ class PutService:
                 f"There is another dataset with the id {taken}; use a new id.", dataset_id=str(taken)
             )
 
-    def _write_intents(self, connection: Connection, rows: Sequence[IntentRow], lease_seconds: int) -> None:
-        for _ in range(_MOST_TRIES):
-            if self._intents.upsert(connection, rows, lease_seconds):
+    def _write_intents(
+        self, connection: Connection, apart: Connection, rows: Sequence[IntentRow], lease_seconds: int
+    ) -> None:
+        for _ in range(_MOST_TRIES):  # what is in the way may go meanwhile: the trash is emptied, say
+            if self._intents.upsert(apart, rows, lease_seconds):
                 return
             self._refuse_taken_ids(connection, rows)
-            self._trash.refuse_trashed_ids(connection, rows)
-            held = self._intents.select(connection, [row.dataset_id for row in rows], lock=False)
+            self._trash.refuse_trashed_ids(connection, rows)  # also what its own transaction has moved there
+            held = self._intents.select(apart, [row.dataset_id for row in rows], lock=False)
             refuse_others(held.values(), rows)
-            # What was in the way has gone meanwhile: the trash was emptied, say.
         raise ServiceUnavailableError("Ids of this put were taken, and became free meanwhile; try again.")
 
     def _write_grants(self, row: IntentRow, request: BeginPut) -> tuple[WriteGrant, ...]:
