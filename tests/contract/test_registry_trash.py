@@ -31,6 +31,7 @@ from butler_model.ports import (
 )
 from butler_model.trash import PurgeFailure, TrashedArtifact, TrashSelection, TrashState
 from butler_registry.application import RegistryApplication
+from tests.support.notes import begin_transaction
 from tests.support.registries import (  # noqa: F401 - fixtures
     LAYOUT,
     LIMITS,
@@ -272,3 +273,32 @@ def test_what_shares_an_artifact_that_is_being_deleted_is_not_restored(
     assert len(claim.tasks) == 1
     with pytest.raises(TrashClaimedError, match=str(ids[1])):
         undelete(filled, dataset_ids=(ids[1],))
+
+
+# ---- within transactions
+
+
+@pytest.mark.timeout(15)  # it used to wait for itself, until the database gave up after 20 s
+def test_a_transaction_that_restored_adopts_what_is_stored(filled: RegistrySetup) -> None:
+    pruned = filled.put("note", "run", NOTES[0])
+    request_id = trash(filled, pruned)
+    transaction, within = begin_transaction(filled)
+    assert undelete(within, trash_ids=(request_id,)) == 1
+    ids = (uuid.uuid4(),)
+    batch = PutBatch(
+        "note", LAYOUT.storage_class, NOTES[1:2], ids, (LAYOUT,), (), Placing.IN_STORE, ("a.json",)
+    )
+    within.commit(within.registry.puts.begin(BeginPut(uuid.uuid4(), "other", (batch,), 600)))
+    transaction.commit()
+    assert stored(filled, [*pruned, *ids]) == [True, True]
+
+
+@pytest.mark.timeout(15)
+def test_a_transaction_does_not_use_the_id_of_what_it_trashed_again(filled: RegistrySetup) -> None:
+    transaction, within = begin_transaction(filled)
+    pruned = within.put("note", "run", NOTES[0])
+    trash(within, pruned)
+    batch = PutBatch("note", LAYOUT.storage_class, NOTES[1:2], pruned, (LAYOUT,))
+    with pytest.raises(ConflictingDefinitionError, match="in the trash"):
+        within.registry.puts.begin(BeginPut(uuid.uuid4(), "run", (batch,), 600))
+    transaction.rollback()

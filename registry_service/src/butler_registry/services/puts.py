@@ -163,7 +163,7 @@ class PutService:
                 self._trash.check_adopted(connection, new)
             else:
                 with self._for_intents(connection) as apart:
-                    self._trash.check_adopted(apart, new)
+                    self._trash.check(connection, apart, new)
                     self._write_intents(connection, apart, new, request.lease_seconds)
                     if self._noted is not None:
                         self._noted.add(new)

@@ -11,7 +11,7 @@ from butler_model.artifact import DIRECT_STORE
 from butler_model.errors import ConflictingDefinitionError, TrashClaimedError
 from butler_registry.storage.database import Connection
 from butler_registry.storage.intent_store import IntentRow
-from butler_registry.storage.ownership_lock import lock_ownership
+from butler_registry.storage.ownership_lock import has_locked_ownership, lock_ownership
 from butler_registry.storage.purge_store import PurgeStore
 
 
@@ -22,11 +22,21 @@ class TrashGuard:
         self._purges = purges
         self._schema = schema
 
+    def check(self, transaction: Connection, apart: Connection, rows: Sequence[IntentRow]) -> None:
+        """Check intents that are written on a connection apart from a transaction, or within it, where both are one.
+
+        Raises as `check_adopted`; apart also as `refuse_trashed_ids`, for what the transaction has moved to the trash
+        itself: to write the intent would wait until the transaction is over.
+        """
+        if apart is not transaction:
+            self.refuse_trashed_ids(transaction, rows)
+            if _adopted_places(rows) and has_locked_ownership(transaction, self._schema):
+                apart = transaction
+        self.check_adopted(apart, rows)
+
     def check_adopted(self, connection: Connection, rows: Sequence[IntentRow]) -> None:
         """Raise `TrashClaimedError` if the deletion of what is to be adopted was begun; keep it from being begun."""
-        places = {
-            (a.store, a.key) for row in rows for a in row.artifacts if a.adopted and a.store != DIRECT_STORE
-        }
+        places = _adopted_places(rows)
         if not places:
             return
         lock_ownership(connection, self._schema)
@@ -44,3 +54,8 @@ class TrashGuard:
                 f"Dataset {trashed} has artifacts in the trash; restore it, empty the trash first, or use a new id.",
                 dataset_id=str(trashed),
             )
+
+
+def _adopted_places(rows: Sequence[IntentRow]) -> set[tuple[str, str]]:
+    """Return store and key of what is to be adopted from stores."""
+    return {(a.store, a.key) for row in rows for a in row.artifacts if a.adopted and a.store != DIRECT_STORE}

@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
-__all__ = ["lock_ownership"]
+__all__ = ["has_locked_ownership", "lock_ownership"]
 
 import hashlib
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
+
+_IS_HELD = text(
+    "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objsubid = 1"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND (classid::bigint << 32) | objid::bigint = :key)"
+)
+"""PostgreSQL shows the key of such a lock in two halves."""
 
 
 def lock_ownership(connection: Connection, schema: str | None) -> None:
@@ -16,5 +23,14 @@ def lock_ownership(connection: Connection, schema: str | None) -> None:
     It comes before the lock of any row. On SQLite a transaction that writes excludes others anyway.
     """
     if connection.dialect.name == "postgresql":
-        digest = hashlib.sha256(f"{schema}\0artifact ownership".encode()).digest()
-        connection.execute(select(func.pg_advisory_xact_lock(int.from_bytes(digest[:8], "big", signed=True))))
+        connection.execute(select(func.pg_advisory_xact_lock(_key(schema))))
+
+
+def has_locked_ownership(connection: Connection, schema: str | None) -> bool:
+    """Return whether the transaction of a connection to PostgreSQL has the lock."""
+    return bool(connection.execute(_IS_HELD, {"key": _key(schema)}).scalar_one())
+
+
+def _key(schema: str | None) -> int:
+    digest = hashlib.sha256(f"{schema}\0artifact ownership".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
