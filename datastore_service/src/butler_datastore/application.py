@@ -7,6 +7,7 @@ __all__ = ["DatastoreApplication", "open_store"]
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from butler_model.artifact import DIRECT_STORE
@@ -24,6 +25,7 @@ from .config import (
     check_ingest_roots,
 )
 from .services.artifacts import ArtifactService
+from .services.holdings import committed_keys
 from .services.housekeeping import GUARD_SECONDS, HousekeepingService
 from .services.opened_stores import OpenedStores
 from .services.worker import HousekeepingWorker
@@ -31,6 +33,7 @@ from .stores.chain import ChainStore
 from .stores.direct import DirectStore
 from .stores.memory import MemoryStore
 from .stores.posix import PosixStore
+from .stores.posix_presence import NOTHING_KNOWN, Holdings
 from .stores.source_files import SourceFiles
 from .stores.store import Store
 
@@ -82,7 +85,7 @@ class DatastoreApplication(ArtifactService):
         kept = [store.root_of for store in _members(stores.values()) if isinstance(store, PosixStoreConfig)]
         sources = SourceFiles(check_ingest_roots(ingest_roots, stores.values()), kept)
         openers: dict[str, Callable[[str], Store]] = {
-            name: partial(open_store, config, sources=sources) for name, config in stores.items()
+            name: partial(_open_store, config, name, sources, ledgers) for name, config in stores.items()
         }
         openers[DIRECT_STORE] = lambda repository: DirectStore(sources)
         opened = OpenedStores(openers)
@@ -111,12 +114,36 @@ class DatastoreApplication(ArtifactService):
             worker.stop()
 
 
-def open_store(config: StoreConfig, repository: str, sources: SourceFiles = _NO_SOURCES) -> Store:
-    """Return the store of one repository, which may link to the sources."""
+def open_store(
+    config: StoreConfig,
+    repository: str,
+    sources: SourceFiles = _NO_SOURCES,
+    holdings: Holdings = NOTHING_KNOWN,
+) -> Store:
+    """Return the store of one repository, which may link to the sources and should have the holdings."""
     if isinstance(config, ChainStoreConfig):
-        members = config.members.items()
-        return ChainStore({name: _open_member(member, repository, sources) for name, member in members})
-    return _open_member(config, repository, sources)
+        return ChainStore(
+            {
+                name: _open_member(
+                    member,
+                    repository,
+                    sources,
+                    replace(holdings, store=f"member {name!r} of {holdings.store}"),
+                )
+                for name, member in config.members.items()
+            }
+        )
+    return _open_member(config, repository, sources, holdings)
+
+
+def _open_store(
+    config: StoreConfig, name: str, sources: SourceFiles, ledgers: Ledgers | None, repository: str
+) -> Store:
+    holdings = NOTHING_KNOWN
+    if ledgers is not None:
+        keys = partial(committed_keys, ledgers, repository, name)
+        holdings = Holdings(f"store {name!r}", keys)
+    return open_store(config, repository, sources, holdings)
 
 
 def _members(stores: Iterable[StoreConfig]) -> Iterator[MemberConfig]:
@@ -124,10 +151,10 @@ def _members(stores: Iterable[StoreConfig]) -> Iterator[MemberConfig]:
         yield from store.members.values() if isinstance(store, ChainStoreConfig) else (store,)
 
 
-def _open_member(config: MemberConfig, repository: str, sources: SourceFiles) -> Store:
+def _open_member(config: MemberConfig, repository: str, sources: SourceFiles, holdings: Holdings) -> Store:
     if isinstance(config, PosixStoreConfig):
         root, shared = config.root_of(repository), config.shared_path
-        return PosixStore(root, durable=config.durable, shared=shared, sources=sources)
+        return PosixStore(root, durable=config.durable, shared=shared, sources=sources, holdings=holdings)
     if isinstance(config, MemoryStoreConfig):
         return MemoryStore(config.max_bytes)
     # A service that has no bucket does not load what is needed for one.

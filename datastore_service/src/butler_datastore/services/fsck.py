@@ -158,6 +158,8 @@ class StoreInspection:
 
     def _judged(self, artifact: KnownArtifact, *, checksums: bool) -> Iterator[Finding]:
         size, why = self._size(artifact.key)
+        if size is None:
+            self._store.presence.check()
         kind = FindingKind.LOST if size is None else FindingKind.MISMATCHED
         if size == artifact.size:
             why = self._damage(artifact) if checksums else ""

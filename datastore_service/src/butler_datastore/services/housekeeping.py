@@ -82,9 +82,11 @@ class HousekeepingService:
     ) -> Iterator[InspectionProgress]:
         """Compare what the registry knows with what the stores hold; yield what is found.
 
+        A store that is not there is told at the end, when all others were inspected.
+
         Raises
         ------
-        ServiceUnavailableError
+        ServiceUnavailableError, ConfigurationError
             Raised if the registry or a store cannot be reached.
         UnsupportedOperationError
             Raised if this datastore does not know the registry.
@@ -92,8 +94,15 @@ class HousekeepingService:
         ledger = self._ledger(repository)
         inspected = size = 0
         found = Inspected()
+        missing: list[ButlerError] = []
         for name in self._stores.names:
             store = self._stores.get(name, repository, "")
+            try:
+                with _reported(name):
+                    store.presence.check()
+            except ButlerError as error:
+                missing.append(error)
+                continue
             inspection = StoreInspection(
                 name, store, ledger, guard_seconds=self._guard_seconds, reserved=self._reserved
             )
@@ -105,6 +114,8 @@ class HousekeepingService:
                         inspected + progress.inspected, size + progress.size, None, progress.findings
                     )
             inspected, size = inspected + progress.inspected, size + progress.size
+        if missing:
+            raise missing[0]
         self.totals.note_inspected(repository, found)
         yield InspectionProgress(inspected, size, inspected)
 

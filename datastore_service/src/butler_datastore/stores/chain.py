@@ -9,7 +9,7 @@ import heapq
 import itertools
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from butler_model.config_keys import nearest_known
@@ -23,6 +23,7 @@ from butler_model.errors import (
 from butler_model.path_template import check_key
 
 from .outcomes import is_refusal
+from .presence import Presence
 from .store import Gate, Listed, Store, StoreCapabilities, Stored, end_of_range, no_gate
 
 _LOGGER = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class ChainStore:
 
     def __init__(self, members: Mapping[str, Store]) -> None:
         self._members = dict(members)
+        self._placed = False
 
     @property
     def capabilities(self) -> StoreCapabilities:
@@ -51,6 +53,11 @@ class ChainStore:
             concurrency=max(capabilities.concurrency for capabilities in each),
             members=tuple(self._members),
         )
+
+    @property
+    def presence(self) -> Presence:
+        """Whether the places of all members are there."""
+        return _Presences([member.presence for member in self._members.values()])
 
     def write(
         self,
@@ -184,12 +191,29 @@ class ChainStore:
             )
         if not chosen:
             raise ConfigurationError(f"No member of the chain {', '.join(self._members)} accepts {what}.")
+        self._make_places(chosen)
         accepting = [member for name, member in self._members.items() if name in chosen]
         if not any(member.capabilities.persistent for member in accepting):
             _LOGGER.warning(
                 "%s goes only to %s, which does not outlive this process", what, ", ".join(chosen)
             )
         return accepting
+
+    def _make_places(self, chosen: Collection[str]) -> None:
+        """Make the places of all members before the first write to any.
+
+        Later, one that took nothing so far could not be told from one whose disk is not mounted.
+        """
+        if self._placed:
+            return
+        for name, member in self._members.items():
+            try:
+                member.presence.make()
+            except (ButlerError, OSError) as error:
+                if name in chosen:
+                    raise
+                _LOGGER.warning("member %s of a chain is not there: %s", name, error)
+        self._placed = True
 
     def _write_each(
         self,
@@ -210,6 +234,19 @@ class ChainStore:
             replace(each[0], created=all(stored.created for stored in each))
             for each in zip(*(outcomes for _, outcomes in done), strict=True)
         ]
+
+
+class _Presences:
+    def __init__(self, members: Sequence[Presence]) -> None:
+        self._members = members
+
+    def check(self) -> None:
+        for member in self._members:
+            member.check()
+
+    def make(self) -> None:
+        for member in self._members:
+            member.make()
 
 
 def _undo(member: Store, keys: Sequence[str], outcomes: Sequence[Stored]) -> None:

@@ -13,6 +13,7 @@ from butler_model.errors import ArtifactNotFoundError, UnsupportedOperationError
 from butler_model.file_uri import path_of_file_uri
 
 from .open_files import check_open_size, measure_open_file, read_open_file
+from .presence import ALWAYS_THERE, Presence
 from .source_files import SourceFiles
 from .store import Gate, Listed, StoreCapabilities, Stored, end_of_range, no_gate
 
@@ -31,6 +32,11 @@ class DirectStore:
     def capabilities(self) -> StoreCapabilities:
         """In what this store differs from others."""
         return StoreCapabilities(persistent=True)
+
+    @property
+    def presence(self) -> Presence:
+        """It has no place of its own."""
+        return ALWAYS_THERE
 
     def write(
         self,

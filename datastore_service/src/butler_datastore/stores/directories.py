@@ -6,7 +6,7 @@ from __future__ import annotations
 __all__ = ["DirectoryTree"]
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -44,11 +44,15 @@ class DirectoryTree:
             os.close(descriptor)
 
     @contextmanager
-    def made(self, path: tuple[str, ...]) -> Iterator[int]:
-        """Give a descriptor of a directory, made if need be; NotADirectoryError if it is no directory."""
+    def made(self, path: tuple[str, ...], check: Callable[[], None] = lambda: None) -> Iterator[int]:
+        """Give a descriptor of a directory, made if need be; NotADirectoryError if it is no directory.
+
+        Before it is made ``check`` is called, and what it raises comes through.
+        """
         try:
             descriptor = self._open(path)
         except FileNotFoundError:
+            check()
             descriptor = self._make(path)
         try:
             yield descriptor

@@ -18,6 +18,7 @@ from butler_model.errors import (
 )
 from butler_model.path_template import check_key
 
+from .presence import ALWAYS_THERE, Presence
 from .store import (
     CHUNK_BYTES,
     Gate,
@@ -58,6 +59,11 @@ class MemoryStore:
     def capabilities(self) -> StoreCapabilities:
         """In what this store differs from others."""
         return StoreCapabilities(persistent=False)
+
+    @property
+    def presence(self) -> Presence:
+        """Memory is always there."""
+        return ALWAYS_THERE
 
     def write(
         self,

@@ -6,23 +6,15 @@ from __future__ import annotations
 __all__ = ["PosixStore"]
 
 import errno
-import hashlib
 import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from uuid import uuid4
 
 from butler_model.artifact import TransferMode, sha256
-from butler_model.errors import (
-    ArtifactExistsError,
-    ArtifactNotFoundError,
-    ButlerError,
-    ConfigurationError,
-    GrantError,
-)
+from butler_model.errors import ArtifactNotFoundError, ButlerError
 from butler_model.failpoints import reach
 
 from .directories import DirectoryTree
@@ -30,8 +22,11 @@ from .disk_full import full_store_reported
 from .links import link_file
 from .open_files import check_open_size, measure_open_file, read_open_file
 from .places import Place, by_directory, if_there, no_way_reported, place_of
+from .posix_presence import NOTHING_KNOWN, STAGING, Holdings, RootPresence
 from .posix_upkeep import PosixUpkeep, sweep_files
+from .presence import Presence
 from .source_files import SourceFile, SourceFiles
+from .staged_files import StagedFile, link_staged, remove_staged
 from .store import (
     Gate,
     Listed,
@@ -45,22 +40,10 @@ from .store import (
 from .threads import SYNC_THREADS, side_by_side
 from .uploads import discard_uploads, forget_upload, kept_of_upload, upload_name, uploading
 
-# No key begins with a dot, so nothing in here can be taken for an artifact.
-_STAGING = (".tmp",)
 _STALE_SECONDS = 86_400
 _SWEEP_SECONDS = 3_600
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _STAGE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP}
-
-
-@dataclass(frozen=True, slots=True)
-class _Staged:
-    """A file that is complete, but has no key yet."""
-
-    name: str
-    size: int
-    checksum: str
 
 
 class PosixStore:
@@ -80,17 +63,26 @@ class PosixStore:
         Whether clients see the directory under the same path.
     sources
         The files to which links may lead; without them a link counts as nothing.
+    holdings
+        What should be in it, so that a root without its disk is no proof that artifacts are gone.
     """
 
     def __init__(
-        self, root: str, *, durable: bool = True, shared: bool = False, sources: SourceFiles | None = None
+        self,
+        root: str,
+        *,
+        durable: bool = True,
+        shared: bool = False,
+        sources: SourceFiles | None = None,
+        holdings: Holdings = NOTHING_KNOWN,
     ) -> None:
         self._tree = DirectoryTree(root)
         self._durable = durable
         self._shared = shared
         self._sources = SourceFiles(()) if sources is None else sources
         self._sweep_due = 0.0
-        self._upkeep = PosixUpkeep(self._tree, self.size, durable=durable)
+        self._presence = RootPresence(self._tree, self.size, holdings)
+        self._upkeep = PosixUpkeep(self._tree, self.size, self._presence.check, durable=durable)
 
     @property
     def capabilities(self) -> StoreCapabilities:
@@ -98,6 +90,11 @@ class PosixStore:
         return StoreCapabilities(
             persistent=True, nested=True, has_paths=self._shared, resumes=True, links=True
         )
+
+    @property
+    def presence(self) -> Presence:
+        """Whether the root is there, and its disk is mounted."""
+        return self._presence
 
     @property
     def root(self) -> str:
@@ -135,13 +132,13 @@ class PosixStore:
 
     def kept_of_upload(self, key: str, upload: str) -> int:
         """Return how many bytes of an upload are kept, from the first on."""
-        with if_there(), self._tree.opened(_STAGING) as staging:
+        with if_there(), self._tree.opened(STAGING) as staging:
             return kept_of_upload(staging, upload_name(key, upload))
         return 0
 
     def discard_uploads(self, key: str) -> None:
         """Remove what is kept of uploads to a key."""
-        with if_there(), self._tree.opened(_STAGING) as staging:
+        with if_there(), self._tree.opened(STAGING) as staging:
             discard_uploads(staging, key)
 
     def write_many(
@@ -158,7 +155,7 @@ class PosixStore:
         linked: list[Place] = []
         outcomes: dict[int, Stored] = {}
 
-        def stage(number: int) -> _Staged:
+        def stage(number: int) -> StagedFile:
             return self._stage(staging, names[number], items[number][1])
 
         with full_store_reported(), self._staging() as staging:
@@ -176,7 +173,7 @@ class PosixStore:
                     self._delete(place)
                 raise
             finally:
-                _remove(staging, names)
+                remove_staged(staging, names)
         return [outcomes[number] for number in range(len(items))]
 
     def read(self, key: str, offset: int, limit: int | None, *, size: int) -> Iterator[bytes]:
@@ -212,7 +209,12 @@ class PosixStore:
         """Link a file of somebody else to a key; see `LinkingStore.link`."""
         place = place_of(key)
         checksum = source.checksum()
-        with full_store_reported(), no_way_reported(key), self._tree.made(place.directory) as directory:
+        with (
+            full_store_reported(),
+            no_way_reported(key),
+            self._staging(),
+            self._tree.made(place.directory) as directory,
+        ):
             gate()
             created = link_file(source, mode, directory, self._real_path(place.directory), place.name)
         return Stored(source.status.st_size, checksum, created)
@@ -258,6 +260,7 @@ class PosixStore:
             if self._durable:
                 os.fsync(directory)
             return True
+        self._presence.check()
         return False
 
     @contextmanager
@@ -308,13 +311,13 @@ class PosixStore:
             uploading(staging, name, key, offset, keep=keep) as file,
         ):
             file.fill(within_limit(chunks, key, size_limit, offset), durable=self._durable)
-            staged = _Staged(file.name, file.size, file.checksum)
+            staged = StagedFile(file.name, file.size, file.checksum)
             gate()
             stored = self._publish(staging, [(place, staged)], [])[0]
             self._settle([place])
             return stored
 
-    def _stage(self, staging: int, name: str, content: bytes) -> _Staged:
+    def _stage(self, staging: int, name: str, content: bytes) -> StagedFile:
         with open(os.open(name, _STAGE_FLAGS, 0o666, dir_fd=staging), "wb") as file:
             reach("put.upload_0")
             file.write(content)
@@ -322,17 +325,17 @@ class PosixStore:
             if self._durable:
                 file.flush()
                 os.fsync(file.fileno())
-        return _Staged(name, len(content), sha256([content]))
+        return StagedFile(name, len(content), sha256([content]))
 
     def _publish(
-        self, staging: int, group: Sequence[tuple[Place, _Staged]], linked: list[Place]
+        self, staging: int, group: Sequence[tuple[Place, StagedFile]], linked: list[Place]
     ) -> list[Stored]:
         """Give staged files their keys, all in one directory; add to ``linked`` those that were free."""
         stored = []
         reach("put.after_fsync_before_rename")
         with no_way_reported(group[0][0].key), self._tree.made(group[0][0].directory) as directory:
             for place, staged in group:
-                created = _link(staging, staged, directory, place)
+                created = link_staged(staging, staged, directory, place)
                 if created:
                     linked.append(place)
                 stored.append(Stored(staged.size, staged.checksum, created))
@@ -346,52 +349,8 @@ class PosixStore:
 
     @contextmanager
     def _staging(self) -> Iterator[int]:
-        with self._tree.made(_STAGING) as staging:
+        with self._tree.made(STAGING, self._presence.check_before_making) as staging:
             if time.monotonic() >= self._sweep_due:
                 self._sweep_due = time.monotonic() + _SWEEP_SECONDS
                 sweep_files(staging, _STALE_SECONDS)
             yield staging
-
-
-def _link(staging: int, staged: _Staged, directory: int, place: Place) -> bool:
-    """Give a staged file its key; return False if the same bytes have it already."""
-    try:
-        os.link(staged.name, place.name, src_dir_fd=staging, dst_dir_fd=directory, follow_symlinks=False)
-    except FileExistsError as error:
-        if not _holds(directory, place.name, staged):
-            raise ArtifactExistsError(
-                f"There is another artifact under the key {place.key!r}; artifacts are never replaced.",
-                key=place.key,
-            ) from error
-        return False
-    except FileNotFoundError as error:
-        if staged.name in os.listdir(staging):
-            raise
-        raise GrantError(
-            f"The put of {place.key!r} was given up while it was stored.", key=place.key
-        ) from error
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        raise ConfigurationError(
-            f"The artifact {place.key!r} cannot be linked to its place ({os.strerror(error.errno)}): a store "
-            "must be on one file system, which has hard links.",
-            key=place.key,
-        ) from error
-    return True
-
-
-def _holds(directory: int, name: str, staged: _Staged) -> bool:
-    """Return whether the file of that name has the bytes of the staged one."""
-    with if_there(), open(os.open(name, _READ_FLAGS, dir_fd=directory), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size != staged.size:
-            return False
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == staged.checksum
-    return False
-
-
-def _remove(staging: int, names: Iterable[str]) -> None:
-    for name in names:
-        with suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=staging)

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from uuid import uuid4
 
-from butler_model.errors import InvalidNameError, ServiceUnavailableError
+from butler_model.errors import ButlerError, InvalidNameError
 from butler_model.path_template import check_key
 
 from .directories import DirectoryTree
 from .places import Place, if_there, place_of
+from .posix_presence import STAGING
 from .store import Listed
 from .threads import SYNC_THREADS, side_by_side
 
-_STAGING = (".tmp",)
 _UNLINK_THREADS = 8
 _TOGETHER = 8
 """So many files a thread removes before it opens a directory again."""
@@ -35,11 +35,21 @@ class PosixUpkeep:
     ----------
     size
         Gives the length of the artifact that has a key, through a link if need be.
+    check_there
+        Raises `ServiceUnavailableError` if the root is not there, so that what is not found proves nothing.
     """
 
-    def __init__(self, tree: DirectoryTree, size: Callable[[str], int | None], *, durable: bool) -> None:
+    def __init__(
+        self,
+        tree: DirectoryTree,
+        size: Callable[[str], int | None],
+        check_there: Callable[[], None],
+        *,
+        durable: bool,
+    ) -> None:
         self._tree = tree
         self._size = size
+        self._check_there = check_there
         self._durable = durable
 
     def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
@@ -49,11 +59,6 @@ class PosixUpkeep:
         disk is waited for at the end, for all directories at once: a file system writes down together what was done
         before, so to wait for one after the other takes as many times longer.
         """
-        if not os.path.isdir(self._tree.root):
-            missing = ServiceUnavailableError(
-                f"There is no directory {self._tree.root!r}; is its disk mounted? Nothing was deleted."
-            )
-            return dict.fromkeys(keys, missing)
         groups: dict[tuple[str, ...], list[Place]] = {}
         for place in map(place_of, keys):
             groups.setdefault(place.directory, []).append(place)
@@ -72,16 +77,20 @@ class PosixUpkeep:
     def _unlinked(self, group: Sequence[Place]) -> dict[str, Exception]:
         """Remove files of one directory; return those that could not be removed, and why."""
         failed: dict[str, Exception] = {}
+        absent = {place.key for place in group}
         try:
             with if_there(), self._tree.opened(group[0].directory) as directory:
                 for place in group:
                     try:
                         with if_there():
                             os.unlink(place.name, dir_fd=directory)
+                            absent.discard(place.key)
                     except OSError as error:
                         failed[place.key] = error
-        except OSError as error:
-            failed.update({place.key: error for place in group})
+            if absent:
+                self._check_there()
+        except (ButlerError, OSError) as error:
+            failed |= dict.fromkeys(absent, error)
         return failed
 
     def _settled(self, directory: tuple[str, ...]) -> tuple[tuple[str, ...], OSError | None]:
@@ -95,7 +104,10 @@ class PosixUpkeep:
 
     def listing(self) -> Iterator[Listed]:
         """Yield all files, and links to files that readers would follow; see `Store.listing`."""
+        self._check_there()
         yield from self._below((), self._now())
+        # What is not listed is not there, unless the disk went away meanwhile.
+        self._check_there()
 
     def _below(self, path: tuple[str, ...], now: float) -> Iterator[Listed]:
         entries: list[tuple[str, os.stat_result]] = []
@@ -139,13 +151,13 @@ class PosixUpkeep:
 
     def sweep(self, age_seconds: float) -> int:
         """Remove temporary files that nobody has written to for so long, by the clock of the file system."""
-        with if_there(), self._tree.opened(_STAGING) as staging:
+        with if_there(), self._tree.opened(STAGING) as staging:
             return sweep_files(staging, age_seconds)
         return 0
 
     def _now(self) -> float:
         """Return the time of the file system; of this machine if nothing can be written there."""
-        with suppress(OSError), self._tree.opened(_STAGING) as staging:
+        with suppress(OSError), self._tree.opened(STAGING) as staging:
             os.utime(staging)
             return os.fstat(staging).st_mtime
         return time.time()

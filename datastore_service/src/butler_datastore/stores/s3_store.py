@@ -21,6 +21,7 @@ from butler_model.failpoints import reach
 
 from .blocks import blocks
 from .outcomes import is_refusal
+from .presence import Presence
 from .s3 import S3Bucket
 from .store import (
     Gate,
@@ -63,6 +64,11 @@ class S3Store:
     def capabilities(self) -> StoreCapabilities:
         """In what this store differs from others."""
         return StoreCapabilities(persistent=True, signs_urls=True, concurrency=_THREADS)
+
+    @property
+    def presence(self) -> Presence:
+        """Whether the bucket is there."""
+        return self._objects.upkeep
 
     def write(
         self,

@@ -76,6 +76,15 @@ class S3Upkeep:
                 failed[key] = fault("deleted", self._bucket, key, status, code, told.get("Message", ""))
         return failed
 
+    def check(self) -> None:
+        """Raise `ConfigurationError` if there is no bucket, `ServiceUnavailableError` if it cannot be reached."""
+        begin = f"{self._prefix}/"
+        with self._reported("listed", begin):
+            self._client.list_objects_v2(Bucket=self._bucket, Prefix=begin, MaxKeys=1)
+
+    def make(self) -> None:
+        """Do nothing: it is its operator who makes a bucket."""
+
     def listing(self) -> Iterator[Listed]:
         """Yield all objects whose names are keys; see `Store.listing`.
 

@@ -38,6 +38,8 @@ from butler_model.errors import (
 )
 from butler_model.failpoints import reach
 
+from .presence import Presence
+
 if TYPE_CHECKING:
     from .source_files import SourceFile
 
@@ -143,6 +145,11 @@ class Store(Protocol):
     @property
     def capabilities(self) -> StoreCapabilities:
         """In what this store differs from others."""
+        ...
+
+    @property
+    def presence(self) -> Presence:
+        """Whether the place of the artifacts is there. Deletions and listings raise what its check does."""
         ...
 
     def write(
