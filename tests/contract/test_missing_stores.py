@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from butler_model.errors import ServiceUnavailableError
+from butler_model.errors import ConfigurationError, ServiceUnavailableError
 from butler_model.ports import Finding, FindingKind
 from tests.support.households import Household, household
-from tests.support.stores import files
+from tests.support.s3 import S3Server
+from tests.support.stores import files, s3_settings
 
 NOT_THERE = "is not there: is its disk mounted"
 
@@ -228,3 +229,37 @@ def test_a_member_that_took_nothing_so_far_is_there_too(
     house.rows.trash(*first)
     assert house.empty().deleted == 1
     assert len(files(one)) == 1
+
+
+def test_a_bucket_that_is_gone_is_no_proof_that_its_artifacts_are(
+    tmp_path: Path, s3_server: S3Server, s3_bucket: str
+) -> None:
+    with living_in(tmp_path, s3_settings(s3_server, s3_bucket, tmp_path)) as house:
+        first, second = house.put(1, 2)
+        intents = house.begin(3)
+        house.write(intents)
+        house.rows.trash(first)
+        # So that this process has seen the bucket.
+        assert not house.has("run1/nothing")
+        client = s3_server.client()
+        listed = client.list_objects_v2(Bucket=s3_bucket)["Contents"]
+        client.delete_objects(
+            Bucket=s3_bucket, Delete={"Objects": [{"Key": entry["Key"]} for entry in listed]}
+        )
+        client.delete_bucket(Bucket=s3_bucket)
+        house.rows.make_due()
+        done = house.empty()
+        assert (done.deleted, done.failed) == (0, 1)
+        assert done.last_error is not None
+        assert "no bucket" in done.last_error
+        assert house.housekeeping.reap("main") == 0
+        found: list[Finding] = []
+        steps = house.housekeeping.fsck("main", repair=True)
+        with pytest.raises(ConfigurationError, match="no bucket"):
+            found.extend(finding for step in steps for finding in step.findings)
+        assert found == []
+        client.create_bucket(Bucket=s3_bucket)
+        house.rows.make_due()
+        assert house.empty().deleted == 1
+        assert house.housekeeping.reap("main") == 1
+        assert [finding.dataset_id for finding in house.fsck()] == [second]

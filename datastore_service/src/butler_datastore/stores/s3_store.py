@@ -8,6 +8,7 @@ __all__ = ["S3Store"]
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from butler_datastore.config import S3StoreConfig
 from butler_model.artifact import sha256
@@ -149,10 +150,11 @@ class S3Store:
 
     def delete(self, key: str) -> bool:
         """Remove an artifact; return whether it was there. Older versions, if the bucket keeps such, stay."""
-        if self._objects.head(key) is None:
-            return False
-        self._objects.delete(key)
-        return True
+        there = self._objects.head(key) is not None
+        # Without one, too: only this answer tells a bucket that is gone from an object that is.
+        with suppress(ArtifactNotFoundError):
+            self._objects.delete(key)
+        return there
 
     def delete_many(self, keys: Sequence[str]) -> dict[str, Exception]:
         """Remove artifacts, up to 1,000 with a request; see `Store.delete_many`."""
