@@ -95,6 +95,19 @@ def test_a_member_that_lacks_it_or_has_another_size_is_passed_over(
         read(store, "run/c", 7)
 
 
+def test_what_is_read_from_a_later_member_has_its_recorded_size(store: Store, one: Path, two: Path) -> None:
+    store.write("run/a", [b"content"], NO_LIMIT)
+    (one / "run/a").write_bytes(b"cont")
+    assert read(store, "run/a", 7) == b"content"
+    assert store.size("run/a", 7) == 7
+    # Whoever inspects the store is told of the first one.
+    assert store.size("run/a") == 4
+    (two / "run/a").unlink()
+    assert store.size("run/a", 7) == 4
+    (one / "run/a").unlink()
+    assert store.size("run/a", 7) is None
+
+
 def test_a_write_that_fails_in_one_member_leaves_nothing_in_those_before(
     store: Store, one: Path, two: Path
 ) -> None:
@@ -134,10 +147,15 @@ def test_a_member_that_cannot_be_reached_is_passed_over(tmp_path: Path, one: Pat
         store = chain(bucket=bucket, one={"root": str(one)})
         store.write("run/a", [b"content"], NO_LIMIT)
         server.fail("GET", Fault(503, "SlowDown"))
+        server.fail("HEAD", Fault(503, "SlowDown"))
         assert read(store, "run/a", 7) == b"content"
+        assert store.size("run/a", 7) == 7
         (one / "run/a").unlink()
         with pytest.raises(ServiceUnavailableError, match="run/a"):
             read(store, "run/a", 7)
+        with pytest.raises(ServiceUnavailableError, match="run/a"):
+            store.size("run/a", 7)
+        server.recover()
         (one / "run/a").write_bytes(b"content")
         server.fail("DELETE", Fault(503, "SlowDown"))
         with pytest.raises(ServiceUnavailableError):

@@ -51,6 +51,19 @@ def test_a_chain_puts_into_the_members_that_take_a_dataset_and_reads_what_is_lef
             again.get("note", CAM, detector=1)
 
 
+def test_a_dataset_whose_first_copy_is_cut_off_exists_as_it_is_read(tmp_path: Path) -> None:
+    members = {"first": {"root": "<butlerRoot>/first"}, "second": {"root": "<butlerRoot>/second"}}
+    with make(tmp_path / "repo", {"main": {"kind": "chain", "members": members}}) as butler:
+        ref = butler.put({"a": 1}, "note", CAM, detector=1)
+        (copy,) = (tmp_path / "repo" / "first").rglob("note_*.json")
+        copy.write_bytes(copy.read_bytes()[:-1])
+        assert butler.get(ref) == {"a": 1}
+        assert butler.stored(ref)
+        (other,) = (tmp_path / "repo" / "second").rglob("note_*.json")
+        other.unlink()
+        assert not butler.stored(ref)
+
+
 def test_datasets_of_an_embedded_repository_may_be_in_a_bucket(
     tmp_path: Path, s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -198,7 +198,7 @@ class ArtifactService:
         """Return, for each READ grant, whether the artifact is there with its recorded size."""
         self._check_items(len(grants))
         opened = [self._signer.open_grant(grant, Operation.READ) for grant in grants]
-        return self._each(lambda store, grant: store.size(grant.key) == grant.size, opened)
+        return self._each(lambda store, grant: store.size(grant.key, grant.size) == grant.size, opened)
 
     def discard(self, grants: Sequence[bytes]) -> None:
         """Remove what aborted puts may have written; absent artifacts are done already."""
@@ -268,7 +268,7 @@ class ArtifactService:
         opened = [(self._signer.open_grant(grant, Operation.READ), path) for grant, path in moved]
         for grant, path in opened:
             with _dataset_named(grant):
-                if self._store(grant).size(grant.key) != grant.size:
+                if self._store(grant).size(grant.key, grant.size) != grant.size:
                     raise ArtifactNotFoundError(
                         f"There is no artifact {grant.key!r} of {grant.size} bytes, so {path!r:.300} stays."
                     )

@@ -128,10 +128,30 @@ class ChainStore:
             return
         raise min(errors, key=_weight)
 
-    def size(self, key: str) -> int | None:
-        """Return the length of an artifact in the first member that has it, `None` if none has."""
-        sizes = (member.size(key) for member in self._members.values())
-        return next((size for size in sizes if size is not None), None)
+    def size(self, key: str, recorded: int | None = None) -> int | None:
+        """Return the length of an artifact in the member that gives it to readers, `None` if none has it.
+
+        Without the ``recorded`` length it is that in the first member that has it. With it a member is passed over by
+        the same rules as in `read`, and what one raises comes through if no other has it.
+        """
+        if recorded is None:
+            sizes = (member.size(key) for member in self._members.values())
+            return next((size for size in sizes if size is not None), None)
+        found: list[int] = []
+        errors: list[Exception] = []
+        for member in self._members.values():
+            try:
+                size = member.size(key)
+            except (ServiceUnavailableError, OSError) as error:
+                errors.append(error)
+                continue
+            if size == recorded:
+                return size
+            if size is not None:
+                found.append(size)
+        if errors:
+            raise errors[0]
+        return found[0] if found else None
 
     def measure(self, key: str) -> Stored | None:
         """Return size and checksum of an artifact in the first member that has it, `None` if none has."""

@@ -65,7 +65,7 @@ class DirectStore:
             check_open_size(source.descriptor, key, size)
             yield from read_open_file(source.descriptor, key, offset, end)
 
-    def size(self, key: str) -> int | None:
+    def size(self, key: str, recorded: int | None = None) -> int | None:
         """Return the length of a file in bytes, `None` if it is not there."""
         try:
             with self._sources.opened(path_of_file_uri(key)) as source:

@@ -108,7 +108,7 @@ class MemoryStore:
         for start in range(offset, end, CHUNK_BYTES):
             yield content[start : min(end, start + CHUNK_BYTES)]
 
-    def size(self, key: str) -> int | None:
+    def size(self, key: str, recorded: int | None = None) -> int | None:
         """Return the length of an artifact in bytes, `None` if it is not there."""
         held = self._artifacts.get(check_key(key))
         return None if held is None else len(held[0])

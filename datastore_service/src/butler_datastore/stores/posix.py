@@ -190,7 +190,7 @@ class PosixStore:
         with self._opened(key) as descriptor:
             return None if descriptor is None else measure_open_file(descriptor, key)
 
-    def size(self, key: str) -> int | None:
+    def size(self, key: str, recorded: int | None = None) -> int | None:
         """Return the length of an artifact in bytes, `None` if it is not there."""
         place = place_of(key)
         with if_there(), self._tree.opened(place.directory) as directory:

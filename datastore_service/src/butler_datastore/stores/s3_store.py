@@ -143,7 +143,7 @@ class S3Store:
             raise ArtifactNotFoundError(f"There is no artifact {key!r} in its store.", key=key)
         check_size(key, actual, size)
 
-    def size(self, key: str) -> int | None:
+    def size(self, key: str, recorded: int | None = None) -> int | None:
         """Return the length of an artifact in bytes, `None` if it is not there."""
         there = self._objects.head(key)
         return None if there is None else there.size

@@ -206,8 +206,11 @@ class Store(Protocol):
         """
         ...
 
-    def size(self, key: str) -> int | None:
-        """Return the length of an artifact in bytes, `None` if it is not there."""
+    def size(self, key: str, recorded: int | None = None) -> int | None:
+        """Return the length of an artifact in bytes, `None` if it is not there.
+
+        Of those that a chain has, that of one which has the ``recorded`` length, and so is read, before any other.
+        """
         ...
 
     def measure(self, key: str) -> Stored | None:
