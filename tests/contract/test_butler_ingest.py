@@ -368,10 +368,8 @@ def test_a_source_on_a_read_only_disk_stays_and_a_log_says_so(
 def test_nothing_is_moved_out_of_the_store_of_another_dataset(
     repository: Repository, butler: Butler, place: Deployment, tmp_path: Path, embedded: bool
 ) -> None:
-    if not embedded:
-        pytest.skip("no service reaches its store as a directory to take files from")
     ref = butler.put({"number": 1}, "note", instrument="Cam1", detector=1)
-    linked = FileDataset(note_file(tmp_path, 2), note_ref(butler, 2))
+    linked = FileDataset(note_file(tmp_path if embedded else place.drop, 2), note_ref(butler, 2))
     butler.ingest(linked, transfer="symlink")
     before = repository.content()
     (tmp_path / "way").symlink_to(place.artifacts)
@@ -382,6 +380,17 @@ def test_nothing_is_moved_out_of_the_store_of_another_dataset(
                 butler.ingest(FileDataset(folder / str(key), note_ref(butler, 3)), transfer="move")
     assert repository.content() == before
     assert butler.get(ref) == {"number": 1}
+
+
+def test_a_directory_that_is_no_store_here_though_a_service_has_one_there_is_moved_from(
+    butler: Butler, place: Deployment, embedded: bool
+) -> None:
+    if embedded:
+        pytest.skip("what is in the directory of its store is in its store")
+    file = FileDataset(note_file(place.artifacts, 1), note_ref(butler, 1))
+    butler.ingest(file, transfer="move")
+    assert get_note(butler, 1)["number"] == 1
+    assert not (place.artifacts / "note1.json").exists()
 
 
 @on_posix_and_s3

@@ -112,7 +112,7 @@ class DatasetTransfer:
         self._skip_missing = skip_missing
         self._register_types = register_dataset_types
         self._dry_run = dry_run
-        self._finder = RouteFinder(transfer, target.store_root, target.datastore.ingest_roots)
+        self._finder = RouteFinder(transfer, target.store_root, target.datastore)
         self._puts = GroupPuts(target)
         self._types: dict[str, bool] = {}
         self._runs: dict[str, bool] = {}

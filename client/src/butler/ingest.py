@@ -123,7 +123,7 @@ class FileIngest:
 
     def ingest(self, datasets: Sequence[FileDataset], transfer: str | None, *, skip_existing: bool) -> None:
         """Ingest files, and say in each what became of it; see `Butler.ingest`."""
-        finder = RouteFinder(transfer, self._connection.store_root, self._connection.datastore.ingest_roots)
+        finder = RouteFinder(transfer, self._connection.store_root, self._connection.datastore)
         targets = [self._target(dataset) for dataset in datasets]
         _refuse_repeated(datasets, [run for _, run in targets])
         there = self._there(datasets, targets) if skip_existing else {}

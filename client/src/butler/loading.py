@@ -143,7 +143,7 @@ def import_export(
     """
     registry = connection.registry
     universe = connection.info.universe
-    finder = RouteFinder(transfer, connection.store_root, connection.datastore.ingest_roots)
+    finder = RouteFinder(transfer, connection.store_root, connection.datastore)
     skipped = {universe[name].name for name in skip_dimensions}
     export = read_export(source)
     upgraded = upgrade_export(export, universe)

@@ -6,7 +6,8 @@ from __future__ import annotations
 __all__ = ["REFERRING", "Route", "RouteFinder", "local_path"]
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +19,7 @@ from butler_model.errors import (
     UnsupportedOperationError,
 )
 from butler_model.file_uri import file_uri, path_of_file_uri
-from butler_model.ports import Placing
+from butler_model.ports import Datastore, Placing
 
 _BY_SERVICE = {
     "hardlink": TransferMode.HARDLINK,
@@ -66,8 +67,8 @@ class RouteFinder:
         As `Butler.ingest` takes it.
     store_root
         Directory of the store for new artifacts if it is in this process, else `None`.
-    ingest_roots
-        Gives the directories from which the datastore takes files itself.
+    datastore
+        Tells the directories from which it takes files itself, and those from which nothing is moved.
 
     Raises
     ------
@@ -75,9 +76,7 @@ class RouteFinder:
         Raised if there is no such mode.
     """
 
-    def __init__(
-        self, transfer: str | None, store_root: str | None, ingest_roots: Callable[[], Sequence[str]]
-    ) -> None:
+    def __init__(self, transfer: str | None, store_root: str | None, datastore: Datastore) -> None:
         if transfer not in _MODES:
             raise UnsupportedOperationError(
                 f"There is no transfer mode {transfer!r:.80}; use one of {', '.join(map(repr, _MODES))}.",
@@ -85,7 +84,7 @@ class RouteFinder:
             )
         self._transfer = transfer
         self._store_root = None if store_root is None else os.path.realpath(store_root)
-        self._ask_roots = ingest_roots
+        self._datastore = datastore
 
     def routes(self, paths: Iterable[str]) -> list[Route]:
         """Return how each file goes; nothing is done yet.
@@ -153,11 +152,32 @@ class RouteFinder:
             return Route(path, Placing.TEMPLATE, mode=_BY_SERVICE[transfer])
         reached = any(root == "/" or path.startswith(f"{root}/") for root in self._roots)
         mode = _BY_EITHER[transfer] if reached else None
+        if transfer == "move" and not reached:
+            self._check_movable(path)
         return Route(path, Placing.TEMPLATE, mode=mode, removed=transfer == "move")
 
     @cached_property
     def _roots(self) -> Sequence[str]:
-        return self._ask_roots()
+        return self._datastore.ingest_roots()
+
+    @cached_property
+    def _kept(self) -> Sequence[re.Pattern[str]]:
+        """What the paths of files in the stores of the datastore begin with."""
+        roots = (re.escape(os.path.realpath(root)) for root in self._datastore.store_roots())
+        return [re.compile(root.replace(re.escape("{repository}"), "[^/]+") + "(?=/)") for root in roots]
+
+    def _check_movable(self, path: str) -> None:
+        """Raise `IngestPathError` for what is in a store that this process sees: another dataset may have it."""
+        directory, name = os.path.split(path)
+        real = os.path.join(os.path.realpath(directory), name)
+        for root in filter(None, (kept.match(real) for kept in self._kept)):
+            # Elsewhere that path may be of something else; the first write to a store makes this.
+            if os.path.isdir(f"{root[0]}/.tmp"):
+                raise IngestPathError(
+                    f"{path!r:.300} is in the store in {root[0]!r:.300}, where other datasets may have it, so it is "
+                    "not moved; use transfer='copy'.",
+                    path=path[:300],
+                )
 
 
 def local_path(path: str | os.PathLike[str]) -> str:

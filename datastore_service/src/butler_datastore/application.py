@@ -5,6 +5,7 @@ from __future__ import annotations
 
 __all__ = ["DatastoreApplication", "open_store"]
 
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -82,7 +83,11 @@ class DatastoreApplication(ArtifactService):
             raise ConfigurationError(
                 f"No store can have the name {DIRECT_STORE!r}, which is that of the files outside of all stores."
             )
-        kept = [store.root_of for store in _members(stores.values()) if isinstance(store, PosixStoreConfig)]
+        kept = [
+            os.path.abspath(store.root)
+            for store in _members(stores.values())
+            if isinstance(store, PosixStoreConfig)
+        ]
         sources = SourceFiles(check_ingest_roots(ingest_roots, stores.values()), kept)
         openers: dict[str, Callable[[str], Store]] = {
             name: partial(_open_store, config, name, sources, ledgers) for name, config in stores.items()

@@ -142,6 +142,9 @@ class RemoteDatastore:
     def ingest_roots(self) -> list[str]:
         return list(self._connection.call(self._stub.GetIngestRoots, pb.GetIngestRootsRequest()).roots)
 
+    def store_roots(self) -> list[str]:
+        return list(self._connection.call(self._stub.GetIngestRoots, pb.GetIngestRootsRequest()).store_roots)
+
     def adopt(self, grants: Sequence[bytes]) -> list[SignedReceipt]:
         request = pb.AdoptRequest(grants=grants)
         response = self._connection.call(self._stub.Adopt, request, seconds=self._connection.stream_seconds)

@@ -77,7 +77,9 @@ class DatastoreServicer(DatastoreServiceServicer):
     def GetIngestRoots(
         self, request: pb.GetIngestRootsRequest, context: grpc.ServicerContext
     ) -> pb.GetIngestRootsResponse:
-        return pb.GetIngestRootsResponse(roots=self._datastore.ingest_roots())
+        return pb.GetIngestRootsResponse(
+            roots=self._datastore.ingest_roots(), store_roots=self._datastore.store_roots()
+        )
 
     def Adopt(self, request: pb.AdoptRequest, context: grpc.ServicerContext) -> pb.AdoptResponse:
         return pb.AdoptResponse(receipts=map(receipt_to_proto, self._datastore.adopt(request.grants)))

@@ -210,6 +210,10 @@ class ArtifactService:
         """Return the directories from which this datastore takes files itself; none if it takes none."""
         return list(self._sources.roots)
 
+    def store_roots(self) -> list[str]:
+        """Return the directories of stores, in which ``{repository}`` stands for a name."""
+        return list(self._sources.kept)
+
     def adopt(self, grants: Sequence[bytes]) -> list[SignedReceipt]:
         """Measure artifacts that are there already, in a store, or as ``direct`` ones in one of the ingest roots.
 
@@ -324,8 +328,7 @@ class ArtifactService:
 
 
 def _measured(store: Store, key: str) -> Stored:
-    stored = store.measure(key)
-    if stored is None:
+    if (stored := store.measure(key)) is None:
         raise ArtifactNotFoundError(f"There is no artifact {key!r:.300} to adopt.", key=key[:300])
     return stored
 

@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
@@ -83,12 +83,12 @@ class SourceFiles:
     roots
         Absolute paths. Below ``/``, everything that the process may read can be taken.
     kept
-        Give the directories of stores for a repository, from which nothing may be moved.
+        The directories of stores, from which nothing may be moved; ``{repository}`` in one stands for a name.
     """
 
-    def __init__(self, roots: Sequence[str], kept: Sequence[Callable[[str], str]] = ()) -> None:
+    def __init__(self, roots: Sequence[str], kept: Sequence[str] = ()) -> None:
         self.roots = tuple(roots)
-        self._kept = tuple(kept)
+        self.kept = tuple(kept)
         self._directories = _RealPaths()
 
     @contextmanager
@@ -126,7 +126,7 @@ class SourceFiles:
         """Raise `IngestPathError` for a path in a store: what is there may be the artifact of another dataset."""
         directory, name = os.path.split(path)
         real = os.path.join(self._directories.of(directory), name)
-        for root in (os.path.realpath(root_of(repository)) for root_of in self._kept):
+        for root in (os.path.realpath(root.replace("{repository}", repository)) for root in self.kept):
             if real.startswith(f"{root}/"):
                 raise IngestPathError(
                     f"{path!r:.300} is in the store in {root!r:.300}, where other datasets may have it, so it is not "

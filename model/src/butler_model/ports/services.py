@@ -279,6 +279,10 @@ class Datastore(Protocol):
         """Return the directories from which the datastore takes files itself; none if it takes none."""
         ...
 
+    def store_roots(self) -> list[str]:
+        """Return the directories of its stores, in which ``{repository}`` stands for a name."""
+        ...
+
     def adopt(self, grants: Sequence[bytes]) -> list[SignedReceipt]:
         """Measure artifacts that are there already, in a store or, as ``direct`` ones, in a directory to ingest from.
 

@@ -538,18 +538,26 @@ class GetIngestRootsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ROOTS_FIELD_NUMBER: _builtins.int
+    STORE_ROOTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def roots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Absolute paths of directories, as the service sees them; all that is below them may be taken."""
+
+    @_builtins.property
+    def store_roots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Absolute paths of the directories of stores, as the service sees them, in which {repository} stands for a name. A
+        client that sees one of them, with a directory .tmp in it, moves no file out of it: it may be an artifact.
+        """
 
     def __init__(
         self,
         *,
         roots: _abc.Iterable[_builtins.str] | None = ...,
+        store_roots: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["roots", b"roots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["roots", b"roots", "store_roots", b"store_roots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

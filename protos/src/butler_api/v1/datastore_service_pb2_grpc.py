@@ -165,7 +165,7 @@ class DatastoreServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetIngestRoots(self, request, context):
-        """Names the directories from which this service takes files itself.
+        """Names the directories from which this service takes files itself, and those from which nothing is to be moved.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

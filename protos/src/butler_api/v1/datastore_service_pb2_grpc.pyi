@@ -43,7 +43,7 @@ class DatastoreServiceStub:
     Discard: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.DiscardRequest, _datastore_service_pb2.DiscardResponse]
     """Removes what aborted puts may have written. An artifact that is not there counts as removed."""
     GetIngestRoots: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.GetIngestRootsRequest, _datastore_service_pb2.GetIngestRootsResponse]
-    """Names the directories from which this service takes files itself."""
+    """Names the directories from which this service takes files itself, and those from which nothing is to be moved."""
     Adopt: _grpc.UnaryUnaryMultiCallable[_datastore_service_pb2.AdoptRequest, _datastore_service_pb2.AdoptResponse]
     """Measures artifacts that are there already: in a store, or, in the store "direct", in one of the directories of
     GetIngestRoots. NOT_FOUND (ARTIFACT_NOT_FOUND) if one is not there, INVALID_ARGUMENT (INGEST_PATH) if it is
@@ -143,7 +143,7 @@ class DatastoreServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _datastore_service_pb2.GetIngestRootsRequest,
         context: _grpc.ServicerContext,
     ) -> _datastore_service_pb2.GetIngestRootsResponse:
-        """Names the directories from which this service takes files itself."""
+        """Names the directories from which this service takes files itself, and those from which nothing is to be moved."""
 
     @_abc_1.abstractmethod
     def Adopt(
