@@ -75,6 +75,16 @@ def test_filters_keep_the_rows_that_they_hold_for(filters: object, ids: list[int
     assert part.equals(FILTERED.select(["c", "a.b"]).take(pa.array(ids, pa.int64())), check_metadata=True)
 
 
+def test_dictionaries_in_a_frame_come_back_with_their_own_keys_or_are_refused() -> None:
+    same = pd.DataFrame({"a": [{"x": 1, "y": "b"}, None, {"y": "c", "x": None}]})
+    read = PARQUET.read(as_parquet(same), pd.DataFrame)
+    assert isinstance(read, pd.DataFrame)
+    assert read["a"].tolist() == same["a"].tolist()
+    for others in ([{"x": 1}, {"y": 2}], [{"x": 1, "y": 2}, {}]):
+        with pytest.raises(FormatterError, match="'a' has dictionaries of different keys"):
+            as_parquet(pd.DataFrame({"a": others}))
+
+
 @pytest.mark.parametrize("pytype", [pd.DataFrame, Table, np.ndarray])
 def test_filters_serve_every_kind_of_table(pytype: type) -> None:
     frame = pd.DataFrame({"a": [1, 2, 3], "b": [1.5, 2.5, 3.5]}, index=pd.Index([7, 8, 9], name="i"))

@@ -91,7 +91,9 @@ class ParquetFormatter(Formatter):
         if kind == "arrow":
             return obj
         if kind == "pandas":
-            return pa.Table.from_pandas(obj)
+            table = pa.Table.from_pandas(obj)
+            self._check_keys(obj, table.schema)
+            return table
         if kind == "astropy":
             from .arrow_astropy import table_to_arrow
 
@@ -101,6 +103,17 @@ class ParquetFormatter(Formatter):
         raise self.refusal(
             f"takes tables of pandas, pyarrow, astropy or NumPy, not a {type(obj).__qualname__}."
         )
+
+    def _check_keys(self, frame: Any, schema: pa.Schema) -> None:
+        """Refuse dictionaries of different keys in one column: each would come back with the keys of all."""
+        for position, (label, cells) in enumerate(frame.items()):
+            if pa.types.is_struct(schema.field(position).type):
+                keys = {field.name for field in schema.field(position).type}
+                if any(isinstance(cell, dict) and cell.keys() != keys for cell in cells):
+                    raise self.refusal(
+                        f"column {label!r} has dictionaries of different keys, which a table file would all give the "
+                        "same ones; store them as text, or each key in a column."
+                    )
 
     def _wanted(self, schema: pa.Schema, columns: object, with_index: bool) -> list[str] | None:
         """Return the Arrow columns to read, in order; `None` for all."""
