@@ -365,6 +365,21 @@ def test_a_source_on_a_read_only_disk_stays_and_a_log_says_so(
     assert "Read-only file system" in caplog.text
 
 
+def test_the_files_of_the_repository_itself_become_no_artifacts(
+    repository: Repository, butler: Butler, place: Deployment, embedded: bool
+) -> None:
+    if not embedded:
+        pytest.skip("the store of a service has no such files")
+    before = repository.content()
+    own = place.artifacts / "butler.yaml"
+    for path, transfer in ((own, "auto"), (own, "split"), (own, None), ("butler.yaml", None)):
+        file = FileDataset(path, note_ref(butler, 1), formatter="yaml")
+        with pytest.raises(IngestPathError, match="file of the repository itself"):
+            butler.ingest(file, transfer=transfer)
+    assert own.exists()
+    assert repository.content() == before
+
+
 def test_nothing_is_moved_out_of_the_store_of_another_dataset(
     repository: Repository, butler: Butler, place: Deployment, tmp_path: Path, embedded: bool
 ) -> None:

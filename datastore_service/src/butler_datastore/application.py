@@ -94,7 +94,7 @@ class DatastoreApplication(ArtifactService):
         }
         openers[DIRECT_STORE] = lambda repository: DirectStore(sources)
         opened = OpenedStores(openers)
-        super().__init__(opened, signer, limits, sources)
+        super().__init__(opened, signer, limits, sources, reserved)
         self._ledgers = ledgers
         self._housekeeping = HousekeepingService(
             ledgers, opened, guard_seconds=guard_seconds, reserved=reserved

@@ -6,7 +6,7 @@ from __future__ import annotations
 __all__ = ["ArtifactService"]
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
@@ -24,11 +24,11 @@ from butler_model.artifact import (
     SignedReceipt,
     sha256,
 )
-from butler_model.checksum import Checksum
 from butler_model.errors import (
     ArtifactIntegrityError,
     ArtifactNotFoundError,
     ButlerError,
+    IngestPathError,
     InvalidRequestError,
     LimitExceededError,
     UploadConflictError,
@@ -40,6 +40,7 @@ from butler_model.repository import Limits
 from .direct_access import DirectAccessService
 from .opened_stores import OpenedStores
 from .taking import FileTaking
+from .verified import after, check, verified
 
 _T = TypeVar("_T")
 
@@ -59,15 +60,23 @@ class ArtifactService:
         What is accepted in one call.
     sources
         The files that may be taken.
+    reserved
+        Keys that are no artifacts, but files of the repository itself.
     """
 
     def __init__(
-        self, stores: OpenedStores, signer: TokenSigner, limits: Limits, sources: SourceFiles
+        self,
+        stores: OpenedStores,
+        signer: TokenSigner,
+        limits: Limits,
+        sources: SourceFiles,
+        reserved: Collection[str] = (),
     ) -> None:
         self._stores = stores
         self._signer = signer
         self._limits = limits
         self._sources = sources
+        self._reserved = frozenset(reserved)
         self._direct_access = DirectAccessService(signer, limits, self._store, self._receipt)
 
     @property
@@ -186,7 +195,7 @@ class ArtifactService:
             whole = continued or (offset == 0 and (limit is None or limit >= allowed.size))
             begin = 0 if whole else offset
             chunks = self._store(allowed).read(allowed.key, begin, limit, size=allowed.size)
-            yield from _after(_verified(chunks, allowed), offset) if whole else chunks
+            yield from after(verified(chunks, allowed), offset) if whole else chunks
 
     def read_batch(self, grants: Sequence[bytes], records: Sequence[ArtifactRecord] = ()) -> list[bytes]:
         """Return the whole contents of small artifacts, in order; raises as `read` does."""
@@ -224,10 +233,15 @@ class ArtifactService:
         ArtifactNotFoundError
             Raised if one is not there.
         IngestPathError
-            Raised if a direct one is elsewhere, or is no regular file.
+            Raised if a direct one is elsewhere, or is no regular file, or one in a store is a file of the repository.
         """
         self._check_items(len(grants))
         opened = [self._signer.open_grant(grant, Operation.ADOPT) for grant in grants]
+        if own := [grant.key for grant in opened if grant.key in self._reserved]:
+            raise IngestPathError(
+                f"{own[0]!r} is a file of the repository itself, which would go with its dataset; ingest a copy.",
+                path=own[0],
+            )
         with self._sources.of_one_call():
             return [self._receipt(grant, _measured(self._store(grant), grant.key)) for grant in opened]
 
@@ -278,7 +292,7 @@ class ArtifactService:
                     )
                 try:
                     with self._sources.opened(path) as source:
-                        _check(source.checksum(), grant)
+                        check(source.checksum(), grant)
                 except ArtifactNotFoundError:
                     continue
                 self._sources.remove(path)
@@ -303,7 +317,7 @@ class ArtifactService:
     def _content(self, store: Store, grant: Grant) -> bytes:
         with _dataset_named(grant):
             content = b"".join(store.read(grant.key, 0, None, size=grant.size))
-            _check(sha256([content]), grant)
+            check(sha256([content]), grant)
         return content
 
     def _receipt(self, grant: Grant, stored: Stored) -> SignedReceipt:
@@ -352,38 +366,9 @@ def _too_long(grant: Grant, size: int) -> LimitExceededError:
     )
 
 
-def _after(chunks: Iterator[bytes], offset: int) -> Iterator[bytes]:
-    """Leave out the first bytes."""
-    position = 0
-    for chunk in chunks:
-        if position + len(chunk) > offset:
-            yield chunk[max(0, offset - position) :]
-        position += len(chunk)
-
-
 def _check_limit(name: str, value: int, limit: int) -> None:
     if value > limit:
         raise LimitExceededError(f"A batch has {name} = {value}; at most {limit} are accepted.", limit=name)
-
-
-def _verified(chunks: Iterator[bytes], grant: Grant) -> Iterator[bytes]:
-    """Yield the chunks of a whole artifact, the last one only if the checksum is right."""
-    checksum = Checksum()
-    held: list[bytes] = []
-    for chunk in chunks:
-        yield from held
-        checksum.add(chunk)
-        held = [chunk]
-    _check(checksum.text, grant)
-    yield from held
-
-
-def _check(checksum: str, grant: Grant) -> None:
-    if checksum != grant.checksum:
-        raise ArtifactIntegrityError(
-            f"The artifact {grant.key!r} has the checksum {checksum}, but {grant.checksum} was recorded.",
-            key=grant.key,
-        )
 
 
 @contextmanager
