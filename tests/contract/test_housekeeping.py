@@ -459,6 +459,32 @@ def test_repair_moves_what_is_dark_to_quarantine_and_touches_nothing_else(house:
     assert [finding.kind for finding in house.fsck()] == [FindingKind.LOST]
 
 
+def test_what_cannot_be_moved_to_quarantine_says_why_and_the_rest_is_moved(
+    posix_house: Household, tmp_path: Path
+) -> None:
+    house = posix_house
+    for key in ("one/dark.json", "two/dark.json"):
+        house.plant(key)
+    with undeletable(tmp_path / "artifacts" / "one"):
+        first, second = house.fsck(repair=True)
+    assert (first.key, first.repaired, second.key, second.repaired) == (
+        "one/dark.json",
+        False,
+        "two/dark.json",
+        True,
+    )
+    assert "cannot be moved to quarantine" in first.detail
+    assert house.has("one/dark.json")
+
+
+def test_quarantine_takes_the_longest_names_again(posix_house: Household, tmp_path: Path) -> None:
+    key = "somewhere/" + "x" * 255
+    for _ in range(2):
+        posix_house.plant(key)
+        assert [finding.repaired for finding in posix_house.fsck(repair=True)] == [True]
+    assert len(list((tmp_path / "artifacts" / ".quarantine" / "somewhere").iterdir())) == 2
+
+
 def test_quarantine_keeps_the_file_for_an_operator(posix_house: Household, tmp_path: Path) -> None:
     for content in (b"dark", b"darker"):
         posix_house.plant("somewhere/dark.json", content)

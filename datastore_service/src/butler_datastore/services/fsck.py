@@ -13,11 +13,16 @@ __all__ = ["StoreInspection"]
 import itertools
 import logging
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from butler_datastore.stores.store import Store
 from butler_model.artifact import DIRECT_STORE, sha256
-from butler_model.errors import ArtifactIntegrityError, ArtifactNotFoundError, IngestPathError
+from butler_model.errors import (
+    ArtifactIntegrityError,
+    ArtifactNotFoundError,
+    ButlerError,
+    IngestPathError,
+)
 from butler_model.ports import (
     ArtifactLedger,
     Finding,
@@ -91,7 +96,10 @@ class StoreInspection:
                 yield self._progress()
         if suspects.dark or suspects.wrong:
             for finding in self._confirmed(suspects, checksums=checksums):
-                yield self._progress(self._repaired(finding) if repair else finding)
+                if not repair or finding.kind is not FindingKind.DARK:
+                    yield self._progress(finding)
+                else:
+                    yield self._progress(self._repaired(finding))
         yield self._progress()
 
     def _looks(self) -> Iterator[tuple[str, list[KnownArtifact], int | None, float]]:
@@ -175,13 +183,13 @@ class StoreInspection:
             return None, error.message
 
     def _repaired(self, finding: Finding) -> Finding:
-        if finding.kind is not FindingKind.DARK:
-            return finding
-        moved = self._store.quarantine(finding.key)
+        try:
+            moved = self._store.quarantine(finding.key)
+        except (ButlerError, OSError) as error:
+            # The next one may be where this can be done.
+            return replace(finding, detail=f"it cannot be moved to quarantine: {error}")
         _LOGGER.info("%s of store %s was moved to quarantine", finding.key, self._name)
-        return Finding(
-            finding.kind, finding.store, finding.key, None, finding.size, None, finding.detail, repaired=moved
-        )
+        return replace(finding, repaired=moved)
 
     def _progress(self, *findings: Finding) -> InspectionProgress:
         return InspectionProgress(self._inspected, self._read, None, findings)

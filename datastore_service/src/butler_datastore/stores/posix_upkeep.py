@@ -26,6 +26,8 @@ _TOGETHER = 8
 """So many files a thread removes before it opens a directory again."""
 # No key begins with a dot, so nothing in here can be taken for an artifact.
 _QUARANTINE = ".quarantine"
+_KEPT_OF_NAME = 200
+"""Of a name of up to 255 bytes, what stays when it gets an end of its own."""
 
 
 class PosixUpkeep:
@@ -141,7 +143,7 @@ class PosixUpkeep:
         ):
             name = place.name
             if _exists(target, name):
-                name = f"{name}.{uuid4().hex}"
+                name = f"{name[:_KEPT_OF_NAME]}.{uuid4().hex}"
             os.rename(place.name, name, src_dir_fd=source, dst_dir_fd=target)
             if self._durable:
                 os.fsync(target)
