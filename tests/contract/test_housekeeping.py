@@ -477,6 +477,23 @@ def test_what_cannot_be_moved_to_quarantine_says_why_and_the_rest_is_moved(
     assert house.has("one/dark.json")
 
 
+def test_what_a_put_found_to_be_there_already_is_not_moved_to_quarantine(house: Household) -> None:
+    # What a put left that was lost together with its intent, as in a registry that was restored from a backup.
+    (intent,) = intents = house.begin(1)
+    house.write(intents)
+    house.setup.registry.puts.abort([intent.dataset_id], request_id=uuid.uuid4())
+    house.setup.registry.puts.finish_abort([intent.dataset_id], request_id=uuid.uuid4())
+    house.plant("another/dark.json")
+    steps = house.housekeeping.fsck("main", repair=True)
+    found = next(step.findings for step in steps if step.findings)
+    assert [finding.key for finding in found] == ["another/dark.json"]
+    again = house.setup.begin("note", "run1", [intent.data_id.mapping], ids=[intent.dataset_id])
+    house.setup.commit(again, house.write(again))
+    assert [finding for step in steps for finding in step.findings] == []
+    assert house.has(intent.grants[0].key)
+    assert house.fsck() == []
+
+
 def test_quarantine_takes_the_longest_names_again(posix_house: Household, tmp_path: Path) -> None:
     key = "somewhere/" + "x" * 255
     for _ in range(2):

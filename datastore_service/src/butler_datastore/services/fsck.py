@@ -37,6 +37,8 @@ _LOGGER = logging.getLogger(__name__)
 _PAGE = 10_000
 _PROGRESS_EVERY = 1_000
 _PROGRESS_BYTES = 2**30
+_LAST_CHARACTER = "~"
+"""No key has one after it."""
 
 Known = tuple[str, list[KnownArtifact]]
 """A key, and all that is known under it."""
@@ -98,7 +100,8 @@ class StoreInspection:
             for finding in self._confirmed(suspects, checksums=checksums):
                 if not repair or finding.kind is not FindingKind.DARK:
                     yield self._progress(finding)
-                else:
+                elif not self._is_known(finding.key):
+                    # Else a put that began after the last look may have found its bytes there.
                     yield self._progress(self._repaired(finding))
         yield self._progress()
 
@@ -129,6 +132,10 @@ class StoreInspection:
             for key, artifacts in itertools.groupby(page, key=lambda artifact: artifact.key):
                 yield key, list(artifacts)
             after = page[-1].key
+
+    def _is_known(self, key: str) -> bool:
+        before = key[:-1] + chr(ord(key[-1]) - 1) + _LAST_CHARACTER
+        return any(artifact.key == key for artifact in self._ledger.known(self._name, after=before, limit=1))
 
     def _is_wrong(
         self, key: str, artifacts: list[KnownArtifact], size: int | None, *, checksums: bool
