@@ -203,6 +203,26 @@ def test_a_disk_that_is_not_mounted_is_no_proof_that_its_files_are_gone(
     assert house.empty().deleted == 1
 
 
+def test_what_was_moved_away_with_a_link_in_its_place_is_not_said_to_be_gone(
+    posix_house: Household, tmp_path: Path
+) -> None:
+    house = posix_house
+    first, second = house.put(1)[0], house.put(2, run=house.setup.register_run("run2"))[0]
+    house.rows.trash(first, second)
+    (tmp_path / "artifacts" / "run1").rename(tmp_path / "elsewhere")
+    (tmp_path / "artifacts" / "run1").symlink_to(tmp_path / "elsewhere")
+    done = house.empty()
+    assert (done.deleted, done.failed) == (1, 1)
+    assert done.last_error is not None
+    assert "a link is in the way" in done.last_error
+    assert "artifacts/run1" in done.last_error
+    (tmp_path / "artifacts" / "run1").unlink()
+    (tmp_path / "elsewhere").rename(tmp_path / "artifacts" / "run1")
+    house.rows.make_due()
+    assert house.empty().deleted == 1
+    assert house.fsck() == []
+
+
 def test_of_a_batch_that_partly_fails_the_rest_is_deleted(faulty_house: tuple[Household, FaultyS3]) -> None:
     house, server = faulty_house
     first, second = house.put(1, 2)

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 __all__ = ["DirectoryTree"]
 
+import errno
 import os
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -58,6 +60,18 @@ class DirectoryTree:
             yield descriptor
         finally:
             os.close(descriptor)
+
+    def check_no_link(self, path: tuple[str, ...]) -> None:
+        """Raise `OSError` if the way to a directory leads over a link below the root."""
+        for depth, part in enumerate(path):
+            try:
+                with self.opened(path[:depth]) as above:
+                    status = os.stat(part, dir_fd=above, follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            if stat.S_ISLNK(status.st_mode):
+                where = os.path.join(self.root, *path[: depth + 1])
+                raise OSError(errno.ELOOP, "a link is in the way, and none is followed", where)
 
     def settle_all(self, paths: Collection[tuple[str, ...]]) -> None:
         """Wait until what is new in some directories is safe from a loss of power."""

@@ -60,6 +60,9 @@ class PosixUpkeep:
         To remove a file that is on the disk is mostly waiting for the file system, so threads do it side by side. The
         disk is waited for at the end, for all directories at once: a file system writes down together what was done
         before, so to wait for one after the other takes as many times longer.
+
+        What was below a directory that somebody moved elsewhere, with a link in its place, is not gone, but nothing is
+        removed over a link.
         """
         groups: dict[tuple[str, ...], list[Place]] = {}
         for place in map(place_of, keys):
@@ -91,6 +94,7 @@ class PosixUpkeep:
                         failed[place.key] = error
             if absent:
                 self._check_there()
+                self._tree.check_no_link(group[0].directory)
         except (ButlerError, OSError) as error:
             failed |= dict.fromkeys(absent, error)
         return failed
