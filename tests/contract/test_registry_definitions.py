@@ -61,10 +61,19 @@ def test_collections_are_found_by_glob_in_the_order_of_their_names(butler: Butle
     query = butler.registry.queryCollections
     assert query() == query("*") == query(...) == ["raw", "u/me/a", "u/me/b", "u/you/a"]
     assert query("u/me/*") == ["u/me/a", "u/me/b"]
-    assert query(["raw", "*/a", "nothing"]) == ["raw", "u/me/a", "u/you/a"]
+    assert query(["raw", "*/a", "nothing*"]) == ["raw", "u/me/a", "u/you/a"]
     assert query("*", collectionTypes=CollectionType.RUN) == query()
     assert query("*", collectionTypes=[CollectionType.TAGGED, CollectionType.CHAINED]) == []
     assert query([]) == []
+
+
+def test_a_name_that_no_collection_has_is_missing_wherever_collections_are_looked_up(butler: Butler) -> None:
+    butler.registry.registerRun("raw")
+    for query in (butler.registry.queryCollections, butler.collections.query, butler.collections.query_info):
+        for names in ("rwa", ["raw", "rwa"], ["*", "rwa"]):
+            with pytest.raises(MissingCollectionError, match=r"There is no collection 'rwa'; .* is 'raw'"):
+                query(names)
+        assert query("rwa*") == []
 
 
 @pytest.mark.parametrize(

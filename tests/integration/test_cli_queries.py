@@ -182,7 +182,9 @@ def test_an_empty_answer_comes_with_its_reason(
         (("query-dimension-records", "REPO", "vist"), 5, "did you mean 'visit'"),
         (("query-data-ids", "REPO", "visit", "--where", "visit == 1"), 5, "at character 7: visit == 1\n"),
         (("query-data-ids", "REPO", "visit", "--datasets", "nite"), 3, "the nearest known one is 'note'"),
-        (("query-collections", "REPO", "rum1"), 0, "the nearest known one is 'run1'"),
+        (("query-collections", "REPO", "rum1"), 3, "the nearest known one is 'run1'"),
+        (("query-collections", "REPO", "run2", "rum1"), 3, "the nearest known one is 'run1'"),
+        (("collections", "list", "REPO", "rum1"), 3, "the nearest known one is 'run1'"),
     ],
 )
 def test_a_slip_of_the_pen_is_answered_with_what_was_meant(

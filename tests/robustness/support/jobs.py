@@ -174,7 +174,7 @@ def _prune(
 
 
 def _remove_runs(butler: Butler, names: list[str]) -> None:
-    there = butler.registry.queryCollections(names)
+    there = butler.registry.queryCollections()
     butler.removeRuns([name for name in names if name in there], unlink_from_chains=True)
 
 

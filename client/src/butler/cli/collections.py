@@ -8,8 +8,6 @@ __all__ = ["collection_chain", "collections", "query_collections"]
 import click
 
 from butler import Butler, CollectionType
-from butler.registry.patterns import is_glob
-from butler_model.misspellings import suggestion
 
 from .arguments import json_option, names, repository_argument
 from .collection_tree import print_tree
@@ -74,7 +72,6 @@ def _list(
             found = butler.collections.query_info(patterns or ..., collection_types=types)
         is_tree = chains == "TREE" and not output.as_json and bool(found)
         known = butler.collections.query_info() if is_tree and any(each.children for each in found) else found
-        misspelt = [] if found else _misspelt(butler, patterns)
     if is_tree:
         print_tree(found, known)
         return
@@ -84,15 +81,7 @@ def _list(
             for each in found
         ),
         of_what="collections",
-        why_none=lambda: misspelt,
     )
-
-
-def _misspelt(butler: Butler, patterns: tuple[str, ...]) -> list[str]:
-    """Return a remark about each name that is none of a collection, and no glob."""
-    known = butler.collections.query()
-    absent = [name for name in patterns if not is_glob(name) and name not in known]
-    return [f"There is no {name!r}{suggestion(name, known)}." for name in absent]
 
 
 @collections.command("register")

@@ -131,9 +131,6 @@ def _types(butler: Butler, wanted: list[str], collections: list[str]) -> list[st
     """
     if not any(map(is_glob, wanted)):
         return wanted
-    for name in collections:
-        if not is_glob(name):
-            butler.collections.get_info(name)
     searched = butler.collections.query_info(collections, include_summary=True)
     held = {name for each in searched if each.summary is not None for name in each.summary.dataset_types}
     found = butler.registry.queryDatasetTypes(wanted)

@@ -14,9 +14,10 @@ from butler.lookup import DatasetFinder, check_writeable
 from butler.query_arguments import check_collections
 from butler_model.collection import ChainEdit, Collection, CollectionSummary, CollectionType
 from butler_model.errors import CollectionTypeError
+from butler_model.misspellings import no_such_collection
 from butler_model.ports import Collections
 
-from .patterns import Patterns, collection_types, globs
+from .patterns import Patterns, collection_types, globs, is_glob
 
 
 class RegistryCollections:
@@ -141,7 +142,7 @@ class RegistryCollections:
         flattenChains: bool = False,
         includeChains: bool | None = None,
     ) -> list[str]:
-        """Return the names of collections that match any of the globs, in the order of their names.
+        """Return the names of collections that any of the names or globs match, in the order of their names.
 
         Parameters
         ----------
@@ -154,9 +155,15 @@ class RegistryCollections:
         ------
         InvalidRequestError
             Raised for what is no name or glob, and for what is no `CollectionType`.
+        MissingCollectionError
+            Raised for a name, and no glob, that none has.
         """
         wanted = None if collectionTypes is None else collection_types(collectionTypes)
-        found: Iterable[Collection] = self._port.collections.find(globs(expression))
+        patterns = globs(expression)
+        found: Iterable[Collection] = self._port.collections.find(patterns)
+        absent = {name for name in patterns if not is_glob(name)}.difference(c.name for c in found)
+        if absent:
+            raise no_such_collection(min(absent), [c.name for c in self._port.collections.find(["*"])])
         if flattenChains:
             found = leaves(self._port.collections, [c.name for c in found], with_chains=True)
         with_chains = not flattenChains if includeChains is None else includeChains
