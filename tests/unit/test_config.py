@@ -227,6 +227,14 @@ def test_files_are_included_beside_the_file_that_names_them(tmp_path: Path) -> N
     assert config == {"one": {"x": {"y": [1]}}, "many": [2, 2], "named": {"three": 3, "uri": 3}}
 
 
+def test_what_the_older_library_refuses_as_a_runtime_error_is_one(tmp_path: Path) -> None:
+    # A6
+    toml = write(tmp_path / "c.toml", "")
+    for refused in (1.5, toml, tmp_path, write(tmp_path / "c.yaml", "includeConfigs: nowhere.yaml\n")):
+        with pytest.raises(RuntimeError):
+            Config(refused)  # type: ignore[arg-type]
+
+
 def test_what_cannot_be_included_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationNotFoundError, match=r"absent\.yaml"):
         Config(write(tmp_path / "c.yaml", "a: !include absent.yaml\n"))

@@ -61,8 +61,10 @@ class IncompatibleVersionError(ButlerError, RuntimeError):
     status = Status.FAILED_PRECONDITION
 
 
-class ConfigurationError(ButlerError, ValueError):
+class ConfigurationError(ButlerError, ValueError, RuntimeError):
     """A configuration is malformed or incomplete."""
+
+    # The older library raises either, one where a file cannot be read and the other where it says what cannot be.
 
     reason = "CONFIGURATION"
     status = Status.INVALID_ARGUMENT
@@ -75,8 +77,10 @@ class ConfigurationKeyError(ButlerError, KeyError):
     status = Status.NOT_FOUND
 
 
-class ConfigurationNotFoundError(ButlerError, FileNotFoundError):
+class ConfigurationNotFoundError(ButlerError, FileNotFoundError, RuntimeError):
     """There is no such configuration file."""
+
+    # The older library raises the one for the file itself, the other for what `includeConfigs` names.
 
     reason = "CONFIGURATION_NOT_FOUND"
     status = Status.NOT_FOUND
