@@ -183,6 +183,8 @@ MISTAKES = {
                         "detector"),
     "no file": (("put-file", "REPO", "/nowhere/it", "blob", *DATA_ID, "--run", "run"), "/nowhere/it"),
     "find first in any order": (("query-datasets", "REPO", "note", "--find-first"), "--collections"),
+    "chain of nothing": (("collection-chain", "REPO", "chain"), "--mode remove"),
+    "chain of no names": (("collection-chain", "REPO", "chain", ","), "--type CHAINED"),
     "bytes and JSON to one place": (("get-file", "REPO", "blob", "--collections", "x", "-o", "-", "--json"), "--json"),
 }  # fmt: skip
 

@@ -134,8 +134,11 @@ def collection_chain(
     another.
     """
     members = names(children)
-    if mode != "redefine" and not members:
-        raise click.UsageError(f"Name the collections: --mode {mode} needs CHILDREN.")
+    if not members:
+        raise click.UsageError(
+            f"Name the collections: --mode {mode} needs CHILDREN. To empty a chain, take its members out with --mode "
+            "remove; 'butler collections register --type CHAINED' makes one without any."
+        )
     with Butler(repository, writeable=True) as butler:
         chains = butler.collections
         if flatten:
