@@ -105,6 +105,22 @@ def test_a_chain_that_comes_again_is_not_repeated(tmp_path: Path) -> None:
     ]
 
 
+def test_a_flattened_chain_has_the_members_in_the_order_in_which_they_were_named(tmp_path: Path) -> None:
+    repository = str(tmp_path / "repo")
+    Butler.makeRepo(repository)
+    with Butler(repository, writeable=True) as made:
+        for name in ("a", "b", "c"):
+            made.collections.register(name)
+        made.collections.register("inner", CollectionType.CHAINED)
+        made.collections.redefine_chain("inner", ["c", "a"])
+    made_chain = objects("collection-chain", repository, "outer", "inner", "b", "--flatten")[0]
+    assert made_chain["children"] == ["c", "a", "b"]
+    made_chain = objects("collection-chain", repository, "outer", "b", "inner", "--flatten")[0]
+    assert made_chain["children"] == ["b", "c", "a"]
+    assert butler("collection-chain", repository, "other", "inner", "nothing", "--flatten").returncode == 3
+    assert butler("query-collections", repository, "other").returncode == 3
+
+
 def test_collections_are_also_rows_of_a_table_or_objects_and_chains_may_be_flattened(repository: str) -> None:
     assert succeeded("query-collections", repository, "--chains", "table").splitlines()[0].split() == [
         "name",

@@ -141,10 +141,11 @@ def collection_chain(
         )
     with Butler(repository, writeable=True) as butler:
         chains = butler.collections
-        if flatten:
-            members = list(butler.registry.queryCollections(members, flattenChains=True))
-        for name in members if mode != "remove" else ():
+        for name in members if mode != "remove" or flatten else ():
             chains.get_info(name)  # before the chain is registered
+        if flatten:
+            # One by one: several at once come in the order of their names, and not in that of the search.
+            members = [leaf for name in members for leaf in chains.query(name, flatten_chains=True)]
         if mode != "remove":
             chains.register(parent, CollectionType.CHAINED, doc)
         edits = {
