@@ -13,6 +13,7 @@ from uuid import uuid4
 from butler_model.collection import ChainEdit, Collection, CollectionSummary, CollectionType
 from butler_model.ports import Registry
 
+from .dataset_arguments import check_collection
 from .lookup import check_writeable
 from .query_arguments import check_collections
 from .registry import ButlerRegistry
@@ -130,7 +131,7 @@ class ButlerCollections(Sequence[str]):
         self, name: str, *, include_parents: bool = False, include_summary: bool = False
     ) -> CollectionInfo:
         """Return what is known of a collection; `MissingCollectionError` if there is none of that name."""
-        collection = self._port.collections.get(name)
+        collection = self._port.collections.get(check_collection(name))
         summary = self._port.collections.summaries([name])[0] if include_summary else None
         return self._info(collection, include_parents, summary)
 
@@ -194,7 +195,7 @@ class ButlerCollections(Sequence[str]):
     def _edit(self, parent: str, edit: ChainEdit, children: str | Iterable[str], etag: str = "") -> None:
         check_writeable(self._registry.isWriteable(), f"edit chain {parent!r:.300}")
         self._port.collections.edit_chain(
-            parent, edit, check_collections(children), request_id=uuid4(), etag=etag
+            check_collection(parent), edit, check_collections(children), request_id=uuid4(), etag=etag
         )
 
     def _info(

@@ -15,6 +15,7 @@ from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import MissingDatasetTypeError
 from butler_model.ports import FoundDataset
 
+from .dataset_arguments import check_refs
 from .datasets import DatasetReading
 from .lookup import only_type
 
@@ -85,7 +86,7 @@ class DatasetExisting(DatasetReading):
         self, refs: Iterable[DatasetRef], *, full_check: bool = True
     ) -> dict[DatasetRef, DatasetExistence]:
         """Return what is known of the existence of each of many resolved refs, with few calls."""
-        wanted = list(dict.fromkeys(refs))
+        wanted = list(dict.fromkeys(check_refs(refs)))
         found = self._by_refs(wanted)
         return dict(zip(wanted, self._existence(found, full_check=full_check), strict=True))
 

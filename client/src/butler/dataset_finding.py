@@ -15,6 +15,7 @@ from butler_model.storage_class import StorageClass
 from butler_model.timespan import Timespan
 from butler_model.universe import DimensionGroup
 
+from .dataset_arguments import several
 from .lookup import DatasetAccess, dataset_uuid
 
 
@@ -65,7 +66,9 @@ class DatasetFinding(DatasetAccess):
         self, ids: Iterable[UUID | str], *, dimension_records: bool = False
     ) -> list[DatasetRef]:
         """Return the datasets with those ids, in order and each once; ids of which there is none are passed over."""
-        found = self._finder.by_id([*dict.fromkeys(map(dataset_uuid, ids))])
+        found = self._finder.by_id(
+            [*dict.fromkeys(map(dataset_uuid, several(ids, "ids", "ids of datasets")))]
+        )
         return self._as_asked([one.ref for one in found if one is not None], None, dimension_records)
 
     def get_dataset_type(self, name: str) -> DatasetType:

@@ -14,6 +14,7 @@ from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import DatasetNotFoundError, UnsupportedOperationError
 from butler_model.ports import FoundDataset
 
+from .dataset_arguments import check_refs
 from .datasets import DatasetReading
 from .predictions import predict as predict_put
 from .putting import planned_layouts
@@ -124,7 +125,7 @@ class DatasetLocating(DatasetReading):
         ArtifactNotFoundError
             Raised if nothing is stored of a dataset, unless ``allow_missing``.
         """
-        wanted = list(dict.fromkeys(refs))
+        wanted = list(dict.fromkeys(check_refs(refs)))
         found = self._finder.by_refs(wanted)
         return {
             ref: self._uris(one)

@@ -16,12 +16,14 @@ from butler_model.data_id import DataId
 from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.errors import InvalidRequestError
 
+from .dataset_arguments import check_several
 from .ingest import FileDataset, FileIngest
 from .ingest_files import Progress
 from .lookup import DatasetAccess, check_writeable
 from .predictions import checked
 from .putting import FormattedDataset, PutProtocol, format_dataset
 
+_TRIPLES = "triples of an object, a dataset type and a data ID"
 _PUT_ITEMS = 500
 _PUT_BYTES = 32 * 1024 * 1024
 # One in each of the three calls of a put.
@@ -215,8 +217,9 @@ class DatasetWriting(DatasetAccess):
     ) -> Iterator[list[FormattedDataset]]:
         batch: list[FormattedDataset] = []
         size = 0
+        check_several(items, "items", _TRIPLES)
         try:
-            for obj, named, data_id in items:
+            for obj, named, data_id in map(_item, items):
                 batch.append(self._formatted(obj, named, data_id, {}))
                 size += batch[-1].size
                 if len(batch) == _PUT_ITEMS or size >= _PUT_BYTES:
@@ -242,6 +245,13 @@ class DatasetWriting(DatasetAccess):
         intent = checked(self._connection.registry, run, dataset_type, dataset.data_id, dataset.id, ())
         dataset_id = predicted.take(run, dataset_type.name, intent.data_id)
         return dataset if dataset_id is None else replace(dataset, id=dataset_id)
+
+
+def _item(given: Any) -> tuple[object, DatasetType | str, DataId]:
+    if not isinstance(given, tuple | list) or len(given) != 3:
+        raise InvalidRequestError(f"items: give several {_TRIPLES}; {given!r:.80} is none.")
+    obj, named, data_id = given
+    return obj, named, data_id
 
 
 def _close(batch: Iterable[FormattedDataset]) -> None:

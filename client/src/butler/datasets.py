@@ -20,6 +20,7 @@ from butler_model.timespan import Timespan
 
 from .artifacts import ArtifactReader
 from .composites import component_class
+from .dataset_arguments import check_named
 from .lookup import DatasetAccess, only_type, registered
 from .readings import reading_of
 from .storage_classes import coerce, default_storage_classes
@@ -144,7 +145,7 @@ class DatasetReading(DatasetAccess):
             In order. If one dataset cannot be found or read, the error of `get` is raised and none is
             returned.
         """
-        named = list(datasets)
+        named = check_named(datasets)
         wanted = [
             self._finder.wanted(one) if isinstance(one, DatasetRef) else self._finder.wanted(*one)
             for one in named

@@ -18,7 +18,12 @@ from typing import IO, Any, TypeVar
 from uuid import UUID
 
 from butler_model.collection import Collection, CollectionType
-from butler_model.errors import IncompatibleVersionError, InvalidNameError, MalformedExportError
+from butler_model.errors import (
+    IncompatibleVersionError,
+    InvalidNameError,
+    InvalidRequestError,
+    MalformedExportError,
+)
 from butler_model.timespan import Timespan
 
 from .export_blocks import (
@@ -75,6 +80,8 @@ def read_export(source: str | os.PathLike[str] | IO[bytes] | IO[str]) -> ExportF
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         name, text = path.name, path.read_bytes()
+    elif not hasattr(source, "read"):
+        raise InvalidRequestError(f"An export is a file or an open stream, not {source!r:.80}.")
     else:
         name, text = str(getattr(source, "name", "the export")), source.read()  # type: ignore[assignment]
     parsed = parse_export_yaml(name, text)

@@ -23,6 +23,7 @@ from butler_model.failpoints import reach
 from butler_model.ports import BeginPut, DatasetLookup, FoundDataset, PutBatch, PutIntent
 
 from .connect import Connection
+from .dataset_arguments import check_refs
 from .defaults import RegistryDefaults
 from .formatters import default_formatters
 from .ingest_files import FileStoring, Progress, StoredFile, cut
@@ -57,7 +58,7 @@ class FileDataset:
         formatter: str | None = None,
     ) -> None:
         self.path = path
-        self.refs = [refs] if isinstance(refs, DatasetRef) else list(refs)
+        self.refs = [refs] if isinstance(refs, DatasetRef) else check_refs(refs)
         self.formatter = formatter
 
     def __repr__(self) -> str:
@@ -152,6 +153,10 @@ class FileIngest:
 
     def _target(self, dataset: FileDataset) -> tuple[DatasetType, str]:
         """Return the registered type of the refs of a file, and the run."""
+        if not isinstance(dataset, FileDataset) or not isinstance(dataset.path, str | os.PathLike):
+            raise InvalidRequestError(
+                f"Files are ingested as FileDataset(path, refs), one after the other, and not as {dataset!r:.200}."
+            )
         if not dataset.refs:
             raise InvalidRequestError(
                 f"{dataset.path!r:.300} is to be ingested without a ref; give at least one."

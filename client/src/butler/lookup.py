@@ -34,6 +34,7 @@ from butler_model.universe import DimensionGroup
 
 from .composites import component_class
 from .connect import Connection
+from .dataset_arguments import check_refs, type_name
 from .defaults import RegistryDefaults, dimensions_of, plain_data_id
 from .storage_classes import default_storage_classes
 from .transactions import CurrentRegistry
@@ -91,7 +92,7 @@ class KnownDatasetTypes:
 
     def with_component(self, name: str) -> DatasetType:
         """Return a type, or that of a component of it; `StorageClassError` if it has no such component."""
-        parent, component = DatasetType.splitDatasetTypeName(name)
+        parent, component = DatasetType.splitDatasetTypeName(type_name(name))
         dataset_type = self.get(parent)
         return dataset_type if component is None else _component_type(dataset_type, component)
 
@@ -262,7 +263,7 @@ class DatasetFinder:
         DatasetTypeMismatchError
             Raised if the dataset is of another type than the ref.
         """
-        ids = [ref.getCheckedId() for ref in refs]
+        ids = [ref.getCheckedId() for ref in check_refs(refs)]
         found = self.by_id(ids, want_artifacts=True, expected_type=only_type(refs))
         return [
             _of_ref(registered(one, ref.getCheckedId()), ref) for one, ref in zip(found, refs, strict=True)

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from butler_model.artifact import Artifact
-from butler_model.errors import ArtifactNotFoundError, StorageClassError, UnsupportedOperationError
+from butler_model.errors import (
+    ArtifactNotFoundError,
+    InvalidRequestError,
+    StorageClassError,
+    UnsupportedOperationError,
+)
 from butler_model.ports import FoundDataset
 from butler_model.storage_class import StorageClass
 
@@ -53,6 +58,10 @@ def reading_of(
         Raised if the component, or a parameter of what is read, is unknown.
     """
     storage_class = default_storage_classes().getStorageClass(found.ref.datasetType.storageClass_name)
+    if not isinstance(parameters, Mapping | None):
+        raise InvalidRequestError(
+            f"Parameters are given by name, as in {{'columns': ['a', 'b']}}, and not as {parameters!r:.80}."
+        )
     given = dict(parameters or {})
     held = None if component is None else component_class(storage_class, component)
     artifacts = _by_component(found)

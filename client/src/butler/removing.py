@@ -14,6 +14,7 @@ from butler_model.collection import CollectionType
 from butler_model.dataset import DatasetRef
 from butler_model.errors import CollectionTypeError, InvalidRequestError
 
+from .dataset_arguments import check_collection, check_refs
 from .ingest_files import Progress
 from .lookup import DatasetAccess, check_writeable
 from .query import Query
@@ -149,7 +150,7 @@ class DatasetRemoving(DatasetAccess):
             raise PurgeWithoutUnstorePruneCollectionsError
         chains = () if unlink is None else check_collections(unlink)
         collections = self._connection.registry.collections
-        kind = collections.get(name).type
+        kind = collections.get(check_collection(name)).type
         if kind is CollectionType.RUN and not purge:
             raise RunWithoutPurgePruneCollectionsError(name)
         if kind is not CollectionType.RUN and purge:
@@ -230,7 +231,7 @@ class DatasetRemoving(DatasetAccess):
 
 def _ids(refs: Iterable[DatasetRef]) -> list[UUID]:
     ids: dict[UUID, None] = {}
-    for ref in refs:
+    for ref in check_refs(refs):
         if ref.isComponent():
             raise InvalidRequestError(
                 f"{ref} is a component, which cannot be removed without the whole; give the ref of that.",

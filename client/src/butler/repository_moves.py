@@ -13,7 +13,10 @@ from typing import IO, Any
 
 from butler_model.data_id import DataCoordinate
 from butler_model.dataset import DatasetRef
+from butler_model.errors import InvalidRequestError
 
+from .connect import Connection
+from .dataset_arguments import check_refs, several
 from .dataset_transfers import DatasetTransfer
 from .export_artifacts import ExportArtifacts, check_export_transfer
 from .export_context import RepositoryExport
@@ -202,7 +205,7 @@ class RepositoryMoving(DatasetAccess):
             register_dataset_types=register_dataset_types,
             dry_run=dry_run,
         )
-        refs = list(source_refs)
+        refs = check_refs(source_refs, "source_refs")
         if transfer_dimensions:
             work.transfer_records(ref.dataId for ref in refs)
         return work.transfer(refs, progress).refs
@@ -219,7 +222,7 @@ class RepositoryMoving(DatasetAccess):
         """Return what does a `transfer_from`, and tells more of it; takes and raises the same."""
         check_writeable(self._writeable, "transfer datasets into it")
         return DatasetTransfer(
-            source_butler._connection,
+            _source(source_butler),
             self._connection,
             transfer=transfer,
             skip_missing=skip_missing,
@@ -245,7 +248,17 @@ class RepositoryMoving(DatasetAccess):
             Raised if the repositories have different dimension universes.
         """
         check_writeable(self._writeable, "insert dimension records")
-        work = DatasetTransfer(source_butler._connection, self._connection)
+        work = DatasetTransfer(_source(source_butler), self._connection)
+        given = several(source_refs, "source_refs", "refs of datasets or data IDs")
         return work.transfer_records(
-            each.dataId if isinstance(each, DatasetRef) else each for each in source_refs
+            each if isinstance(each, DataCoordinate) else check_refs([each], "source_refs")[0].dataId
+            for each in given
         )
+
+
+def _source(butler: Any) -> Connection:
+    if not isinstance(butler, DatasetAccess):
+        raise InvalidRequestError(
+            f"Datasets are taken over from another Butler, not from {butler!r:.80}; open it with Butler(…) first."
+        )
+    return butler._connection

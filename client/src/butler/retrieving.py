@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from butler_api.tracing import traced
 from butler_model.dataset import DatasetRef
 
+from .dataset_arguments import check_refs
 from .loading import Progress
 from .lookup import DatasetAccess
 from .retrieval import ArtifactRetrieval, check_transfer, file_name, plan_retrieval, store_path
@@ -89,7 +90,7 @@ class ArtifactRetrieving(DatasetAccess):
         progress: Progress | None = None,
     ) -> ArtifactRetrieval:
         """Return what `retrieve_artifacts` is to write, without writing; takes and raises the same."""
-        wanted = list(refs)
+        wanted = check_refs(refs)
         found = self._finder.by_refs(wanted)
         parts = [(one, ref.datasetType.component()) for ref, one in zip(wanted, found, strict=True)]
         name_of = store_path if preserve_path else file_name

@@ -8,6 +8,7 @@ __all__ = ["ButlerTrash"]
 import html
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 from uuid import UUID
 
 from butler_model.dataset import DatasetRef
@@ -15,8 +16,9 @@ from butler_model.errors import ButlerError, InvalidRequestError
 from butler_model.trash import PurgeProgress, TrashedArtifact, TrashSelection, TrashState
 
 from .connect import Connection
+from .dataset_arguments import several
 from .ingest_files import Progress
-from .lookup import check_writeable
+from .lookup import check_writeable, dataset_uuid
 from .repeating import repeated
 
 
@@ -155,8 +157,12 @@ def _selection(
             raise InvalidRequestError(f"There is no state {state!r:.80}; there are {', '.join(known)}.")
         wanted.add(state if isinstance(state, TrashState) else known[state])
     return TrashSelection(
-        tuple(trash_ids),
-        tuple(each.getCheckedId() if isinstance(each, DatasetRef) else each for each in datasets),
+        tuple(map(dataset_uuid, several(trash_ids, "trash_ids", "ids, as butler.trash lists them"))),
+        tuple(map(_dataset_id, several(datasets, "datasets", "refs or ids of datasets"))),
         (stores,) if isinstance(stores, str) else tuple(stores),
         frozenset(wanted),
     )
+
+
+def _dataset_id(given: Any) -> UUID:
+    return given.getCheckedId() if isinstance(given, DatasetRef) else dataset_uuid(given)

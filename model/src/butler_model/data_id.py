@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import lsst.sphgeom
 
 from .dimensions import INT64_MAX, INT64_MIN, ColumnType, DimensionElement
-from .errors import DimensionNameError, InconsistentDataIdError
+from .errors import DimensionNameError, InconsistentDataIdError, InvalidRequestError
 from .timespan import Timespan
 from .universe import DimensionGroup, DimensionUniverse
 
@@ -105,9 +105,12 @@ class DataCoordinate(Mapping[str, DataIdValue]):
             if set(group.required) <= mapping.known_names:
                 return mapping.subset(group)
         universe = _universe_of(mapping, dimensions, universe, defaults)
-        given: dict[str, Any] = dict(
-            mapping.mapping if isinstance(mapping, DataCoordinate) else mapping or {}
-        )
+        known = mapping.mapping if isinstance(mapping, DataCoordinate) else {} if mapping is None else mapping
+        if not isinstance(known, Mapping):
+            raise InvalidRequestError(
+                f"A data ID is a mapping of dimensions to values, not {mapping!r:.80}; write it as a dict."
+            )
+        given: dict[str, Any] = dict(known)
         given.update(kwargs)
         for name in given:
             universe.dimension(name)

@@ -222,10 +222,16 @@ class DatasetRef:
         id: UUID | None = None,
     ) -> None:
         if id is not None and run is None:
-            raise InvalidRequestError(f"A ref to {datasetType.name!r} with an id needs the name of its run.")
+            raise InvalidRequestError(
+                f"A ref to a dataset of type {datasetType!r:.80} with an id needs its run."
+            )
         if run is not None:
             check_collection_name(run)
             id = id or new_dataset_id()  # noqa: A001 - the public name of the argument
+        if not isinstance(datasetType, DatasetType):
+            raise InvalidRequestError(
+                f"A ref is of a DatasetType, not of {datasetType!r:.80}; butler.get_dataset_type finds one by its name."
+            )
         self.datasetType = datasetType
         self.dataId = DataCoordinate.standardize(dataId, dimensions=datasetType.dimensions)
         self.id = id
@@ -321,7 +327,9 @@ class DatasetRef:
 
 
 def _storage_class_name(storage_class: StorageClass | str) -> str:
-    name = storage_class if isinstance(storage_class, str) else storage_class.name
+    name = storage_class if isinstance(storage_class, str) else getattr(storage_class, "name", None)
+    if not isinstance(name, str):
+        raise InvalidNameError(f"{storage_class!r:.80} is no storage class; give one, or the name of one.")
     if len(name) > MAX_STORAGE_CLASS_NAME or not name.isidentifier() or not name.isascii():
         raise InvalidNameError(
             f"{name!r:.200} is no storage class name: use an identifier of {MAX_STORAGE_CLASS_NAME} characters at "

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Any, ClassVar
 
 from .dimensions import DimensionElement
-from .errors import ConfigurationError, DimensionNameError, IncompatibleVersionError
+from .errors import ConfigurationError, DimensionNameError, IncompatibleVersionError, InvalidRequestError
 from .universe_config import load_elements
 
 DEFAULT_UNIVERSE_VERSION = 8
@@ -152,6 +152,10 @@ class DimensionUniverse:
             return names if names.universe is self else self.conform(names.names)
         if isinstance(names, str):
             names = (names,)
+        if not isinstance(names, Iterable):
+            raise InvalidRequestError(
+                f"Dimensions are given by their names, as in ['instrument', 'detector'], not by {names!r:.80}."
+            )
         key = frozenset(names)
         group = self._groups.get(key)
         if group is None:

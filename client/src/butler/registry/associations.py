@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from butler.dataset_arguments import check_collection, check_refs, several, type_name
 from butler.defaults import plain_data_id
 from butler.lookup import check_timespan, check_writeable
 from butler.results import DatasetResults
@@ -60,15 +61,17 @@ class RegistryAssociations(RegistryDefinitions):
             Raised if a ref has no id; if there is no dataset of that id.
         """
         check_writeable(self._writeable, f"add to {collection!r:.300}")
+        name = check_collection(collection)
         self._in_batches(
-            refs, lambda ids: self._port.associations.associate(collection, ids, request_id=uuid.uuid4())
+            refs, lambda ids: self._port.associations.associate(name, ids, request_id=uuid.uuid4())
         )
 
     def disassociate(self, collection: str, refs: Iterable[DatasetRef]) -> None:
         """Take datasets out of a TAGGED collection; those that are not in it are ignored."""
         check_writeable(self._writeable, f"take out of {collection!r:.300}")
+        name = check_collection(collection)
         self._in_batches(
-            refs, lambda ids: self._port.associations.disassociate(collection, ids, request_id=uuid.uuid4())
+            refs, lambda ids: self._port.associations.disassociate(name, ids, request_id=uuid.uuid4())
         )
 
     def certify(self, collection: str, refs: Iterable[DatasetRef], timespan: Timespan) -> None:
@@ -84,10 +87,11 @@ class RegistryAssociations(RegistryDefinitions):
             Raised for an empty timespan, and for what is none.
         """
         check_writeable(self._writeable, f"certify in {collection!r:.300}")
+        name = check_collection(collection)
         check_timespan(timespan)
         self._in_batches(
             refs,
-            lambda ids: self._port.associations.certify(collection, ids, timespan, request_id=uuid.uuid4()),
+            lambda ids: self._port.associations.certify(name, ids, timespan, request_id=uuid.uuid4()),
         )
 
     def decertify(
@@ -107,12 +111,15 @@ class RegistryAssociations(RegistryDefinitions):
         """
         check_writeable(self._writeable, f"decertify in {collection!r:.300}")
         check_timespan(timespan)
-        found = self._finder.types.get(datasetType if isinstance(datasetType, str) else datasetType.name)
+        found = self._finder.types.get(type_name(datasetType))
         given: list[Mapping[str, Any]] | None = None
         if dataIds is not None:
-            given = [self.defaults.fill(plain_data_id(each, {}), found.dimensions) for each in dataIds]
+            given = [
+                self.defaults.fill(plain_data_id(each, {}), found.dimensions)
+                for each in several(dataIds, "dataIds", "data IDs")
+            ]
         self._port.associations.decertify(
-            collection, found.name, timespan, data_ids=given, request_id=uuid.uuid4()
+            check_collection(collection), found.name, timespan, data_ids=given, request_id=uuid.uuid4()
         )
 
     def queryDatasetAssociations(
@@ -140,7 +147,7 @@ class RegistryAssociations(RegistryDefinitions):
         if flattenChains:
             found = list(leaves(self._port.collections, [collection.name for collection in found]))
         kinds = {c.name: c.type for c in found if c.type in types and c.type is not CollectionType.CHAINED}
-        wanted = self._finder.types.get(datasetType if isinstance(datasetType, str) else datasetType.name)
+        wanted = self._finder.types.get(type_name(datasetType))
         if not kinds:
             return
         spec = QuerySpec(
@@ -158,7 +165,7 @@ class RegistryAssociations(RegistryDefinitions):
                     yield DatasetAssociation(ref, collection, timespan if certified else None)
 
     def _in_batches(self, refs: Iterable[DatasetRef], call: Callable[[Sequence[UUID]], None]) -> None:
-        ids = [_id_of(ref) for ref in refs]
+        ids = [_id_of(ref) for ref in check_refs(refs)]
         size = self._info.limits.batch_items
         for start in range(0, len(ids), size):
             call(ids[start : start + size])

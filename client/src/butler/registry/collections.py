@@ -9,11 +9,12 @@ import uuid
 from collections.abc import Iterable, Iterator
 
 from butler.connect import Connection
+from butler.dataset_arguments import check_collection
 from butler.defaults import RegistryDefaults
 from butler.lookup import DatasetFinder, check_writeable
 from butler.query_arguments import check_collections
 from butler_model.collection import ChainEdit, Collection, CollectionSummary, CollectionType
-from butler_model.errors import CollectionTypeError
+from butler_model.errors import CollectionTypeError, InvalidRequestError
 from butler_model.misspellings import no_such_collection
 from butler_model.ports import Collections
 
@@ -69,11 +70,11 @@ class RegistryCollections:
             Raised if it is in a chain, or is a RUN of which datasets are still stored.
         """
         check_writeable(self._writeable, f"remove collection {name!r:.300}")
-        self._port.collections.remove(name, request_id=uuid.uuid4())
+        self._port.collections.remove(check_collection(name), request_id=uuid.uuid4())
 
     def getCollectionType(self, name: str) -> CollectionType:
         """Return the type of a collection; `MissingCollectionError` if there is none."""
-        return self._port.collections.get(name).type
+        return self._port.collections.get(check_collection(name)).type
 
     def getCollectionChain(self, parent: str) -> tuple[str, ...]:
         """Return the members of a chain in search order.
@@ -83,7 +84,7 @@ class RegistryCollections:
         MissingCollectionError, CollectionTypeError
             Raised if there is none of that name; if it is no CHAINED collection.
         """
-        collection = self._port.collections.get(parent)
+        collection = self._port.collections.get(check_collection(parent))
         if collection.type is not CollectionType.CHAINED:
             raise CollectionTypeError(
                 f"Collection {parent!r} is {collection.type.name}, not CHAINED.", collection=parent
@@ -115,24 +116,28 @@ class RegistryCollections:
         names = check_collections(children)
         if flatten:
             names = tuple(leaf.name for leaf in leaves(self._port.collections, names))
-        self._port.collections.edit_chain(parent, ChainEdit.SET, names, request_id=uuid.uuid4(), etag=etag)
+        self._port.collections.edit_chain(
+            check_collection(parent), ChainEdit.SET, names, request_id=uuid.uuid4(), etag=etag
+        )
 
     def getCollectionParentChains(self, collection: str) -> set[str]:
         """Return the names of the chains that a collection is a member of."""
-        return set(self._port.collections.parents(collection))
+        return set(self._port.collections.parents(check_collection(collection)))
 
     def getCollectionDocumentation(self, collection: str) -> str | None:
         """Return the description of a collection, `None` if it has none."""
-        return self._port.collections.get(collection).doc or None
+        return self._port.collections.get(check_collection(collection)).doc or None
 
     def setCollectionDocumentation(self, collection: str, doc: str | None) -> None:
         """Set the description of a collection."""
         check_writeable(self._writeable, f"describe collection {collection!r:.300}")
-        self._port.collections.set_doc(collection, doc or "", request_id=uuid.uuid4())
+        if doc is not None and not isinstance(doc, str):
+            raise InvalidRequestError(f"A description is text, not {doc!r:.80}.")
+        self._port.collections.set_doc(check_collection(collection), doc or "", request_id=uuid.uuid4())
 
     def getCollectionSummary(self, collection: str) -> CollectionSummary:
         """Return what a collection holds now: dataset types, and values of governor dimensions."""
-        return self._port.collections.summaries([collection])[0]
+        return self._port.collections.summaries([check_collection(collection)])[0]
 
     def queryCollections(
         self,

@@ -41,7 +41,14 @@ class RegistryDefinitions(RegistryCollections):
         InvalidRequestError
             Raised for the type of a component, which comes with that of its composite.
         """
-        check_writeable(self._writeable, f"register dataset type {datasetType.name!r}")
+        check_writeable(
+            self._writeable, f"register dataset type {getattr(datasetType, 'name', datasetType)!r:.300}"
+        )
+        if not isinstance(datasetType, DatasetType):
+            raise InvalidRequestError(
+                f"A DatasetType is registered, not {datasetType!r:.80}; DatasetType(name, dimensions, storageClass, "
+                "universe=butler.dimensions) makes one."
+            )
         if datasetType.isComponent():
             raise InvalidRequestError(
                 f"{datasetType.name!r} is the type of a component, which is never registered; register "

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
+from butler.dataset_arguments import check_refs
 from butler.defaults import plain_data_id
 from butler.lookup import check_writeable, dataset_uuid
 from butler.predicates import Predicate
@@ -18,7 +19,6 @@ from butler.results import DataIdResults, DatasetResults, DimensionRecordResults
 from butler_model.data_id import DataCoordinate, DataId
 from butler_model.dataset import DatasetRef, DatasetType
 from butler_model.dimensions import DimensionElement
-from butler_model.errors import AmbiguousDatasetError
 from butler_model.ports import DatasetEvent
 from butler_model.timespan import Timespan
 from butler_model.universe import DimensionGroup
@@ -83,9 +83,8 @@ class RegistryQueries(RegistryAssociations):
 
     def getDatasetLocations(self, ref: DatasetRef) -> list[str]:
         """Return the names of the stores that hold artifacts of a dataset; `AmbiguousDatasetError` without id."""
-        if ref.id is None:
-            raise AmbiguousDatasetError(f"{ref} has no id; find the dataset first.")
-        (found,) = self._port.datasets.get([ref.id], want_artifacts=True)
+        (given,) = check_refs([ref], "ref")
+        (found,) = self._port.datasets.get([given.getCheckedId()], want_artifacts=True)
         return sorted({artifact.record.store for artifact in found.artifacts}) if found else []
 
     def getDataset(self, id: UUID | str) -> DatasetRef | None:
