@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -190,6 +191,30 @@ def test_a_long_command_that_is_interrupted_says_so_and_can_be_repeated(
     assert butler("fsck", f"{full}/repo").returncode == 0
     if "DIR/got" in work.arguments:
         assert [path.name for path in (full / "got").iterdir()] == ["large.bin"]
+
+
+@pytest.mark.parametrize("module", ["typing", "click._compat", "butler_model.errors", "numpy"])
+def test_a_command_that_is_interrupted_while_it_is_loaded_says_so_and_nothing_else(module: str) -> None:
+    """After the line by which Python tells that a module was imported; there are many more to come."""
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", *COMMAND[1:], "version"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as process:
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.rpartition("|")[2].strip() == module:
+                    process.send_signal(signal.SIGINT)
+                    break
+            said = [line for line in process.stderr if not line.startswith("import time:")]
+            assert process.wait(20) == 130
+        finally:
+            process.kill()
+    assert said[-1:] == ["Interrupted.\n"]
+    assert "Traceback" not in "".join(said)
 
 
 def test_what_was_interrupted_is_whole_once_it_was_repeated(full: Path) -> None:

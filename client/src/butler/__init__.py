@@ -28,12 +28,16 @@ __all__ = [
 ]
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 # Before anything loads grpc: it says how that is to run.
 import butler_api as _wire  # noqa: F401
 
+# That of typing, without its import, which takes longer than all else here: the command line cannot be interrupted
+# quietly before.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from butler_model.collection import CollectionType
     from butler_model.data_id import DataCoordinate
     from butler_model.dataset import DatasetRef, DatasetType

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .main import main
+from .console import main
 
 if __name__ == "__main__":
     main()

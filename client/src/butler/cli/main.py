@@ -285,7 +285,3 @@ def _trace_if_asked() -> None:
     finish = start_tracing("butler")
     if finish is not None:
         atexit.register(finish)
-
-
-if __name__ == "__main__":
-    main()
