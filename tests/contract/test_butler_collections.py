@@ -272,3 +272,13 @@ def test_what_happens_can_be_watched(butler: Butler) -> None:
     event = next(watch)
     assert event.dataset_ids == (ref.id,)
     watch.close()  # type: ignore[attr-defined] # a generator
+
+
+def test_types_of_collections_have_names_in_any_case() -> None:
+    every = frozenset(CollectionType)
+    assert CollectionType.all() == CollectionType.from_names() == CollectionType.from_names([]) == every
+    assert CollectionType.from_names(["run", "TAGGED"]) == {CollectionType.RUN, CollectionType.TAGGED}
+    assert CollectionType.from_names("Run") == {CollectionType.RUN}
+    for wrong in ("ran", 5):
+        with pytest.raises(errors.InvalidNameError, match=str(wrong)):
+            CollectionType.from_names([wrong])  # type: ignore[list-item]

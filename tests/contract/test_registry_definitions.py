@@ -6,12 +6,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from butler import Butler, CollectionType, DatasetType, DimensionRecord
+from butler import Butler, CollectionType, DataCoordinate, DatasetRef, DatasetType, DimensionRecord
 from butler.storage_classes import default_storage_classes
 from butler_model.errors import (
     CollectionTypeError,
     ConflictingDefinitionError,
     DataIdValueError,
+    DatasetNotFoundError,
     DimensionNameError,
     DimensionValueError,
     InconsistentDataIdError,
@@ -98,6 +99,23 @@ def test_what_one_client_registers_another_sees_at_once(repository: Repository, 
     assert other.registry.queryCollections() == ["run1"]
     assert other.registry.getDatasetType("note") == note
     assert other.registry.queryDimensionRecords("detector").count() == 4
+
+
+def test_minimal_json_is_completed_by_the_registry(butler: Butler) -> None:
+    insert_survey(butler)
+    registry = butler.registry
+    note = DatasetType("note", ["detector"], "StructuredDataDict", universe=butler.dimensions)
+    registry.registerDatasetType(note)
+    registry.registerRun("run1")
+    ref = butler.put({"n": 1}, "note", instrument="Cam1", detector=1, run="run1")
+    assert DatasetType.from_json(note.to_json(minimal=True), registry=registry) == note
+    assert DatasetRef.from_json(ref.to_json(minimal=True), registry=registry) == ref
+    assert DatasetRef.from_json(ref.to_json(), registry=registry) == ref
+    assert DataCoordinate.from_json(ref.dataId.to_json(), registry=registry) == ref.dataId
+    with pytest.raises(MissingDatasetTypeError):
+        DatasetType.from_json('{"name":"nite"}', registry=registry)
+    with pytest.raises(DatasetNotFoundError):
+        DatasetRef.from_json('{"id":"00000000-0000-0000-0000-000000000007"}', registry=registry)
 
 
 def test_registering_a_dataset_type_again_changes_nothing_unless_it_differs(butler: Butler) -> None:

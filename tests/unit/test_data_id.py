@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 
 from butler_model.data_id import DataCoordinate
-from butler_model.errors import DimensionNameError, DimensionValueError, InconsistentDataIdError
+from butler_model.errors import (
+    DimensionNameError,
+    DimensionValueError,
+    InconsistentDataIdError,
+    InvalidRequestError,
+)
 from butler_model.records import DimensionRecord
 from butler_model.timespan import Timespan
 from butler_model.universe import DimensionUniverse
@@ -240,3 +245,19 @@ def test_it_can_be_pickled(form: str) -> None:
         made.mapping,
     )
     assert copy.dimensions is made.dimensions
+
+
+def test_it_is_written_and_read_as_the_json_of_the_older_library() -> None:
+    text = '{"dataId":{"instrument":"HSC","visit":7}}'
+    assert standardize(VALUES).to_json() == text
+    full = standardize({**VALUES, **IMPLIED})
+    assert full.to_json(minimal=True) == text
+    read = DataCoordinate.from_json(full.to_json(), universe=UNIVERSE)
+    assert (read, read.mapping) == (full, full.mapping)
+    assert DataCoordinate.from_simple(full.to_simple(), universe=UNIVERSE) == full
+    with pytest.raises(InvalidRequestError, match="universe=butler"):
+        DataCoordinate.from_json(text)
+
+
+def test_the_empty_one_has_two_names() -> None:
+    assert DataCoordinate.makeEmpty(UNIVERSE) == DataCoordinate.make_empty(UNIVERSE) == {}

@@ -187,3 +187,47 @@ def test_refs_are_grouped_and_sorted() -> None:
     a, b, c = (DatasetRef(t, DATA_ID, run) for t, run in ((CALEXP, "r2"), (bias, "r2"), (CALEXP, "r1")))
     assert DatasetRef.groupByType([a, b, c]) == {CALEXP: [a, c], bias: [b]}
     assert sorted([a, b, c]) == [c, b, a]
+
+
+# What the current release of the older library writes, seen by running it.
+TYPE_JSON = '{"name":"raw","storageClass":"StructuredDataDict","dimensions":["instrument","detector"]}'
+BIAS_JSON = (
+    '{"name":"bias.wcs","storageClass":"Wcs","dimensions":["instrument","detector"],'
+    '"parentStorageClass":"Exposure","isCalibration":true}'
+)
+REF_JSON = (
+    f'{{"id":"00000000-0000-0000-0000-000000000007","datasetType":{TYPE_JSON},'
+    '"dataId":{"dataId":{"instrument":"Cam","detector":1}},"run":"run1"}'
+)
+
+
+def test_types_and_refs_are_written_and_read_as_the_json_of_the_older_library() -> None:
+    for made, text in ((DatasetType, TYPE_JSON), (DatasetType, BIAS_JSON), (DatasetRef, REF_JSON)):
+        read: Any = made.from_json(text, universe=UNIVERSE)
+        assert read.to_json() == text
+        assert type(read) is made
+        assert made.from_simple(read.to_simple(), universe=UNIVERSE) == read
+    assert DatasetType.from_json(BIAS_JSON, universe=UNIVERSE).isCalibration()
+    ref = DatasetRef.from_json(REF_JSON, universe=UNIVERSE)
+    assert (ref.id, ref.run, ref.dataId["detector"]) == (uuid.UUID(int=7), "run1", 1)
+    assert DatasetRef.from_json(ref.unresolved().to_json(), universe=UNIVERSE) == ref.unresolved()
+
+
+def test_a_minimal_form_is_a_name_or_an_id_and_needs_a_registry() -> None:
+    assert CALEXP.to_json(minimal=True) == '{"name":"calexp"}'
+    ref = DatasetRef(CALEXP.makeComponentDatasetType("wcs", "Wcs"), DATA_ID, "run1", id=uuid.UUID(int=7))
+    minimal = ref.to_json(minimal=True)
+    assert minimal == '{"id":"00000000-0000-0000-0000-000000000007","component":"wcs"}'
+    for made, text in ((DatasetType, CALEXP.to_json(minimal=True)), (DatasetRef, minimal)):
+        with pytest.raises(InvalidRequestError, match=r"registry=butler\.registry"):
+            made.from_json(text, universe=UNIVERSE)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "{}", '{"name":1}', b"\xff", '{"id":"x","datasetType":{}}'])
+def test_what_is_no_json_of_a_type_or_ref_is_refused_in_words(text: str) -> None:
+    with pytest.raises((InvalidRequestError, InvalidNameError)):
+        DatasetType.from_json(text, universe=UNIVERSE)
+    with pytest.raises(InvalidRequestError):
+        DatasetRef.from_json(text, universe=UNIVERSE)
+    with pytest.raises(InvalidRequestError, match="universe"):
+        DatasetType.from_json(TYPE_JSON)

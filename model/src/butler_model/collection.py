@@ -7,7 +7,7 @@ __all__ = ["ChainEdit", "Collection", "CollectionSummary", "CollectionType", "ch
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
@@ -35,10 +35,23 @@ class CollectionType(IntEnum):
         """Return the type of that name in any case; `InvalidNameError` if there is none."""
         try:
             return cls[name.upper()]
-        except KeyError:
+        except (KeyError, AttributeError):
             raise InvalidNameError(
-                f"Unknown collection type {name!r}; use one of {', '.join(t.name for t in cls)}.", name=name
+                f"Unknown collection type {name!r:.80}; use one of {', '.join(t.name for t in cls)}.",
+                name=str(name)[:80],
             ) from None
+
+    @classmethod
+    def from_names(cls, names: Iterable[str] | None = None) -> frozenset[CollectionType]:
+        """Return the types of those names in any case; all types without a name."""
+        if isinstance(names, str):
+            names = (names,)
+        return frozenset(map(cls.from_name, names or ())) or cls.all()
+
+    @classmethod
+    def all(cls) -> frozenset[CollectionType]:
+        """Return all types."""
+        return frozenset(cls)
 
 
 class ChainEdit(Enum):

@@ -12,6 +12,7 @@ import lsst.sphgeom
 
 from .dimensions import INT64_MAX, INT64_MIN, ColumnType, DimensionElement
 from .errors import DimensionNameError, InconsistentDataIdError, InvalidRequestError
+from .json_form import DataIdForm
 from .timespan import Timespan
 from .universe import DimensionGroup, DimensionUniverse
 
@@ -34,7 +35,7 @@ def check_value(dimension: DimensionElement, value: Any) -> DataIdValue:
     return checked
 
 
-class DataCoordinate(Mapping[str, DataIdValue]):
+class DataCoordinate(DataIdForm, Mapping[str, DataIdValue]):
     """An immutable, validated data ID.
 
     It is *minimal* if only the values of required dimensions are known, *full* if those of implied ones are
@@ -147,6 +148,8 @@ class DataCoordinate(Mapping[str, DataIdValue]):
     def make_empty(cls, universe: DimensionUniverse) -> DataCoordinate:
         """Return the data ID of no dimensions."""
         return cls(universe.empty, (), {})
+
+    makeEmpty = make_empty
 
     @property
     def universe(self) -> DimensionUniverse:

@@ -16,6 +16,7 @@ from uuid import UUID
 from .collection import check_collection_name
 from .data_id import DataCoordinate
 from .errors import AmbiguousDatasetError, DatasetTypeMismatchError, InvalidNameError, InvalidRequestError
+from .json_form import DatasetRefForm, DatasetTypeForm
 from .storage_class import StorageClass
 from .universe import DimensionGroup, DimensionUniverse
 
@@ -42,7 +43,7 @@ def new_dataset_id() -> UUID:
     return UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 0b10 << 62 | random)
 
 
-class DatasetType:
+class DatasetType(DatasetTypeForm):
     """What datasets of one kind have in common; immutable.
 
     Parameters
@@ -198,7 +199,7 @@ class DatasetType:
         return f"DatasetType({self.name!r}, {self.dimensions}, {self.storageClass_name}{calibration})"
 
 
-class DatasetRef:
+class DatasetRef(DatasetRefForm):
     """A reference to one dataset, or, without id and run, to a dataset type and data ID; immutable.
 
     Parameters
