@@ -194,3 +194,17 @@ def test_a_slip_of_the_pen_is_answered_with_what_was_meant(
     assert (done.code, done.out) == (code, "")
     assert said in done.err
     assert done.err.count("\n") == 1
+
+
+def test_names_may_stand_one_by_one_or_with_commas_between_wherever_there_may_be_several(
+    repository: str, run: Run
+) -> None:
+    for names in (("log", "note"), ("log,note",), ("lo*,note",)):
+        found = run("query-dataset-types", repository, *names, "--json").rows
+        assert [row["name"] for row in found] == ["log", "note"]
+        removed = run("remove-dataset-type", repository, *names, "--dry-run", "--json").rows
+        assert removed == [{"name": "log"}, {"name": "note"}]
+    for names in (("run1", "empty"), ("run1,empty",)):
+        found = run("query-collections", repository, *names, "--json").rows
+        assert [row["name"] for row in found] == ["empty", "run1"]
+    assert run("query-collections", repository, "run1,nothing").code == 3

@@ -63,13 +63,14 @@ def _list(
     repository: str, patterns: tuple[str, ...], type_names: tuple[str, ...], chains: str, output: Output
 ) -> None:
     types = frozenset(map(CollectionType.from_name, type_names)) or None
+    wanted = names(patterns) or ...
     with Butler(repository) as butler:
         if chains == "FLATTEN":
             found = butler.collections.query_info(
-                patterns or ..., collection_types=types, flatten_chains=True, include_chains=False
+                wanted, collection_types=types, flatten_chains=True, include_chains=False
             )
         else:
-            found = butler.collections.query_info(patterns or ..., collection_types=types)
+            found = butler.collections.query_info(wanted, collection_types=types)
         is_tree = chains == "TREE" and not output.as_json and bool(found)
         known = butler.collections.query_info() if is_tree and any(each.children for each in found) else found
     if is_tree:

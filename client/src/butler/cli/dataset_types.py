@@ -10,7 +10,7 @@ import click
 from butler import Butler, DatasetType
 from butler.storage_classes import default_storage_classes
 
-from .arguments import check_dataset_types, json_option, repository_argument
+from .arguments import check_dataset_types, json_option, names, repository_argument
 from .output import Output
 
 
@@ -66,7 +66,7 @@ def query_dataset_types(repository: str, patterns: tuple[str, ...], components: 
     """
     with Butler(repository) as butler:
         check_dataset_types(butler, patterns)
-        found = butler.registry.queryDatasetTypes(patterns or ..., components=components)
+        found = butler.registry.queryDatasetTypes(names(patterns) or ..., components=components)
     output.records(
         (
             {
@@ -93,8 +93,9 @@ def remove(repository: str, patterns: tuple[str, ...], dry_run: bool, output: Ou
     """
     with Butler(repository, writeable=True) as butler:
         check_dataset_types(butler, patterns)
-        found = butler.registry.queryDatasetTypes(patterns)
+        wanted = names(patterns)
+        found = butler.registry.queryDatasetTypes(wanted)
         if not dry_run:
-            butler.registry.removeDatasetType(patterns)
+            butler.registry.removeDatasetType(wanted)
     field = "name" if dry_run else "removed"
     output.records(({field: each.name} for each in found), of_what="dataset types")
