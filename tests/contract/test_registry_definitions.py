@@ -75,6 +75,11 @@ def test_a_name_that_no_collection_has_is_missing_wherever_collections_are_looke
             with pytest.raises(MissingCollectionError, match=r"There is no collection 'rwa'; .* is 'raw'"):
                 query(names)
         assert query("rwa*") == []
+    insert_survey(butler)
+    note = DatasetType("note", ["detector"], "StructuredDataDict", universe=butler.dimensions)
+    butler.registry.registerDatasetType(note)
+    with pytest.raises(MissingCollectionError, match="is 'raw'"):
+        list(butler.registry.queryDatasetAssociations("note", ["raw", "rwa"]))
 
 
 @pytest.mark.parametrize(

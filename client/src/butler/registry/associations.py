@@ -23,7 +23,7 @@ from butler_model.errors import AmbiguousDatasetError
 from butler_model.query.spec import QuerySpec, ResultKind
 from butler_model.timespan import Timespan
 
-from .collections import leaves
+from .collections import leaves, matching
 from .definitions import RegistryDefinitions
 from .patterns import Patterns, collection_types, globs
 
@@ -140,10 +140,15 @@ class RegistryAssociations(RegistryDefinitions):
             Which of them are looked at.
         flattenChains
             Whether members of chains are looked at; otherwise chains are left out.
+
+        Raises
+        ------
+        MissingCollectionError
+            Raised for a name, and no glob, that no collection has.
         """
         types = collection_types(collectionTypes)
         patterns = self.defaults.search_path(None) if collections is None else globs(collections)
-        found = self._port.collections.find(patterns)
+        found = matching(self._port.collections, patterns)
         if flattenChains:
             found = list(leaves(self._port.collections, [collection.name for collection in found]))
         kinds = {c.name: c.type for c in found if c.type in types and c.type is not CollectionType.CHAINED}

@@ -6,7 +6,7 @@ from __future__ import annotations
 __all__ = ["RegistryCollections"]
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from butler.connect import Connection
 from butler.dataset_arguments import check_collection
@@ -164,17 +164,22 @@ class RegistryCollections:
             Raised for a name, and no glob, that none has.
         """
         wanted = None if collectionTypes is None else collection_types(collectionTypes)
-        patterns = globs(expression)
-        found: Iterable[Collection] = self._port.collections.find(patterns)
-        absent = {name for name in patterns if not is_glob(name)}.difference(c.name for c in found)
-        if absent:
-            raise no_such_collection(min(absent), [c.name for c in self._port.collections.find(["*"])])
+        found: Iterable[Collection] = matching(self._port.collections, globs(expression))
         if flattenChains:
             found = leaves(self._port.collections, [c.name for c in found], with_chains=True)
         with_chains = not flattenChains if includeChains is None else includeChains
         if not with_chains:
             found = (c for c in found if c.type is not CollectionType.CHAINED)
         return [c.name for c in found if wanted is None or c.type in wanted]
+
+
+def matching(port: Collections, patterns: Sequence[str]) -> Sequence[Collection]:
+    """Return the collections that any of some names and globs match; `MissingCollectionError` for an unknown name."""
+    found = port.find(patterns)
+    absent = {name for name in patterns if not is_glob(name)}.difference(c.name for c in found)
+    if absent:
+        raise no_such_collection(min(absent), [c.name for c in port.find(["*"])])
+    return found
 
 
 def leaves(port: Collections, names: Iterable[str], *, with_chains: bool = False) -> Iterator[Collection]:
