@@ -222,6 +222,16 @@ def test_tags_and_validity_ranges_are_edited_by_refs(butler: Butler) -> None:
         registry.certify("tag", refs, day)
 
 
+def test_a_misspelt_collection_is_told_when_there_is_nothing_to_put_into_it(butler: Butler) -> None:
+    registry, always = butler.registry, Timespan.from_nsec(None, None)
+    for call in (registry.associate, registry.disassociate, lambda *of: registry.certify(*of, always)):
+        with pytest.raises(errors.MissingCollectionError, match="typo"):
+            call("typo", [])
+    registry.registerCollection("tag", CollectionType.TAGGED)
+    registry.associate("tag", [])
+    registry.disassociate("tag", iter(()))
+
+
 def test_records_are_replaced_and_updated_where_that_is_asked_for(butler: Butler) -> None:
     registry = butler.registry
     row = {"instrument": "Cam1", "id": 1, "full_name": "Aa", "raft": "new"}

@@ -172,7 +172,8 @@ class RegistryAssociations(RegistryDefinitions):
     def _in_batches(self, refs: Iterable[DatasetRef], call: Callable[[Sequence[UUID]], None]) -> None:
         ids = [_id_of(ref) for ref in check_refs(refs)]
         size = self._info.limits.batch_items
-        for start in range(0, len(ids), size):
+        # Without any it is asked as well, since the collection may be misspelt.
+        for start in range(0, max(len(ids), 1), size):
             call(ids[start : start + size])
 
 
