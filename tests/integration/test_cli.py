@@ -212,6 +212,7 @@ REFUSALS = {
     "data ID lacks a key": (("put-file", "REPO", "FILE", "blob", "instrument=Cam", *IMPORTED), 5, "detector"),
     "unknown key": (("config-dump", "REPO", "-s", ".registri"), 3, "registri"),
     "unknown type to validate": (("config-validate", "REPO", "-d", "nothere"), 3, "nothere"),
+    "table without files": (("ingest-files", "REPO", "note", "new", "FILE", "-t", "copy"), 5, "names no files"),
     "other format": (("put-file", "REPO", "FILE", "note", "instrument=Cam", "detector=5", *IMPORTED), 5, "json"),
 }  # fmt: skip
 

@@ -67,6 +67,10 @@ def ingest_files(
         for path, values in _rows(table, dict(data_id), butler.dimensions):
             expanded = butler.registry.expandDataId(values, dimensions=kind.dimensions)
             refs.setdefault((prefix or Path()) / path, []).append(DatasetRef(kind, expanded))
+        if not refs:
+            raise InvalidRequestError(
+                f"{str(table)!r} names no files: its first line names the columns, and there is no other one."
+            )
         files = [FileDataset(path.absolute(), of_file, formatter) for path, of_file in refs.items()]
         butler.registry.registerRun(run)
         butler.ingest(*files, transfer=transfer, run=run, skip_existing=True, progress=progress)
