@@ -208,3 +208,8 @@ def test_names_may_stand_one_by_one_or_with_commas_between_wherever_there_may_be
         found = run("query-collections", repository, *names, "--json").rows
         assert [row["name"] for row in found] == ["empty", "run1"]
     assert run("query-collections", repository, "run1,nothing").code == 3
+
+
+def test_what_cannot_be_certified_leaves_no_collection_behind(repository: str, run: Run) -> None:
+    assert run("certify-calibrations", repository, "run1", "calib", "note").code == 5
+    assert run("query-collections", repository, "calib").code == 3

@@ -97,8 +97,9 @@ def certify_calibrations(
             raise DatasetNotFoundError(
                 f"There are no datasets of type {dataset_type!r} in {source!r}; see 'butler query-datasets'."
             )
-        is_new = butler.registry.registerCollection(target, CollectionType.CALIBRATION)
-        butler.registry.certify(target, refs, Timespan.from_nsec(begin, end))
+        with butler.transaction():  # a collection that nothing can be certified in does not stay
+            is_new = butler.registry.registerCollection(target, CollectionType.CALIBRATION)
+            butler.registry.certify(target, refs, Timespan.from_nsec(begin, end))
     output.record({"name": target, "is_new": is_new, "datasets": len(refs)})
 
 
