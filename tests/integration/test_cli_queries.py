@@ -208,6 +208,10 @@ def test_names_may_stand_one_by_one_or_with_commas_between_wherever_there_may_be
         found = run("query-collections", repository, *names, "--json").rows
         assert [row["name"] for row in found] == ["empty", "run1"]
     assert run("query-collections", repository, "run1,nothing").code == 3
+    for dimensions in (("instrument", "detector"), ("instrument,detector",)):
+        made = run("register-dataset-type", repository, "zoo", "Text", *dimensions, "--json").rows
+        assert made[0]["dimensions"] == ["instrument", "detector"]
+    run("remove-dataset-type", repository, "zoo")
 
 
 def test_what_cannot_be_certified_leaves_no_collection_behind(repository: str, run: Run) -> None:

@@ -40,7 +40,7 @@ def register(
     default_storage_classes().getStorageClass(storage_class)
     with Butler(repository, writeable=True) as butler:
         dataset_type = DatasetType(
-            name, dimensions, storage_class, universe=butler.dimensions, isCalibration=is_calibration
+            name, names(dimensions), storage_class, universe=butler.dimensions, isCalibration=is_calibration
         )
         is_new = butler.registry.registerDatasetType(dataset_type)
     output.record(
