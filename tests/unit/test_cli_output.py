@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from lsst.sphgeom import Angle, Circle, LonLat, Region, UnitVector3d
 
 from butler.cli.arguments import typed_data_id
 from butler.cli.exit_codes import ExitCode, exit_code_of
-from butler.cli.main import COMMANDS, program
+from butler.cli.main import COMMANDS, main, program
 from butler.cli.output import Output
 from butler.cli.preferences import Preferences
 from butler.cli.rendering import json_value, text_value
@@ -255,3 +256,12 @@ def test_progress_is_told_with_how_many_there_are_in_all_and_how_fast_it_is(
     shown = capsys.readouterr()
     assert shown.out == ""
     assert re.search(r"Copying .*80/80 .*\d/s .*0:00:00", shown.err)
+
+
+def test_the_version_is_told_by_the_option_that_programs_have_for_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"butler {version('butler-grpc-client')}\n"

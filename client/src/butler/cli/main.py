@@ -233,6 +233,11 @@ def _usage_line(error: click.ClickException) -> str:
 @click.option(
     "--debug", is_flag=True, envvar="BUTLER_DEBUG", help="Show where an error came from.", show_envvar=True
 )
+@click.version_option(
+    package_name="butler-grpc-client",
+    message="butler %(version)s",
+    help="Show the version and exit; 'butler version' shows those of all parts.",
+)
 @log_level_option
 @click.option(
     "--progress/--no-progress",
