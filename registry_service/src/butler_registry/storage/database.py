@@ -18,6 +18,7 @@ __all__ = [
 import logging
 import os
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -338,7 +339,7 @@ def _translated(error: DBAPIError) -> ButlerError:
         )
     if "locked" in text or state in ("40001", "40P01", "55P03"):
         return ServiceUnavailableError("The registry's database is busy with other writers; try again.")
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, OperationalError | InterfaceError) and not _is_refusal(error):
         return ServiceUnavailableError("The registry cannot reach its database; try again later.")
     identifier = uuid4().hex
     _LOGGER.error("The database refused a statement (%s).", identifier, exc_info=error)
@@ -346,6 +347,12 @@ def _translated(error: DBAPIError) -> ButlerError:
         f"The registry's database refused a statement; the log has the details under {identifier}.",
         id=identifier,
     )
+
+
+def _is_refusal(error: DBAPIError) -> bool:
+    """Return whether SQLite does not take a statement: it raises for that what it raises for files, too."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF == sqlite3.SQLITE_ERROR
 
 
 def _begin_in_child() -> None:
