@@ -16,10 +16,9 @@ from butler.config import ButlerConfig, Config
 from butler.config.locations import without_secrets
 from butler.connect import connect, located
 from butler.validation import configuration_problems
-from butler_model.errors import ValidationError
 
 from .arguments import json_option, names, repository_argument
-from .exit_codes import exit_code_of
+from .exit_codes import ExitCode
 from .output import Output
 
 
@@ -83,17 +82,15 @@ def config_validate(
 ) -> None:
     """Check that what is configured fits the dataset types.
 
-    Prints one line for each problem, and ends with exit code 5 if there is one.
+    Prints one line for each problem, and ends with exit code 1 if there is one.
     """
     with closing(connect(repository)) as connection:
         problems = configuration_problems(connection, names(dataset_types) or None, names(ignore))
     if not quiet:
         for problem in problems:
             output.record({"problem": problem})
+        output.notice(
+            f"Problems of {repository!r}: {len(problems)}." if problems else "No problems were found."
+        )
     if problems:
-        error = ValidationError(f"The configuration of {repository!r} has {len(problems)} problems.")
-        if not quiet:
-            raise error
-        click.get_current_context().exit(exit_code_of(error))
-    if not quiet:
-        output.notice("No problems were found.")
+        click.get_current_context().exit(ExitCode.FOUND)
