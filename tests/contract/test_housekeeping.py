@@ -27,11 +27,13 @@ from butler_model.errors import (
 from butler_model.grants import TokenSigner
 from butler_model.ports import FindingKind
 from butler_model.trash import TrashSelection
+from butler_model.universe import DimensionUniverse
 from butler_registry.storage.schema import DeletionReason, TrashRowState
 from tests.support.faulty_s3 import Fault, FaultyS3, faulty_s3
 from tests.support.households import Household, household, undeletable
 from tests.support.registries import LIMITS, at_once
-from tests.support.stores import store_place
+from tests.support.s3 import S3Server
+from tests.support.stores import s3_settings, store_place
 from tools.servers.process import free_ports
 
 HOUSES = ("posix", "s3", "memory", "memory + posix", "posix + s3")
@@ -477,6 +479,43 @@ def test_repair_moves_what_is_dark_to_quarantine_and_touches_nothing_else(house:
     assert not house.has("somewhere/dark.json")
     assert house.has(house.key(sound))
     assert [finding.kind for finding in house.fsck()] == [FindingKind.LOST]
+
+
+@pytest.mark.parametrize("other", ["stores", "stores/main", "stores/main/run1", "elsewhere"])
+def test_artifacts_of_a_store_that_shares_a_directory_are_not_dark(tmp_path: Path, other: str) -> None:
+    (tmp_path / "registry").mkdir()
+    settings = {"root": str(tmp_path / "stores" / "main")}
+    others = {"other": {"root": str(tmp_path / other)}}
+    with household(f"sqlite:///{tmp_path}/registry", settings, others=others) as house:
+        house.put(1, 2)
+        house.plant("somewhere/dark.json")
+        found = house.fsck(repair=True)
+        assert {finding.key.removeprefix("main/") for finding in found} == {"somewhere/dark.json"}
+        assert house.fsck() == []
+
+
+def test_artifacts_of_a_repository_that_shares_a_directory_are_not_dark(
+    posix_house: Household, tmp_path: Path
+) -> None:
+    house = posix_house
+    house.put(1, 2)
+    house.registry.create("second", DimensionUniverse(), request_id=uuid.uuid4())
+    steps = house.housekeeping.fsck("second", repair=True)
+    assert [finding for step in steps for finding in step.findings] == []
+    assert house.fsck() == []
+
+
+def test_artifacts_of_a_repository_that_shares_a_bucket_are_not_dark(
+    tmp_path: Path, s3_server: S3Server, s3_bucket: str
+) -> None:
+    (tmp_path / "registry").mkdir()
+    settings = s3_settings(s3_server, s3_bucket, tmp_path, prefix="all")
+    with household(f"sqlite:///{tmp_path}/registry", settings) as house:
+        house.put(1, 2)
+        house.registry.create("second", DimensionUniverse(), request_id=uuid.uuid4())
+        steps = house.housekeeping.fsck("second", repair=True)
+        assert [finding for step in steps for finding in step.findings] == []
+        assert house.fsck() == []
 
 
 def test_what_cannot_be_moved_to_quarantine_says_why_and_the_rest_is_moved(

@@ -8,10 +8,11 @@ __all__ = ["Household", "household", "undeletable"]
 import os
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -100,7 +101,12 @@ class Household:
 
 @contextmanager
 def household(
-    database: str, settings: dict[str, Any], *, guard_seconds: int = 0, ingest_roots: tuple[str, ...] = ()
+    database: str,
+    settings: dict[str, Any],
+    *,
+    guard_seconds: int = 0,
+    ingest_roots: tuple[str, ...] = (),
+    others: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> Iterator[Household]:
     """Give a fresh household.
 
@@ -110,11 +116,13 @@ def household(
         As a `RegistryApplication` is given it.
     settings
         What an operator says of the store ``main``.
+    others
+        The same of other stores, in which nothing is put.
     """
     signer = TokenSigner([b"a key for the tests of housekeeping"])
     registry = RegistryApplication(database, signer, limits=LIMITS)
     datastore = DatastoreApplication(
-        {"main": store_config(settings)},
+        {name: store_config(each) for name, each in {"main": settings, **others}.items()},
         signer,
         limits=LIMITS,
         ledgers=registry,

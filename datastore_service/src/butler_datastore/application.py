@@ -24,6 +24,7 @@ from .config import (
     PosixStoreConfig,
     StoreConfig,
     check_ingest_roots,
+    places_of,
 )
 from .services.artifacts import ArtifactService
 from .services.holdings import committed_keys
@@ -97,7 +98,11 @@ class DatastoreApplication(ArtifactService):
         super().__init__(opened, signer, limits, sources, reserved)
         self._ledgers = ledgers
         self._housekeeping = HousekeepingService(
-            ledgers, opened, guard_seconds=guard_seconds, reserved=reserved
+            ledgers,
+            opened,
+            guard_seconds=guard_seconds,
+            reserved=reserved,
+            places={name: partial(places_of, config) for name, config in stores.items()},
         )
 
     @property

@@ -11,6 +11,7 @@ __all__ = [
     "S3StoreConfig",
     "StoreConfig",
     "check_ingest_roots",
+    "places_of",
 ]
 
 import os
@@ -186,6 +187,17 @@ class ChainStoreConfig:
 
 StoreConfig = MemberConfig | ChainStoreConfig
 """A store of any kind."""
+
+
+def places_of(store: StoreConfig, repository: str) -> list[tuple[str, ...]]:
+    """Return where a store has the artifacts of a repository, in parts: those of what is in it begin with the same."""
+    if isinstance(store, ChainStoreConfig):
+        return [place for member in store.members.values() for place in places_of(member, repository)]
+    if isinstance(store, PosixStoreConfig):
+        return [("file", *Path(os.path.realpath(store.root_of(repository))).parts)]
+    if isinstance(store, S3StoreConfig):
+        return [("s3", store.endpoint, store.bucket, *store.prefix_of(repository).split("/"))]
+    return []
 
 
 def check_ingest_roots(roots: Sequence[str], stores: Iterable[StoreConfig]) -> list[str]:

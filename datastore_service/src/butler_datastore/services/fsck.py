@@ -12,7 +12,7 @@ __all__ = ["StoreInspection"]
 
 import itertools
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from butler_datastore.stores.store import Store
@@ -61,6 +61,8 @@ class StoreInspection:
         For how long an artifact must have been in the store to count as dark.
     reserved
         Keys that are no artifacts, but files of the repository itself.
+    of_others
+        Gives the keys of what is there and belongs to other stores or repositories.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class StoreInspection:
         *,
         guard_seconds: int,
         reserved: Collection[str],
+        of_others: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._name = name
         self._store = store
         self._ledger = ledger
         self._guard_seconds = guard_seconds
         self._reserved = frozenset(reserved)
+        self._of_others = of_others
         self._inspected = 0
         self._read = 0
 
@@ -168,6 +172,8 @@ class StoreInspection:
                 for artifact in artifacts:
                     if artifact.ownership is Ownership.LIVE:
                         yield from self._judged(artifact, checksums=checksums)
+        for key in self._of_others() if suspects.dark else ():
+            suspects.dark.pop(key, None)
         for key, size in suspects.dark.items():
             yield Finding(FindingKind.DARK, self._name, key, None, size, None)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 __all__ = ["GUARD_SECONDS", "HousekeepingService"]
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
+from types import MappingProxyType
 
 from butler_model.errors import ButlerError, ServiceUnavailableError, UnsupportedOperationError
 from butler_model.ports import ArtifactLedger, InspectionProgress, Ledgers
@@ -14,6 +16,7 @@ from butler_model.trash import PurgeProgress, TrashSelection
 
 from .fsck import StoreInspection
 from .housekeeping_totals import HousekeepingTotals, Inspected
+from .neighbours import Neighbours, Place
 from .opened_stores import OpenedStores
 from .purging import TrashPurging
 from .reaping import Reaping
@@ -39,6 +42,8 @@ class HousekeepingService:
         See `GUARD_SECONDS`. Clocks and writes that are still on their way must differ by less.
     reserved
         Keys that are no artifacts, but files of the repository itself.
+    places
+        Where each store is, as `Neighbours` takes it.
     """
 
     def __init__(
@@ -48,8 +53,10 @@ class HousekeepingService:
         *,
         guard_seconds: int = GUARD_SECONDS,
         reserved: Collection[str] = (),
+        places: Mapping[str, Callable[[str], Sequence[Place]]] = MappingProxyType({}),
     ) -> None:
         self._ledgers = ledgers
+        self._neighbours = None if ledgers is None else Neighbours(ledgers, places)
         self._stores = stores
         self._guard_seconds = guard_seconds
         self._reserved = reserved
@@ -104,7 +111,12 @@ class HousekeepingService:
                 missing.append(error)
                 continue
             inspection = StoreInspection(
-                name, store, ledger, guard_seconds=self._guard_seconds, reserved=self._reserved
+                name,
+                store,
+                ledger,
+                guard_seconds=self._guard_seconds,
+                reserved=self._reserved,
+                of_others=partial(self._of_others, name, repository),
             )
             progress = InspectionProgress(0, 0, None)
             with _reported(name):
@@ -118,6 +130,9 @@ class HousekeepingService:
             raise missing[0]
         self.totals.note_inspected(repository, found)
         yield InspectionProgress(inspected, size, inspected)
+
+    def _of_others(self, store: str, repository: str) -> Iterator[str]:
+        return iter(()) if self._neighbours is None else self._neighbours.keys(store, repository)
 
     def _counted(self, repository: str, steps: Iterator[PurgeProgress]) -> Iterator[PurgeProgress]:
         """Yield the steps, and note what they led to, however they end."""
