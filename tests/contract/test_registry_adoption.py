@@ -11,7 +11,13 @@ import pytest
 
 from butler_model.artifact import DIRECT_STORE, ArtifactLayout, Operation
 from butler_model.dataset import new_dataset_id
-from butler_model.errors import ButlerError, IntentError, InvalidNameError, InvalidRequestError
+from butler_model.errors import (
+    ButlerError,
+    ConflictingDefinitionError,
+    IntentError,
+    InvalidNameError,
+    InvalidRequestError,
+)
 from butler_model.file_uri import file_uri
 from butler_model.ports import BeginPut, Placing, PutBatch, PutIntent
 from tests.support.notes import note, run_of_test  # noqa: F401 - fixture
@@ -224,3 +230,31 @@ def test_groups_and_keys_must_fit_the_datasets(
     with pytest.raises(ButlerError) as caught:
         begin(shared, run, [1, 2], **options)
     assert type(caught.value) is InvalidRequestError
+
+
+def test_what_another_put_writes_is_not_adopted(shared: RegistrySetup, run: str) -> None:
+    (key,) = keys_of(writing := begin(shared, run, [1]))
+    ids = [intent.dataset_id for intent in writing]
+    for _ in ("writing", "given up"):
+        with pytest.raises(ConflictingDefinitionError, match="is being written"):
+            begin(shared, run, [2], placing=Placing.IN_STORE, keys=[key])
+        shared.registry.puts.abort(ids, request_id=uuid.uuid4())
+    shared.registry.puts.finish_abort(ids, request_id=uuid.uuid4())
+    shared.commit(begin(shared, run, [2], placing=Placing.IN_STORE, keys=[key]))
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_put_that_is_given_up_does_not_discard_what_was_adopted_before(
+    shared: RegistrySetup, run: str, is_committed: bool
+) -> None:
+    # As one that is done again under its id, after its artifact was ingested as that of another dataset.
+    (key,) = keys_of(first := begin(shared, run, [1]))
+    ids = [intent.dataset_id for intent in first]
+    for _ in range(2):
+        shared.registry.puts.abort(ids, request_id=uuid.uuid4())
+        shared.registry.puts.finish_abort(ids, request_id=uuid.uuid4())
+    adopting = begin(shared, run, [2], placing=Placing.IN_STORE, keys=[key])
+    if is_committed:
+        shared.commit(adopting)
+    begin(shared, run, [1], ids=ids)
+    assert shared.registry.puts.abort(ids, request_id=uuid.uuid4()) == []

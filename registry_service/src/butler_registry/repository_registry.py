@@ -130,7 +130,7 @@ class _Services:
             tables.outbox,
             statistics,
             grants,
-            TrashGuard(tables.purges, stores.schema),
+            TrashGuard(tables.purges, tables.claims, stores.schema),
             shared.quotas,
             stores.placement,
             limits,

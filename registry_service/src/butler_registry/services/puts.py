@@ -366,12 +366,8 @@ class PutService:
                 self._refuse_committed(connection, dataset_ids)
                 if intents:
                     self._intents.mark_aborted(apart, list(intents))
-        return [
-            self._grants.discard(a, intent.dataset_id)
-            for intent in intents.values()
-            for a in intent.artifacts
-            if not a.adopted
-        ]
+                discarded = self._trash.to_discard(connection, apart, intents.values()) if intents else []
+        return [self._grants.discard(artifact, dataset_id) for artifact, dataset_id in discarded]
 
     def _refuse_committed(self, connection: Connection, dataset_ids: Sequence[UUID]) -> None:
         for dataset_id in self._datasets.type_ids(connection, dataset_ids):

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a put may not touch because it is in the trash."""
+"""What a put may not touch because it is in the trash, or somebody else's."""
 
 from __future__ import annotations
 
 __all__ = ["TrashGuard"]
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from butler_model.artifact import DIRECT_STORE
 from butler_model.errors import ConflictingDefinitionError, TrashClaimedError
 from butler_registry.storage.database import Connection
-from butler_registry.storage.intent_store import IntentRow
+from butler_registry.storage.intent_claims import IntentClaims
+from butler_registry.storage.intent_store import IntendedArtifact, IntentRow
 from butler_registry.storage.ownership_lock import has_locked_ownership, lock_ownership
 from butler_registry.storage.purge_store import PurgeStore
 
@@ -18,8 +20,9 @@ from butler_registry.storage.purge_store import PurgeStore
 class TrashGuard:
     """Keeps puts and deletions apart."""
 
-    def __init__(self, purges: PurgeStore, schema: str | None) -> None:
+    def __init__(self, purges: PurgeStore, claims: IntentClaims, schema: str | None) -> None:
         self._purges = purges
+        self._claims = claims
         self._schema = schema
 
     def check(self, transaction: Connection, apart: Connection, rows: Sequence[IntentRow]) -> None:
@@ -35,7 +38,15 @@ class TrashGuard:
         self.check_adopted(apart, rows)
 
     def check_adopted(self, connection: Connection, rows: Sequence[IntentRow]) -> None:
-        """Raise `TrashClaimedError` if the deletion of what is to be adopted was begun; keep it from being begun."""
+        """Keep the deletion of what is to be adopted from being begun.
+
+        Raises
+        ------
+        TrashClaimedError
+            Raised if it was begun already.
+        ConflictingDefinitionError
+            Raised if it is what a put of another dataset writes, and may discard.
+        """
         places = _adopted_places(rows)
         if not places:
             return
@@ -46,6 +57,30 @@ class TrashGuard:
                 key=key[:300],
                 store=store,
             )
+
+        written = self._claims.written_by_others(connection, places, {row.dataset_id for row in rows})
+        for (store, key), dataset_id in written.items():
+            raise ConflictingDefinitionError(
+                f"The artifact {key!r:.300} of store {store!r} is being written by the put of dataset {dataset_id}; "
+                "ingest the file when that is done.",
+                key=key[:300],
+                store=store,
+            )
+
+    def to_discard(
+        self, connection: Connection, apart: Connection, rows: Iterable[IntentRow]
+    ) -> list[tuple[IntendedArtifact, UUID]]:
+        """Return what puts that were given up may have written, with their datasets, but for what others own.
+
+        Parameters
+        ----------
+        apart
+            Sees the intents.
+        """
+        written = [(a, row.dataset_id) for row in rows for a in row.artifacts if not a.adopted]
+        owned = self._claims.owned(connection, {(a.store, a.key) for a, _ in written})
+        owned |= self._claims.adopted_places(apart)
+        return [(a, dataset_id) for a, dataset_id in written if (a.store, a.key) not in owned]
 
     def refuse_trashed_ids(self, connection: Connection, rows: Sequence[IntentRow]) -> None:
         """Raise `ConflictingDefinitionError` if a dataset has artifacts in the trash: it may need their keys."""

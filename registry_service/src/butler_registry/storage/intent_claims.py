@@ -6,11 +6,12 @@ from __future__ import annotations
 __all__ = ["IntentClaims"]
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, select, union
+from sqlalchemy import Connection, Text, cast, func, select, union
 
 from .column_types import database_time
 from .database import execute_many
@@ -18,6 +19,8 @@ from .schema import DeletionReason, IntentState, StaticTables
 
 _NSEC_PER_SECOND = 10**9
 _PLACES_PER_QUERY = 5_000
+_ID_DIGITS = re.compile("(?=([0-9a-f]{12}))")
+"""In a key, what may be the last digits of the id of its dataset."""
 
 Place = tuple[str, str]
 """Store and key."""
@@ -57,12 +60,34 @@ class IntentClaims:
             if adopted
         }
 
+    def written_by_others(
+        self, connection: Connection, places: Collection[Place], dataset_ids: Collection[UUID]
+    ) -> dict[Place, UUID]:
+        """Return which places puts of other datasets may write or have to discard, and one dataset for each."""
+        # The key of what is written ends in digits of a dataset; so thousands of intents need not be read for it.
+        digits = {found for _, key in places for found in _ID_DIGITS.findall(key)}
+        if not digits:
+            return {}
+        table = self._intents
+        if connection.dialect.name == "postgresql":
+            last_digits = func.right(cast(table.c.dataset_id, Text), 12)
+        else:
+            last_digits = func.lower(func.hex(func.substr(table.c.dataset_id, 11)))
+        query = select(table.c.dataset_id, table.c.artifacts)
+        return {
+            place: row.dataset_id
+            for row in connection.execute(query.where(last_digits.in_(sorted(digits))))
+            if row.dataset_id not in dataset_ids
+            for place in _written(row.artifacts)
+            if place in places
+        }
+
     def claim(
         self, connection: Connection, *, limit: int, lease_seconds: int, guard_seconds: int
     ) -> dict[UUID, list[Place]]:
         """Mark intents as given up and give them a new lease; return what each may have written.
 
-        What a dataset or the trash has is not among it.
+        What a dataset or the trash has, or another put is to adopt, is not among it.
         """
         table = self._intents
         now = select(database_time()).scalar_subquery()
@@ -123,13 +148,15 @@ class IntentClaims:
     def _unowned(
         self, connection: Connection, found: Mapping[UUID, Collection[Place]]
     ) -> dict[UUID, list[Place]]:
-        owned = self._owned(connection, {place for places in found.values() for place in places})
+        owned = self.owned(connection, {place for places in found.values() for place in places})
+        owned |= self.adopted_places(connection)
         return {
             dataset_id: [place for place in places if place not in owned]
             for dataset_id, places in found.items()
         }
 
-    def _owned(self, connection: Connection, places: Iterable[Place]) -> set[Place]:
+    def owned(self, connection: Connection, places: Iterable[Place]) -> set[Place]:
+        """Return which places a dataset or the trash has."""
         by_store: dict[str, list[str]] = {}
         for store, key in places:
             by_store.setdefault(store, []).append(key)
