@@ -397,6 +397,25 @@ def test_nothing_is_moved_out_of_the_store_of_another_dataset(
     assert butler.get(ref) == {"number": 1}
 
 
+@pytest.mark.parametrize("transfer", ["symlink", "relsymlink"])
+def test_no_link_leads_to_the_artifact_of_another_dataset(
+    repository: Repository, butler: Butler, place: Deployment, tmp_path: Path, embedded: bool, transfer: str
+) -> None:
+    if not embedded:
+        pytest.skip("no service reaches its store as a directory to take files from")
+    ref = butler.put({"number": 1}, "note", instrument="Cam1", detector=1)
+    (key,) = repository.files()
+    (tmp_path / "way.json").symlink_to(place.artifacts / str(key))
+    before = repository.content()
+    for path in (place.artifacts / str(key), tmp_path / "way.json"):
+        with pytest.raises(IngestPathError, match="in the store"):
+            butler.ingest(FileDataset(path, note_ref(butler, 2)), transfer=transfer)
+    assert repository.content() == before
+    butler.ingest(FileDataset(tmp_path / "way.json", note_ref(butler, 2)), transfer="hardlink")
+    butler.pruneDatasets([ref], purge=True, unstore=True, disassociate=True)
+    assert get_note(butler, 2)["number"] == 1
+
+
 def test_a_directory_that_is_no_store_here_though_a_service_has_one_there_is_moved_from(
     butler: Butler, place: Deployment, embedded: bool
 ) -> None:

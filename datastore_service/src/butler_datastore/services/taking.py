@@ -25,6 +25,8 @@ _FIRST_LINK = {
     TransferMode.MOVE: TransferMode.HARDLINK,
 }
 """What is tried first."""
+_LEAVING = {TransferMode.SYMLINK, TransferMode.RELSYMLINK}
+"""After these the bytes are where they were."""
 
 
 class FileTaking:
@@ -83,7 +85,7 @@ class FileTaking:
                 limit="size",
             )
         if mode is TransferMode.MOVE:
-            self._sources.check_movable(source.path, grant.repository)
+            self._sources.check_outside(source.path, grant.repository, "moved")
         store = self._store_of(grant)
         if mode is TransferMode.COPY or (mode in _COPIED_INSTEAD and not store.capabilities.links):
             self._copy(number, grant, source)
@@ -105,6 +107,9 @@ class FileTaking:
             raise UnsupportedOperationError(
                 f"Store {grant.store!r} holds no links; use transfer='copy'.", store=grant.store
             )
+        if mode in _LEAVING:
+            # A link would lead nowhere once that dataset is removed.
+            self._sources.check_outside(source.real_path, grant.repository, "linked to")
         gate = partial(self._check_expiry, [grant])
         return cast(LinkingStore, store).link(grant.key, source, mode, gate)
 

@@ -122,7 +122,7 @@ class SourceFiles:
         except (ArtifactNotFoundError, IngestPathError):
             return None
 
-    def check_movable(self, path: str, repository: str) -> None:
+    def check_outside(self, path: str, repository: str, what: str) -> None:
         """Raise `IngestPathError` for a path in a store: what is there may be the artifact of another dataset."""
         directory, name = os.path.split(path)
         real = os.path.join(self._directories.of(directory), name)
@@ -130,7 +130,7 @@ class SourceFiles:
             if real.startswith(f"{root}/"):
                 raise IngestPathError(
                     f"{path!r:.300} is in the store in {root!r:.300}, where other datasets may have it, so it is not "
-                    "moved; use transfer='auto' to leave it there, or 'copy'.",
+                    f"{what}; use transfer='auto' to leave it there, or 'copy'.",
                     path=path[:300],
                 )
 
