@@ -224,9 +224,14 @@ def test_tags_and_validity_ranges_are_edited_by_refs(butler: Butler) -> None:
 
 def test_a_misspelt_collection_is_told_when_there_is_nothing_to_put_into_it(butler: Butler) -> None:
     registry, always = butler.registry, Timespan.from_nsec(None, None)
-    for call in (registry.associate, registry.disassociate, lambda *of: registry.certify(*of, always)):
+    calls: list[Any] = [
+        lambda: registry.associate("typo", []),
+        lambda: registry.disassociate("typo", []),
+        lambda: registry.certify("typo", [], always),
+    ]
+    for call in calls:
         with pytest.raises(errors.MissingCollectionError, match="typo"):
-            call("typo", [])
+            call()
     registry.registerCollection("tag", CollectionType.TAGGED)
     registry.associate("tag", [])
     registry.disassociate("tag", iter(()))
