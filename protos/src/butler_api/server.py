@@ -263,7 +263,8 @@ def _listen(server: grpc.Server, address: str, transport: Transport) -> tuple[st
             raise ConfigurationError(
                 "machine_address: machines are known by certificates, so tls is needed, too."
             )
-        return _bind(address, lambda place: _add_plaintext(server, place, transport)), ""
+        _check_plaintext(address, transport)
+        return _bind(address, server.add_insecure_port), ""
     everywhere = bool(certificates.client_ca) and not second
     credentials = server_credentials(certificates, require_client=everywhere)
     bound = _bind(address, lambda place: server.add_secure_port(place, credentials))
@@ -273,14 +274,13 @@ def _listen(server: grpc.Server, address: str, transport: Transport) -> tuple[st
     return bound, _bind(second, lambda place: server.add_secure_port(place, mutual))
 
 
-def _add_plaintext(server: grpc.Server, address: str, transport: Transport) -> int:
+def _check_plaintext(address: str, transport: Transport) -> None:
     if not transport.allow_plaintext and not is_loopback(address.rpartition(":")[0]):
         raise ConfigurationError(
             f"{address} can be reached from other machines, and nothing there would be encrypted. Name a certificate "
             "and its key in tls, or listen on 127.0.0.1; if something else encrypts, say so by allow_plaintext = true.",
             address=address,
         )
-    return server.add_insecure_port(address)
 
 
 def _bind(address: str, add: Callable[[str], int]) -> str:

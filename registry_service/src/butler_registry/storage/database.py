@@ -339,6 +339,9 @@ def _translated(error: DBAPIError) -> ButlerError:
         )
     if "locked" in text or state in ("40001", "40P01", "55P03"):
         return ServiceUnavailableError("The registry's database is busy with other writers; try again.")
+    if "no such savepoint" in text or "no transaction is active" in text:
+        # SQLite rolls back by itself where a write is stopped, or its disk fails; what is said here hides that.
+        return ServiceUnavailableError("The registry's database undid the transaction by itself; try again.")
     if isinstance(error, OperationalError | InterfaceError) and not _is_refusal(error):
         return ServiceUnavailableError("The registry cannot reach its database; try again later.")
     identifier = uuid4().hex
