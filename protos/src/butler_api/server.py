@@ -275,7 +275,8 @@ def _listen(server: grpc.Server, address: str, transport: Transport) -> tuple[st
 
 
 def _check_plaintext(address: str, transport: Transport) -> None:
-    if not transport.allow_plaintext and not is_loopback(address.rpartition(":")[0]):
+    host, _ = split_address(address)
+    if not transport.allow_plaintext and not is_loopback(host):
         raise ConfigurationError(
             f"{address} can be reached from other machines, and nothing there would be encrypted. Name a certificate "
             "and its key in tls, or listen on 127.0.0.1; if something else encrypts, say so by allow_plaintext = true.",
