@@ -7,7 +7,7 @@ __all__ = ["DataIdForm", "DatasetRefForm", "DatasetTypeForm"]
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from uuid import UUID
 
 from .errors import ButlerError, DatasetNotFoundError, InvalidRequestError
@@ -29,13 +29,10 @@ class Definitions(Protocol):
     def getDataset(self, id: UUID | str) -> DatasetRef | None: ...
 
 
-class _Form:
-    """What has a simple form, a mapping of texts, numbers, lists and mappings, has one in JSON."""
+class _HasForm(Protocol):
+    """What has a simple form: a mapping of texts, numbers, lists and mappings."""
 
-    __slots__ = ()
-
-    def to_simple(self, minimal: bool = False) -> dict[str, Any]:
-        raise NotImplementedError
+    def to_simple(self, minimal: bool = False) -> dict[str, Any]: ...
 
     @classmethod
     def from_simple(
@@ -43,20 +40,28 @@ class _Form:
         simple: Mapping[str, Any],
         universe: DimensionUniverse | None = None,
         registry: Definitions | None = None,
-    ) -> Self:
-        raise NotImplementedError
+    ) -> Self: ...
 
-    def to_json(self, minimal: bool = False) -> str:
+
+_AnyForm = TypeVar("_AnyForm", bound=_HasForm)
+
+
+class _Form:
+    """What has a simple form has one in JSON."""
+
+    __slots__ = ()
+
+    def to_json(self: _HasForm, minimal: bool = False) -> str:
         """Return `to_simple` as JSON."""
         return json.dumps(self.to_simple(minimal), separators=(",", ":"))
 
     @classmethod
-    def from_json(
-        cls,
+    def from_json(  # noqa: PYI019 - Self would not say what the class needs
+        cls: type[_AnyForm],
         json_str: str | bytes,
         universe: DimensionUniverse | None = None,
         registry: Definitions | None = None,
-    ) -> Self:
+    ) -> _AnyForm:
         """Return what `to_json` was called of.
 
         Parameters
