@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Reading of files that are open."""
+"""Opening files to read them, and reading those that are open."""
 
 from __future__ import annotations
 
-__all__ = ["check_open_size", "measure_open_file", "read_open_file"]
+__all__ = ["READ_FLAGS", "check_open_size", "measure_open_file", "read_open_file"]
 
 import os
 from collections.abc import Iterator
@@ -12,6 +12,9 @@ from butler_model.artifact import sha256
 from butler_model.errors import ArtifactIntegrityError
 
 from .store import CHUNK_BYTES, Stored, check_size
+
+READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""How a file is opened to be read: no link is followed, and nothing that is no file is waited for."""
 
 
 def check_open_size(descriptor: int, key: str, size: int) -> None:

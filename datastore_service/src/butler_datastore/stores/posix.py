@@ -20,7 +20,7 @@ from butler_model.failpoints import reach
 from .directories import DirectoryTree
 from .disk_full import full_store_reported
 from .links import link_file
-from .open_files import check_open_size, measure_open_file, read_open_file
+from .open_files import READ_FLAGS, check_open_size, measure_open_file, read_open_file
 from .places import Place, by_directory, if_there, no_way_reported, place_of
 from .posix_presence import NOTHING_KNOWN, STAGING, Holdings, RootPresence
 from .posix_upkeep import PosixUpkeep, sweep_files
@@ -42,7 +42,6 @@ from .uploads import discard_uploads, forget_upload, kept_of_upload, upload_name
 
 _STALE_SECONDS = 86_400
 _SWEEP_SECONDS = 3_600
-_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _STAGE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -228,7 +227,7 @@ class PosixStore:
 
     def _sync(self, place: Place) -> None:
         with if_there(), self._tree.opened(place.directory) as directory:
-            descriptor = os.open(place.name, _READ_FLAGS, dir_fd=directory)
+            descriptor = os.open(place.name, READ_FLAGS, dir_fd=directory)
             try:
                 os.fsync(descriptor)
             finally:
@@ -276,7 +275,7 @@ class PosixStore:
         with if_there(), self._tree.opened(place.directory) as directory:
             try:
                 # Not blocking, because the opening of a pipe would.
-                descriptor = os.open(place.name, _READ_FLAGS, dir_fd=directory)
+                descriptor = os.open(place.name, READ_FLAGS, dir_fd=directory)
             except OSError as error:
                 if error.errno != errno.ELOOP:
                     raise

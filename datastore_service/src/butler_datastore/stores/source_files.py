@@ -18,9 +18,8 @@ from typing import NoReturn
 from butler_model.errors import ArtifactIntegrityError, ArtifactNotFoundError, IngestPathError
 
 from .directories import DirectoryTree
-from .open_files import read_open_file
+from .open_files import READ_FLAGS, read_open_file
 
-_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_NAMES = {"", ".", ".."}
 _ABSENT = {errno.ENOENT, errno.ENOTDIR}
 _REFUSED = {
@@ -161,7 +160,7 @@ class SourceFiles:
             with tree.opened(tuple(directory)) as parent:
                 # Looked at first: opening a device may do something.
                 mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
-                descriptor = os.open(name, _READ_FLAGS, dir_fd=parent) if stat.S_ISREG(mode) else None
+                descriptor = os.open(name, READ_FLAGS, dir_fd=parent) if stat.S_ISREG(mode) else None
         except OSError as error:
             _refuse(path, error)
         if descriptor is not None:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from butler_model.errors import ArtifactExistsError, ConfigurationError, GrantError
 
+from .open_files import READ_FLAGS
 from .places import Place, if_there
 
-_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP}
 
 
@@ -60,7 +60,7 @@ def link_staged(staging: int, staged: StagedFile, directory: int, place: Place) 
 
 def _holds(directory: int, name: str, staged: StagedFile) -> bool:
     """Return whether the file of that name has the bytes of the staged one."""
-    with if_there(), open(os.open(name, _READ_FLAGS, dir_fd=directory), "rb") as file:
+    with if_there(), open(os.open(name, READ_FLAGS, dir_fd=directory), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size != staged.size:
             return False
